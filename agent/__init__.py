@@ -1,0 +1,3 @@
+"""The agent of an unattended rest station."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,200 @@
+"""What the agent can do: orders, frozen, in the imperative.
+
+Rules return them; `agent.app` maps each type to the one part that carries it out. An order never waits: it either takes
+microseconds (a relay) or is put into a bounded queue of the part that owns the slow thing. Answers come back as events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.events import LoggedEntry, Member
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An order."""
+
+
+# --- wires -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnergiseLock(Effect):
+    """Put current on the lock. `seen_at`: station time of the fact that caused it, for measuring."""
+
+    seen_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeenergiseLock(Effect):
+    """Take the current off the lock: its safe state, whether that is open (fail-safe) or shut (fail-secure)."""
+
+    seen_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowIndication(Effect):
+    """Light and sound for the person at the door. `pattern` is a key of `drivers.indicator.PATTERNS`."""
+
+    pattern: str
+
+
+# --- the vision child ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartVision(Effect):
+    """Spawn the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillVision(Effect):
+    """End a child that no longer answers; `VisionStopped` follows."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodePhoto(Effect):
+    """Order a vector of one photo (the bytes of a JPEG or PNG file)."""
+
+    order: str
+    photo: bytes = field(repr=False)
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BeginVisit:
+    """A row of visits, in one transaction with the entry that reports it. `member_id` is None for an anonymous entry."""
+
+    visit: str
+    member_id: str | None
+    entered_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndVisit:
+    """The visit ended. `how`: `exit_button`, `room_empty`, `time_limit` …"""
+
+    visit: str
+    left_at: float
+    how: str
+
+
+VisitChange = BeginVisit | EndVisit
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEntry(Effect):
+    """Append to the log. `at`: station time; `tag` comes back in the `Receipt`; `visits` commit together with it.
+
+    `body` holds JSON values only, and never a name, a face, a PIN or a key.
+    """
+
+    at: float
+    type: str
+    body: Mapping[str, Any]
+    tag: str = ""
+    visits: tuple[VisitChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOutbox(Effect):
+    """Read the next entries after the cursor given; `OutboxRead` answers."""
+
+    epoch: int
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCursor(Effect):
+    """The broker has everything up to and including this entry."""
+
+    epoch: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReading(Effect):
+    """Add one value to the readings of the current minute."""
+
+    at: float
+    sensor: str
+    quantity: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SaveMember(Effect):
+    """Insert or replace a member and their templates. `name` is for the station master's eyes only."""
+
+    request: str
+    member: Member
+    name: str = field(repr=False)
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EraseMember(Effect):
+    """Erase a member; the ledger keeps the id so that a restored backup is erased again."""
+
+    request: str
+    member_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery(Effect):
+    """Read rows on the reader's thread; `query` is a key of `storage.queries.QUERIES`."""
+
+    request: str
+    query: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- the broker ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PublishState(Effect):
+    """Publish one retained part: `door`, `occupancy`, `appliances/NAME`, `health`. `at`: when it was observed."""
+
+    part: str
+    at: float
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEntries(Effect):
+    """Publish entries of the log in order; `EntryAcknowledged` follows for each."""
+
+    session: str
+    entries: tuple[LoggedEntry, ...]
+
+
+# --- people and processes that ask -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Effect):
+    """Answer a control request. `problems` says what is wrong, in the one model (`core.problems`)."""
+
+    request: str
+    ok: bool
+    result: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[Mapping[str, Any], ...] = ()
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Exit(Effect):
+    """End the process with this code, the lock in its safe state and the log written."""
+
+    code: int
+    reason: str

@@ -1,0 +1,332 @@
+"""What can happen: facts, frozen, in the past tense.
+
+Every fact that reaches the deciding thread is one of these. `at` is station time in seconds (`Clock.now()`), taken where
+the fact arose, on whatever thread; rules compare it with deadlines and never ask a clock. A fact carries plain values
+only: no handles, no frames, no file objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact. `at`: station time, seconds."""
+
+    at: float
+
+
+# --- wires -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DoorContactChanged(Event):
+    """A raw, bouncing edge of the door contact. `is_open` is None when the contact cannot be read."""
+
+    is_open: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExitButtonPressed(Event):
+    """Somebody inside pressed the exit button (a raw edge)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionChanged(Event):
+    """The motion sensor saw movement begin or end (a raw edge)."""
+
+    is_moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SensorRead(Event):
+    """One polled reading: `values` by quantity with the unit in its name, such as `power_w`."""
+
+    sensor: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFailed(Event):
+    """A driver could not do its work; sent once when it begins to fail. `device` is its name in the settings."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecovered(Event):
+    """The device works again."""
+
+    device: str
+
+
+# --- the vision child ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VisionStarted(Event):
+    """The child is up and its networks are loaded. `engine` and `weights` (sha256) name what makes its vectors."""
+
+    engine: str
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisionStopped(Event):
+    """The child ended or was ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisionBeat(Event):
+    """The child lives. `frames` counts evidence frames since its start; `frame_age_s` is None before the first."""
+
+    frames: int
+    frame_age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFailed(Event):
+    """No fresh frames: unplugged, frozen, hung or unreadable."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRecovered(Event):
+    """Fresh frames again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen(Event):
+    """A face good enough to compare. `at`: when its frame was captured; `first_at`: when its track's first was.
+
+    `vector`: (128,) float32, length 1. `score`: the detector's own. `width_px`: of the face box.
+    """
+
+    track: int
+    first_at: float
+    vector: NDArray[np.float32] = field(compare=False, repr=False)
+    score: float = 0.0
+    width_px: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceUnusable(Event):
+    """A face is there but does not count. `reason` is a refusal code of `core.access` (`too_far`, `two_faces` …)."""
+
+    track: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEnded(Event):
+    """The face left, or another one took its place."""
+
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoEncoded(Event):
+    """The answer to `EncodePhoto`: the vector of the one face in it, (128,) float32, length 1."""
+
+    order: str
+    vector: NDArray[np.float32] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRefused(Event):
+    """The answer to `EncodePhoto` when it cannot be used. `reason`: `no_face`, `two_faces`, `not_a_picture` …"""
+
+    order: str
+    reason: str
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A log entry that is durable. `tag` is the one its `AppendEntry` carried, or empty."""
+
+    epoch: int
+    sequence: int
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesLogged(Event):
+    """These entries are on the disk: committed with `synchronous=FULL`, and the head file after them."""
+
+    receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesLost(Event):
+    """The writer's bound was reached while the disk did not write; `tags` names the entries that were dropped."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFailed(Event):
+    """The database cannot be written; entries wait in memory and are tried again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRecovered(Event):
+    """The database is written again, and what waited is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEntry:
+    """One row of the log as it goes onto the wire (see `storage.log` for what each column is)."""
+
+    epoch: int
+    sequence: int
+    type: str
+    time: str
+    boot: str
+    monotonic_ms: int
+    clock: str
+    body: str | None
+    salt: str | None
+    digest: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRead(Event):
+    """The answer to `ReadOutbox`: the next entries in order, possibly none."""
+
+    entries: tuple[LoggedEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswered(Event):
+    """The answer to `RunQuery`. `error` is empty when it worked."""
+
+    request: str
+    rows: tuple[Mapping[str, Any], ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSaved(Event):
+    """A member and their template are durable (the answer to `SaveMember`)."""
+
+    member: Member
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberErased(Event):
+    """Nothing of this member is left but the ledger's line (the answer to `EraseMember`)."""
+
+    member_id: str
+    request: str
+    existed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A fused face vector, (128,) float32, length 1, and what made it."""
+
+    engine: str
+    weights: str
+    vector: NDArray[np.float32] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database."""
+
+    id: str
+    templates: tuple[Template, ...] = ()
+    is_suspended: bool = False
+
+
+# --- the broker ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerConnected(Event):
+    """The birth message is out. `session` is random and new at every connect."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDisconnected(Event):
+    """The link is down; it tries again by itself. What was in flight counts as not sent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryAcknowledged(Event):
+    """The broker sent PUBACK for this entry, in the session named."""
+
+    session: str
+    epoch: int
+    sequence: int
+
+
+# --- people and processes that ask -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: `kind` is `local` (a peer uid) or `remote`; `name` is an account's, never a member's."""
+
+    kind: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRequested(Event):
+    """A request came over the control socket. `request` names it in the `Reply`."""
+
+    request: str
+    actor: Actor
+    action: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberLeft(Event):
+    """A control connection that subscribed is gone."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed(Event):
+    """A deadline came, or the inbox was quiet; rules look at `now`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed(Event):
+    """A thread of the agent died: the agent ends and is started anew."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequested(Event):
+    """SIGTERM or SIGINT."""
+
+    reason: str
