@@ -70,7 +70,7 @@ class EncodePhoto(Effect):
 
 @dataclass(frozen=True, slots=True)
 class BeginVisit:
-    """A row of visits, in one transaction with the entry that reports it. `member_id` is None for an anonymous entry."""
+    """A new visit, in one transaction with the entry that reports it. `member_id`: None for an anonymous one."""
 
     visit: str
     member_id: str | None

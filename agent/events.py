@@ -1,7 +1,7 @@
 """What can happen: facts, frozen, in the past tense.
 
-Every fact that reaches the deciding thread is one of these. `at` is station time in seconds (`Clock.now()`), taken where
-the fact arose, on whatever thread; rules compare it with deadlines and never ask a clock. A fact carries plain values
+Every fact that reaches the deciding thread is one of these. `at` is station time in seconds (`Clock.now()`), taken
+where the fact arose, on whatever thread; rules compare it with deadlines and never ask a clock. A fact carries plain values
 only: no handles, no frames, no file objects.
 """
 

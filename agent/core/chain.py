@@ -21,12 +21,8 @@ from decimal import Decimal
 from typing import Any
 
 ORIGIN = "0" * 64  # what stands for the previous hash before the first entry of an epoch
-SALT_BYTES = (
-    16  # 128 random bits: a body cannot be guessed from its digest, two equal bodies do not show as equal
-)
-_FORMAT = (
-    "station-log/1"  # stands in every header: another form of the chain can never be mistaken for this one
-)
+SALT_BYTES = 16  # 128 random bits: a body cannot be guessed from its digest, two equal bodies do not show as equal
+_FORMAT = "station-log/1"  # stands in every header: another form of the chain can never be mistaken for this one
 _EXACT_INTEGER = 2**53 - 1  # beyond it a reader with IEEE 754 numbers (most JSON readers) sees another number
 _MAX_DEPTH = 32  # far beyond any body; ends a structure that contains itself with a clear error
 
@@ -45,9 +41,7 @@ def digest(salt: str, body_text: str) -> str:
     return hmac.new(bytes.fromhex(salt), body_text.encode(), hashlib.sha256).hexdigest()
 
 
-def header_bytes(
-    *, epoch: int, sequence: int, type: str, time: str, boot: str, monotonic_ms: int, clock: str
-) -> bytes:
+def header_bytes(*, epoch: int, sequence: int, type: str, time: str, boot: str, monotonic_ms: int, clock: str) -> bytes:
     """Write the header of an entry: a JSON array in this order, without spaces, UTF-8."""
     fields = [_FORMAT, epoch, sequence, type, time, boot, monotonic_ms, clock]
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
@@ -83,9 +77,7 @@ def _scalar(value: Any) -> str:
         return _text(value)
     if isinstance(value, int):
         if abs(value) > _EXACT_INTEGER:
-            raise ValueError(
-                f"an integer of {value.bit_length()} bits is not exact in JSON; write it as text"
-            )
+            raise ValueError(f"an integer of {value.bit_length()} bits is not exact in JSON; write it as text")
         return str(int(value))
     if isinstance(value, float):
         return _number(value)

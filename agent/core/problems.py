@@ -1,0 +1,236 @@
+"""The one model for what is wrong: used by `station check`, by faults, by replies and by every screen.
+
+A problem is a row of `CATALOGUE` (its words) with a place and a time. Words are plain, in Chinese and English, and the
+remedy says what to do next. Text may name a setting, a device or a file; never a person, a PIN or a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How bad: an error stops something that people need, a warning will if nobody acts."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One text in the two languages of the station."""
+
+    zh: str
+    en: str
+
+    def fill(self, detail: str) -> Words:
+        """Put the particulars where the text says `{detail}`."""
+        return Words(self.zh.replace("{detail}", detail), self.en.replace("{detail}", detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code means and what to do about it."""
+
+    severity: Severity
+    text: Words
+    remedy: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong. `where`: a setting's path or a device's name; `since`: station time, if timed."""
+
+    code: str
+    where: str
+    severity: Severity
+    text: Words
+    remedy: Words
+    since: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, as replies and messages carry it."""
+        return {
+            "code": self.code,
+            "where": self.where,
+            "severity": self.severity.value,
+            "text": {"zh": self.text.zh, "en": self.text.en},
+            "remedy": {"zh": self.remedy.zh, "en": self.remedy.en},
+            "since": self.since,
+        }
+
+
+def _error(zh: str, en: str, remedy_zh: str, remedy_en: str) -> Kind:
+    return Kind(Severity.ERROR, Words(zh, en), Words(remedy_zh, remedy_en))
+
+
+def _warning(zh: str, en: str, remedy_zh: str, remedy_en: str) -> Kind:
+    return Kind(Severity.WARNING, Words(zh, en), Words(remedy_zh, remedy_en))
+
+
+CATALOGUE: Mapping[str, Kind] = {
+    # --- settings
+    "settings.unreadable": _error(
+        "无法读取配置文件:{detail}",
+        "The settings file cannot be read: {detail}",
+        "检查文件路径、权限和 TOML 语法。",
+        "Check the path, its permissions and the TOML syntax.",
+    ),
+    "settings.unknown_key": _error(
+        "没有这个配置项。{detail}",
+        "There is no such setting. {detail}",
+        "改正拼写,或删除这一行;全部配置项见 config/station.toml。",
+        "Correct the spelling or remove the line; config/station.toml lists every setting.",
+    ),
+    "settings.invalid_value": _error(
+        "配置值不正确:{detail}",
+        "The value is not valid: {detail}",
+        "按 config/station.toml 中的说明修改。",
+        "Change it as config/station.toml explains.",
+    ),
+    "settings.missing": _error(
+        "缺少必填配置项。",
+        "This setting is required and missing.",
+        "在配置文件中补上;说明见 config/station.toml。",
+        "Add it to the settings file; config/station.toml explains it.",
+    ),
+    # --- devices
+    "device.failed": _error(
+        "设备故障:{detail}",
+        "The device does not work: {detail}",
+        "检查接线和供电;恢复后自动消除。",
+        "Check its wiring and power; this clears by itself when it works again.",
+    ),
+    "lock.failed": _error(
+        "门锁继电器无法控制:{detail}",
+        "The lock's relay cannot be driven: {detail}",
+        "请立即到站检查;人员可用按钮出门。",
+        "Somebody should come now; people can leave with the exit button.",
+    ),
+    "sensor.stale": _warning(
+        "传感器没有新数据,状态未知。",
+        "The sensor sends nothing new; its state is unknown.",
+        "检查传感器的接线和供电。",
+        "Check the sensor's wiring and power.",
+    ),
+    "camera.failed": _error(
+        "摄像头没有画面:{detail}",
+        "The camera gives no fresh picture: {detail}",
+        "检查摄像头的连接;人脸开门已停用,其他方式可用。",
+        "Check the camera's cable; face entry is off, other ways work.",
+    ),
+    "vision.stopped": _error(
+        "人脸识别已停止:{detail}",
+        "Face recognition has stopped: {detail}",
+        "系统会自动重试;反复出现时请联系安装人员。",
+        "It is tried again by itself; if it keeps coming back, call the installer.",
+    ),
+    # --- storage and broker
+    "storage.failed": _error(
+        "无法写入记录:{detail}",
+        "The log cannot be written: {detail}",
+        "检查存储卡是否已满或损坏;门仍可使用。",
+        "Check whether the card is full or damaged; the door goes on working.",
+    ),
+    "storage.lost": _error(
+        "有记录未能保存:{detail}",
+        "Entries of the log were lost: {detail}",
+        "更换存储卡,并向上级说明缺少的记录。",
+        "Replace the card and report the gap.",
+    ),
+    "storage.new_epoch": _warning(
+        "记录从新的编号段开始:{detail}",
+        "The log began a new epoch: {detail}",
+        "如果没有恢复过备份,请检查存储卡。",
+        "If no backup was restored, check the card.",
+    ),
+    "broker.disconnected": _warning(
+        "与中心服务器的连接已断开:{detail}",
+        "The link to the central server is down: {detail}",
+        "检查网络;记录保存在本站,恢复后自动补发。",
+        "Check the network; the log is kept here and sent when the link is back.",
+    ),
+    "clock.untrusted": _warning(
+        "时钟没有校准。",
+        "The clock is not synchronised.",
+        "检查网络和时间服务器。",
+        "Check the network and the time server.",
+    ),
+    # --- requests
+    "request.unknown": _error(
+        "不认识的请求:{detail}",
+        "Unknown request: {detail}",
+        "用 station --help 查看可用的命令。",
+        "See `station --help` for the commands there are.",
+    ),
+    "request.invalid": _error(
+        "请求内容不正确:{detail}",
+        "The request is not valid: {detail}",
+        "按提示改正后重试。",
+        "Correct it and try again.",
+    ),
+    "request.forbidden": _error(
+        "没有权限:{detail}",
+        "Not allowed: {detail}",
+        "请管理员在 control.roles 中为该账户授权。",
+        "An administrator can give this account a role in control.roles.",
+    ),
+    "request.busy": _error(
+        "正忙:{detail}",
+        "Busy: {detail}",
+        "稍后重试。",
+        "Try again in a moment.",
+    ),
+    "request.timed_out": _error(
+        "超时:{detail}",
+        "No answer in time: {detail}",
+        "稍后重试;反复出现时查看 station status。",
+        "Try again; if it happens again, look at `station status`.",
+    ),
+    "door.locked_down": _error(
+        "门已封锁。",
+        "The door is locked down.",
+        "先执行 station door resume。",
+        "Run `station door resume` first.",
+    ),
+    # --- enrolment
+    "photo.no_face": _error(
+        "照片中没有找到人脸。({detail})",
+        "No face was found in the photo. ({detail})",
+        "请用正面、光线均匀、脸部清晰的照片。",
+        "Use a photo from the front, evenly lit, with the face sharp.",
+    ),
+    "photo.two_faces": _error(
+        "照片中有多张人脸。({detail})",
+        "There is more than one face in the photo. ({detail})",
+        "请用只有一个人的照片。",
+        "Use a photo of one person only.",
+    ),
+    "photo.unusable": _error(
+        "照片不能使用:{detail}",
+        "The photo cannot be used: {detail}",
+        "请用 JPEG 或 PNG 格式、脸宽至少 80 像素的照片。",
+        "Use a JPEG or PNG with a face at least 80 pixels wide.",
+    ),
+    "member.unknown": _error(
+        "没有这个成员。",
+        "There is no such member.",
+        "用 station members list 查看。",
+        "See `station members list`.",
+    ),
+    "member.already_enrolled": _error(
+        "这个人已经登记过:{detail}",
+        "This person is already enrolled: {detail}",
+        "请先删除原来的登记。",
+        "Erase the earlier enrolment first.",
+    ),
+}
+
+
+def problem(code: str, where: str, detail: str = "", since: float | None = None) -> Problem:
+    """Make a problem from its row; an unknown code is a programming error (KeyError)."""
+    kind = CATALOGUE[code]
+    return Problem(code, where, kind.severity, kind.text.fill(detail), kind.remedy.fill(detail), since)
