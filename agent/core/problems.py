@@ -26,9 +26,10 @@ class Words:
     zh: str
     en: str
 
-    def fill(self, detail: str) -> Words:
-        """Put the particulars where the text says `{detail}`."""
-        return Words(self.zh.replace("{detail}", detail), self.en.replace("{detail}", detail))
+    def fill(self, detail: str | Words) -> Words:
+        """Put the particulars where the text says `{detail}`; words go into each language's own text."""
+        words = detail if isinstance(detail, Words) else Words(detail, detail)
+        return Words(self.zh.replace("{detail}", words.zh), self.en.replace("{detail}", words.en))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,18 @@ CATALOGUE: Mapping[str, Kind] = {
         "在配置文件中补上;说明见 config/station.toml。",
         "Add it to the settings file; config/station.toml explains it.",
     ),
+    "settings.conflict": _error(
+        "配置项互相矛盾:{detail}",
+        "Settings contradict each other: {detail}",
+        "按 config/station.toml 中的说明修改其中一项。",
+        "Change one of them as config/station.toml explains.",
+    ),
+    "settings.missing_file": _warning(
+        "配置中写的文件不存在或无法读取:{detail}",
+        "A file that the settings name is missing or unreadable: {detail}",
+        "放好文件并允许 station-agent 账户读取,或改正路径。",
+        "Put the file there, readable for the account station-agent, or correct the path.",
+    ),
     # --- devices
     "device.failed": _error(
         "设备故障:{detail}",
@@ -153,12 +166,6 @@ CATALOGUE: Mapping[str, Kind] = {
         "检查网络;记录保存在本站,恢复后自动补发。",
         "Check the network; the log is kept here and sent when the link is back.",
     ),
-    "clock.untrusted": _warning(
-        "时钟没有校准。",
-        "The clock is not synchronised.",
-        "检查网络和时间服务器。",
-        "Check the network and the time server.",
-    ),
     # --- requests
     "request.unknown": _error(
         "不认识的请求:{detail}",
@@ -189,6 +196,42 @@ CATALOGUE: Mapping[str, Kind] = {
         "No answer in time: {detail}",
         "稍后重试;反复出现时查看 station status。",
         "Try again; if it happens again, look at `station status`.",
+    ),
+    "request.too_large": _error(
+        "请求太大:{detail}",
+        "The request is too large: {detail}",
+        "减少照片的数量或大小后重试。",
+        "Send fewer or smaller photos and try again.",
+    ),
+    "reply.too_large": _error(
+        "答复太大,无法发送:{detail}",
+        "The answer is too large to send: {detail}",
+        "用 --limit 或更短的时间段再试。",
+        "Ask for less at a time, with --limit or a shorter period.",
+    ),
+    "agent.not_running": _error(
+        "站点程序没有运行:{detail}",
+        "The agent is not running: {detail}",
+        "用 systemctl status station-agent 查看原因;没有安装服务时先执行 station run。",
+        "See `systemctl status station-agent`; without the service, start it with `station run`.",
+    ),
+    "agent.no_permission": _error(
+        "这个账户不能访问控制接口:{detail}",
+        "This account may not open the control socket: {detail}",
+        "请管理员执行 sudo usermod -aG station-agent 账户名,重新登录后再试。",
+        "An administrator can run `sudo usermod -aG station-agent ACCOUNT`; log in again afterwards.",
+    ),
+    "agent.bad_answer": _error(
+        "站点程序的答复无法理解:{detail}",
+        "The agent's answer makes no sense: {detail}",
+        "程序可能刚升级:执行 sudo systemctl restart station-agent 后重试。",
+        "It may just have been upgraded: run `sudo systemctl restart station-agent` and try again.",
+    ),
+    "agent.stopping": _error(
+        "站点程序正在停止。",
+        "The agent is stopping.",
+        "等它重新启动后再试。",
+        "Try again when it is running again.",
     ),
     "door.locked_down": _error(
         "门已封锁。",
@@ -230,7 +273,7 @@ CATALOGUE: Mapping[str, Kind] = {
 }
 
 
-def problem(code: str, where: str, detail: str = "", since: float | None = None) -> Problem:
+def problem(code: str, where: str, detail: str | Words = "", since: float | None = None) -> Problem:
     """Make a problem from its row; an unknown code is a programming error (KeyError)."""
     kind = CATALOGUE[code]
     return Problem(code, where, kind.severity, kind.text.fill(detail), kind.remedy.fill(detail), since)
