@@ -1,0 +1,1 @@
+"""The vision child: frames in, facts out. It knows no names."""
