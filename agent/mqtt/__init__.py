@@ -1,0 +1,1 @@
+"""The link to the central server: topics, payloads and the connection."""

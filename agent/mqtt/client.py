@@ -1,0 +1,239 @@
+"""Makes MQTT clients: the agent's only importer of paho.
+
+Every connection gets a client of its own (`Connection`): paho keeps queues, retries and state across reconnects, and
+what hides there can be neither bounded nor thrown away. Facts from paho's network thread come out as `Signal`s through
+one function, which must never block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+_MAX_PASSWORD_BYTES = 65_535  # MQTT's own bound; also keeps a wrong path from being read into memory whole
+_CONNECT_S = 5.0  # one attempt at TCP and TLS; a mobile network that needs longer carries no heartbeat either
+_MAX_INCOMING_BYTES = 128 * 1024  # the contract's 64 KiB and its topic, with room; asked of the broker in MQTT 5
+PROTOCOL_RECEIVE_MAXIMUM = 65_535  # what MQTT 5 means when a broker names none
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM. The broker's certificate and host name are always checked; `ca` None: the system's authorities."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and how to come in.
+
+    keepalive_s: a silent connection is noticed by the broker after 1.5 times this, by us after twice this.
+    """
+
+    host: str
+    port: int = 1883
+    protocol: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password_file: Path | None = None
+    tls: Tls | None = None
+    keepalive_s: int = 30
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A message that stays at the broker."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the broker said in its CONNACK (MQTT 5), or the protocol's own bounds."""
+
+    receive_maximum: int = PROTOCOL_RECEIVE_MAXIMUM
+    packet_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker accepted the connection."""
+
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is refused or over."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """PUBACK for message `mid`; `refusal` is empty unless the broker would not take it (MQTT 5)."""
+
+    mid: int
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """SUBACK; `refusal` is empty when every filter was granted."""
+
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came in."""
+
+    topic: str
+    payload: bytes
+    is_retained: bool
+
+
+Signal = Accepted | Ended | Acknowledged | Subscribed | Received
+
+
+class Connection:
+    """One MQTT connection from its beginning to its end; never used again.
+
+    `signal` is called on paho's network thread. The methods are for one other thread, the owner's.
+    """
+
+    def __init__(
+        self, broker: Broker, client_id: str, signal: Callable[[Signal], None], will: Retained | None = None
+    ) -> None:
+        self._broker = broker
+        self._signal = signal
+        self._ended = threading.Event()
+        protocol = MQTTv5 if broker.protocol == "5" else MQTTv311
+        self._client = client = Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol, reconnect_on_failure=False
+        )
+        client.connect_timeout = _CONNECT_S
+        client.max_inflight_messages_set(0)  # paho must not queue: the owner counts what is in flight
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+
+    def open(self) -> None:
+        """Connect the socket and start the network thread; `Accepted` or `Ended` follows.
+
+        Takes up to some seconds (name, TCP, TLS). Raises OSError, also when a file of the settings cannot be read.
+        """
+        self._enter_credentials()
+        properties = None
+        if self._broker.protocol == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = _MAX_INCOMING_BYTES
+        self._client.connect(
+            self._broker.host, self._broker.port, keepalive=self._broker.keepalive_s, properties=properties
+        )
+        self._client.loop_start()
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+        """Send with QoS 1; returns the message's id, or None when the connection is gone. Never blocks."""
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def subscribe(self, filters: tuple[str, ...]) -> None:
+        """Subscribe with QoS 1; `Subscribed` follows."""
+        self._client.subscribe([(name, 1) for name in filters])
+
+    def leave(self, timeout_s: float) -> None:
+        """Say goodbye (the broker forgets the will) and end within `timeout_s` and a moment."""
+        self._client.disconnect()
+        self._ended.wait(timeout_s)
+        self.cut()
+
+    def cut(self) -> None:
+        """End at once and without a word: the broker publishes the will. Safe to repeat."""
+        connected = self._client.socket()
+        if isinstance(connected, socket.socket):
+            with contextlib.suppress(OSError):  # it may be over already
+                connected.shutdown(socket.SHUT_RDWR)
+        # paho's thread does not end while messages are unacknowledged and the socket lives; now it is dead.
+        with contextlib.suppress(AttributeError):  # paho forgets its thread between its own test and its join
+            self._client.loop_stop()
+
+    def _enter_credentials(self) -> None:
+        broker, client = self._broker, self._client
+        if broker.username is not None or broker.password_file is not None:
+            client.username_pw_set(broker.username or "", _read_password(broker.password_file))
+        if broker.tls is not None:
+            context = ssl.create_default_context(cafile=broker.tls.ca)
+            if broker.tls.certificate is not None:
+                context.load_cert_chain(broker.tls.certificate, broker.tls.key)
+            client.tls_set_context(context)
+
+    def _on_connect(
+        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._end(f"the broker refused the connection: {reason}")
+            return
+        limits = Limits(
+            receive_maximum=getattr(properties, "ReceiveMaximum", PROTOCOL_RECEIVE_MAXIMUM),
+            packet_bytes=getattr(properties, "MaximumPacketSize", None),
+        )
+        self._signal(Accepted(limits))
+
+    def _on_disconnect(
+        self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _p: Properties | None
+    ) -> None:
+        who = "the broker ended the connection" if flags.is_disconnect_packet_from_server else "connection lost"
+        self._end(f"{who}: {reason}")
+
+    def _end(self, reason: str) -> None:
+        if not self._ended.is_set():  # a refusal is followed by the end of the socket: the first reason tells more
+            self._ended.set()
+            self._signal(Ended(reason))
+
+    def _on_publish(
+        self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._signal(Acknowledged(mid, str(reason) if reason.is_failure else ""))
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        self._signal(Subscribed("; ".join(str(reason) for reason in reasons if reason.is_failure)))
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self._signal(Received(message.topic, bytes(message.payload), message.retain))
+
+
+def _read_password(path: Path | None) -> str | None:
+    """Read at every connection, so that a new password counts without a restart."""
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        content = file.read(_MAX_PASSWORD_BYTES + 1)
+    with contextlib.suppress(UnicodeDecodeError):
+        if len(content) <= _MAX_PASSWORD_BYTES:
+            return content.decode().rstrip("\r\n")
+    # Without the content in the message, which may be the password.
+    raise OSError(f"{path} is not a password file: put one line of UTF-8 text into it")

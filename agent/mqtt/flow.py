@@ -1,0 +1,134 @@
+"""What waits for the broker and what is in flight, within one session. No threads and no sockets here."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from agent.effects import PublishState
+from agent.events import LoggedEntry
+from agent.mqtt.client import Retained
+from agent.mqtt.payloads import Readings
+
+# In flight at once: hides 320 ms of round trip at 200 entries a second; holds at most 64 times 64 KiB = 4 MiB.
+MAX_IN_FLIGHT = 64
+# Entries that were offered and are not acknowledged. The rules keep at most 1,000 (`mqtt.in_flight_max`); beyond this
+# they are broken, and a queue without end would hide it.
+MAX_ENTRIES = 1024
+MAX_READINGS = 8  # batches that wait: readings may be lost, memory may not
+
+Item = Retained | PublishState | LoggedEntry | Readings
+
+
+@dataclass(slots=True)
+class _Sent:
+    item: Item
+    at: float
+    is_acknowledged: bool = False
+
+
+class Flow:
+    """Chooses what goes next: retained state first and only the newest of each part, then the log, then readings.
+
+    State may take half of the window while log entries wait, so neither starves the other. Not thread-safe: its owner
+    locks. `window`: the bound on messages in flight, from the broker's Receive Maximum and ours.
+    """
+
+    def __init__(self, receive_maximum: int) -> None:
+        self.window = max(1, min(MAX_IN_FLIGHT, receive_maximum))
+        self.lost_readings = 0
+        self._retained: dict[str, Retained | PublishState] = {}
+        self._entries: deque[LoggedEntry] = deque()
+        self._takes_entries = True
+        self._readings: deque[Readings] = deque()
+        self._sent: dict[int, _Sent] = {}  # by message id, in the order of sending
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that were sent and not acknowledged."""
+        return sum(not sent.is_acknowledged for sent in self._sent.values())
+
+    def offer_retained(self, topic: str, item: Retained | PublishState) -> None:
+        """A newer one takes the place of an older one that still waits; topics are as many as the settings name."""
+        self._retained[topic] = item
+
+    def offer_entries(self, entries: tuple[LoggedEntry, ...]) -> bool:
+        """False when that is beyond `MAX_ENTRIES`: none is taken, for the order must stay whole."""
+        held = len(self._entries) + sum(isinstance(sent.item, LoggedEntry) for sent in self._sent.values())
+        if held + len(entries) > MAX_ENTRIES:
+            return False
+        if self._takes_entries:
+            self._entries.extend(entries)
+        return True
+
+    def stop_entries(self) -> None:
+        """Send no more of the log in this session: an entry cannot go, and those behind it would leave a gap."""
+        self._takes_entries = False
+        self._entries.clear()
+
+    def offer_readings(self, batch: Readings) -> None:
+        """Beyond the bound the oldest batch is lost, and counted."""
+        self._readings.append(batch)
+        if len(self._readings) > MAX_READINGS:
+            self.lost_readings += _count(self._readings.popleft())
+
+    def next(self) -> Item | None:
+        """Take what goes next, or None while nothing waits or the window is full."""
+        if self.in_flight >= self.window:
+            return None
+        states = sum(isinstance(s.item, (Retained, PublishState)) for s in self._sent.values() if not s.is_acknowledged)
+        if self._retained and (not self._entries or states < max(1, self.window // 2)):
+            return self._retained.pop(next(iter(self._retained)))
+        if self._entries:
+            return self._entries.popleft()
+        if self._readings:
+            batch = self._readings.popleft()
+            batch = batch.model_copy(update={"lost": batch.lost + self.lost_readings})
+            self.lost_readings = 0
+            return batch
+        return None
+
+    def sent(self, mid: int, item: Item, at: float) -> None:
+        """The item is on its way as message `mid`. `at`: monotonic, s."""
+        self._sent[mid] = _Sent(item, at)
+
+    def acknowledge(self, mid: int) -> tuple[Item | None, list[LoggedEntry]]:
+        """Take a PUBACK: what it was for, and the entries that may now be reported.
+
+        Entries are reported in the order of the log even if a broker acknowledges in another: whoever hears of one may
+        take all before it as sent.
+        """
+        sent = self._sent.get(mid)
+        if sent is None or sent.is_acknowledged:
+            return None, []
+        if not isinstance(sent.item, LoggedEntry):
+            del self._sent[mid]
+            return sent.item, []
+        sent.is_acknowledged = True
+        done: list[int] = []
+        for number, other in self._sent.items():
+            if isinstance(other.item, LoggedEntry):
+                if not other.is_acknowledged:
+                    break
+                done.append(number)
+        reported = [self._sent.pop(number).item for number in done]
+        return sent.item, [item for item in reported if isinstance(item, LoggedEntry)]
+
+    def oldest_at(self) -> float | None:
+        """When the oldest message without a PUBACK was sent (monotonic, s)."""
+        return next((sent.at for sent in self._sent.values() if not sent.is_acknowledged), None)
+
+    def stop(self) -> int:
+        """Forget everything; returns how many readings are lost with it."""
+        flying = [sent.item for sent in self._sent.values() if not sent.is_acknowledged]
+        lost = self.lost_readings + sum(_count(b) for b in (*self._readings, *flying) if isinstance(b, Readings))
+        self.lost_readings = 0
+        self._sent.clear()
+        self._retained.clear()
+        self._entries.clear()
+        self._readings.clear()
+        return lost
+
+
+def _count(batch: Readings) -> int:
+    return len(batch.readings) + batch.lost

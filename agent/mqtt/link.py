@@ -1,0 +1,325 @@
+"""The link to the broker: keeps one connection alive and publishes over it.
+
+The deciding thread only puts orders into bounded places (microseconds); one supervising thread owns the connection,
+encodes and sends; paho's network thread only hands over signals. What is not sent when a connection ends is forgotten:
+the rules send state and log again after `BrokerConnected`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Literal
+
+from agent import __version__
+from agent.clock import Clock
+from agent.effects import PublishEntries, PublishState
+from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, Event, LoggedEntry, WorkerFailed
+from agent.mqtt.backoff import Backoff
+from agent.mqtt.client import Accepted, Acknowledged, Broker, Connection, Ended, Limits, Retained, Signal
+from agent.mqtt.flow import MAX_ENTRIES, Flow, Item
+from agent.mqtt.payloads import (
+    CONTRACT_VERSION,
+    MAX_PAYLOAD_BYTES,
+    About,
+    Message,
+    PayloadError,
+    Readings,
+    Status,
+    encode,
+    log_event,
+    state_of,
+)
+from agent.mqtt.topics import Topics
+
+_log = logging.getLogger(__name__)
+
+_CONNACK_S = 10.0  # twice what TCP and TLS may take: a broker that is silent after that is not one
+# A PUBACK is late only if the connection is dead (half open), the broker hangs or the network thread died. Twice the
+# keepalive, so that MQTT's own means come first.
+_PUBACK_S = 60.0
+_TICK_S = 5.0  # how late the two bounds above may be noticed
+_STABLE_S = 30.0  # a connection that lived so long was a good one: the back-off begins anew
+_PACKET_OVERHEAD_BYTES = 512  # fixed header, topic and properties of a PUBLISH
+
+
+class BrokerLink:
+    """Publishes what the rules order; posts `BrokerConnected`, `BrokerDisconnected`, `EntryAcknowledged`.
+
+    `publish_…` may be called from the deciding thread: they never block and never raise; what comes while there is no
+    connection, or for another session, is dropped silently. `post` is called on the supervising thread.
+    `BrokerDisconnected` is posted once for each outage, also when the broker is absent from the start.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Topics,
+        about: About,
+        clock: Clock,
+        post: Callable[[Event], None],
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._broker = broker
+        self._topics = topics
+        self._about = Retained(topics.about, encode(about))
+        self._clock = clock
+        self._post = post
+        self._backoff = backoff or Backoff()
+        self._thread = threading.Thread(target=self._main, name="mqtt-link", daemon=True)
+        self._closing = threading.Event()
+        self._goodbye_by = 0.0
+        self._lock = threading.Lock()  # guards what follows; held for microseconds, never while paho is called
+        self._session: str | None = None
+        self._flow = Flow(1)
+        self._signals: SimpleQueue[Signal | None] = SimpleQueue()  # None wakes; bounded by what is in flight
+        self._is_woken = False
+        self._has_overflowed = False
+        self._lost_readings = 0
+        self._is_down = False  # of the supervising thread alone, like what follows
+        self._refused_parts: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._thread.start()
+
+    def close(self, timeout_s: float = 1.0) -> bool:
+        """Publish `offline`, disconnect and end the thread within about `timeout_s`.
+
+        False when the thread is still in a system call (a name server that does not answer); it ends by itself then.
+        If the broker does not acknowledge the goodbye in time, the connection is cut and the last will speaks.
+        """
+        self._goodbye_by = self._clock.monotonic() + timeout_s * 0.7  # the rest is for the network thread to end
+        self._closing.set()
+        self._wake()
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def publish_state(self, effect: PublishState) -> None:
+        """Publish one part, retained; only the newest of a part is sent when several wait."""
+        with self._lock:
+            if self._session is None:
+                return
+            self._flow.offer_retained(f"state/{effect.part}", effect)
+        self._wake()
+
+    def publish_entries(self, effect: PublishEntries) -> None:
+        """Publish entries in order; `EntryAcknowledged` follows for each, in the same order."""
+        with self._lock:
+            if self._session != effect.session or self._has_overflowed:
+                return
+            self._has_overflowed = not self._flow.offer_entries(effect.entries)
+        self._wake()
+
+    def publish_readings(self, batch: Readings) -> None:
+        """Publish a batch when nothing else waits; a batch that is lost is counted in the next one."""
+        with self._lock:
+            if self._session is None:
+                self._lost_readings += len(batch.readings) + batch.lost
+                return
+            self._flow.offer_readings(batch)
+        self._wake()
+
+    # --- the supervising thread ---------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        try:
+            self._supervise()
+        except Exception as error:  # noqa: BLE001 - a worker's top: nothing may end it unseen
+            _log.exception("the link to the broker died")
+            self._post(WorkerFailed(self._clock.now(), "mqtt", type(error).__name__))
+
+    def _supervise(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            began = self._clock.monotonic()
+            reason = self._connect()
+            if self._closing.is_set():
+                return
+            failures = 1 if self._clock.monotonic() - began > _STABLE_S else failures + 1
+            self._report_down(reason)
+            wait_s = self._backoff.wait_s(failures)
+            _log.debug("next attempt to reach the broker in %.1f s", wait_s)
+            self._closing.wait(wait_s)
+
+    def _connect(self) -> str:
+        """Live through one connection; returns why it ended."""
+        session = secrets.token_hex(8)
+        signals: SimpleQueue[Signal | None] = SimpleQueue()
+        with self._lock:
+            self._signals, self._is_woken = signals, False
+        if self._closing.is_set():  # its wake may have gone into the queue before this one
+            return "closed"
+        will = Retained(self._topics.status, self._status("offline", session, is_will=True))
+        connection = Connection(self._broker, f"station-{self._topics.station}", signals.put, will)
+        try:
+            connection.open()
+        except (OSError, ValueError) as error:  # ValueError: a host name that is none (UnicodeError), a bad certificate
+            connection.cut()
+            return f"cannot connect to {self._broker}: {error}"
+        try:
+            return self._converse(connection, session, signals)
+        finally:
+            with self._lock:
+                self._session = None
+                self._lost_readings += self._flow.stop()
+            connection.cut()
+
+    def _converse(self, connection: Connection, session: str, signals: SimpleQueue[Signal | None]) -> str:
+        began = self._clock.monotonic()
+        while True:
+            signal = _next(signals)
+            with self._lock:
+                self._is_woken = False
+            match signal:
+                case Accepted(limits):
+                    self._begin(session, limits)
+                case Ended(reason):
+                    return reason
+                case Acknowledged(mid, refusal):
+                    if reason := self._acknowledge(session, mid, refusal):
+                        return reason
+            if self._closing.is_set():
+                self._say_goodbye(connection, session, signals)
+                return "closed"
+            if reason := self._overdue(began):
+                return reason
+            self._send_waiting(connection)
+
+    def _begin(self, session: str, limits: Limits) -> None:
+        birth = Retained(self._topics.status, self._status("online", session))
+        flow = Flow(limits.receive_maximum)
+        flow.offer_retained("status", birth)
+        flow.offer_retained("about", self._about)
+        with self._lock:
+            flow.lost_readings, self._lost_readings = self._lost_readings, 0
+            self._flow, self._session, self._has_overflowed = flow, session, False
+        self._is_down = False
+        _log.info("connected to %s, session %s", self._broker, session)
+        if limits.packet_bytes is not None and limits.packet_bytes < MAX_PAYLOAD_BYTES + _PACKET_OVERHEAD_BYTES:
+            _log.warning(
+                "the broker takes only %d bytes a packet; the contract needs %d: raise its limit",
+                limits.packet_bytes,
+                MAX_PAYLOAD_BYTES + _PACKET_OVERHEAD_BYTES,
+            )
+        self._post(BrokerConnected(self._clock.now(), session))
+
+    def _acknowledge(self, session: str, mid: int, refusal: str) -> str:
+        """Take a PUBACK; returns why the connection must end, or nothing."""
+        with self._lock:
+            item, entries = self._flow.acknowledge(mid)
+        if refusal and isinstance(item, LoggedEntry):  # it must not count as sent, nor those behind it
+            return f"the broker refused an entry of the log: {refusal}"
+        if refusal:
+            _log.warning("the broker refused %s: %s; check its access rules", type(item).__name__, refusal)
+        for entry in entries:
+            self._post(EntryAcknowledged(self._clock.now(), session, entry.epoch, entry.sequence))
+        return ""
+
+    def _overdue(self, began: float) -> str:
+        now = self._clock.monotonic()
+        with self._lock:
+            if self._has_overflowed:
+                _log.error("more than %d entries of the log were offered at once: the rules are wrong", MAX_ENTRIES)
+                return "more entries than the link takes"
+            if self._session is None:
+                return "the broker did not answer" if now - began > _CONNACK_S else ""
+            oldest_at = self._flow.oldest_at()
+        return "the broker does not acknowledge" if oldest_at is not None and now - oldest_at > _PUBACK_S else ""
+
+    def _send_waiting(self, connection: Connection) -> None:
+        while True:
+            with self._lock:
+                item = self._flow.next() if self._session is not None else None
+            if item is None or not self._send(connection, item):
+                return
+
+    def _send(self, connection: Connection, item: Item) -> bool:
+        """Send one item; False when the connection is gone (its end is signalled on its own)."""
+        try:
+            message = self._encode(item)
+        except PayloadError as error:
+            self._refuse(item, error)
+            return True
+        mid = connection.publish(message.topic, message.payload, retain=isinstance(item, (Retained, PublishState)))
+        if mid is None:
+            return False
+        with self._lock:  # the PUBACK may be here already: it waits in the signals, which this thread alone reads
+            self._flow.sent(mid, item, self._clock.monotonic())
+        return True
+
+    def _encode(self, item: Item) -> Retained:
+        match item:
+            case Retained():
+                return item
+            case PublishState(part, at, body):
+                state: Message = state_of(part, body, at, lambda moment: self._clock.wall_at(moment).isoformat())
+                return Retained(_topic(self._topics, part), encode(state))
+            case LoggedEntry():
+                event = log_event(self._topics.station, item, self._clock.wall().utc)
+                return Retained(self._topics.log, encode(event))
+            case Readings():
+                return Retained(self._topics.readings, encode(item))
+
+    def _refuse(self, item: Item, error: PayloadError) -> None:
+        """Never rubbish on the wire: say what is wrong, once for each part, and do not publish it."""
+        what = item.part if isinstance(item, PublishState) else type(item).__name__
+        if isinstance(item, LoggedEntry):
+            with self._lock:  # those behind it would leave a gap: the log waits, and the backlog shows it
+                self._flow.stop_entries()
+        level = logging.DEBUG if what in self._refused_parts else logging.ERROR
+        self._refused_parts.add(what)
+        _log.log(level, "not published: %s", error)
+
+    def _say_goodbye(self, connection: Connection, session: str, signals: SimpleQueue[Signal | None]) -> None:
+        with self._lock:
+            was_open, self._session = self._session is not None, None
+            has_room = self._flow.in_flight < self._flow.window
+            self._flow.stop()
+        if not was_open or not has_room:
+            return  # without room the broker is not answering: the connection is cut, and the last will speaks
+        mid = connection.publish(self._topics.status, self._status("offline", session), retain=True)
+        while mid is not None and (left_s := self._goodbye_by - self._clock.monotonic()) > 0:
+            match _next(signals, left_s):
+                case Acknowledged(acknowledged) if acknowledged == mid:
+                    connection.leave(left_s)
+                    return
+                case Ended():
+                    return
+
+    def _status(self, status: Literal["online", "offline"], session: str, *, is_will: bool = False) -> bytes:
+        since = None if is_will else self._clock.wall().isoformat()
+        return encode(Status(status=status, session=session, agent=__version__, contract=CONTRACT_VERSION, since=since))
+
+    def _report_down(self, reason: str) -> None:
+        level = logging.DEBUG if self._is_down else logging.WARNING
+        _log.log(level, "no link to the broker %s: %s; trying again", self._broker, reason)
+        if not self._is_down:
+            self._is_down = True
+            self._post(BrokerDisconnected(self._clock.now(), reason))
+
+    def _wake(self) -> None:
+        with self._lock:
+            if not self._is_woken:
+                self._is_woken = True
+                self._signals.put(None)
+
+
+def _next(signals: SimpleQueue[Signal | None], timeout_s: float = _TICK_S) -> Signal | None:
+    try:
+        return signals.get(timeout=timeout_s)
+    except Empty:
+        return None
+
+
+def _topic(topics: Topics, part: str) -> str:
+    try:
+        return topics.state(part)
+    except ValueError as error:
+        raise PayloadError(str(error)) from None

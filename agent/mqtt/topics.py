@@ -1,0 +1,78 @@
+"""The names of the contract's topics, checked once where they are made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# The station's id is also part of a CloudEvents id, of an ACL pattern and of a client id. 64 keeps every topic far
+# below MQTT's 65,535 bytes and readable.
+_STATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Other levels come from the settings and may be in any script: no wildcard, separator, control character or space, and
+# no `$`, which brokers keep for themselves.
+_LEVEL = re.compile(r"[^\s/+#$\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}")
+_PREFIX_LEVELS = 8  # `country/province/city/union` and as much again
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one station. Raises ValueError when `prefix` or `station` cannot be part of a topic.
+
+    `prefix` may have several levels (`province/stations`).
+    """
+
+    prefix: str
+    station: str
+
+    def __post_init__(self) -> None:
+        levels = self.prefix.split("/")
+        if len(levels) > _PREFIX_LEVELS or not all(map(_LEVEL.fullmatch, levels)):
+            raise ValueError(
+                f"prefix {self.prefix!r:.80} cannot begin a topic: use 1 to {_PREFIX_LEVELS} levels of 1 to 64 "
+                f"characters, without spaces, + # $, and no / at either end"
+            )
+        if not _STATION.fullmatch(self.station):
+            raise ValueError(
+                f"station {self.station!r:.80} cannot be part of a topic: use 1 to 64 of A-Z a-z 0-9 . _ - and "
+                f"begin with a letter or a digit"
+            )
+
+    @property
+    def status(self) -> str:
+        """Online or offline: birth, last will. Retained."""
+        return f"{self.prefix}/{self.station}/status"
+
+    @property
+    def about(self) -> str:
+        """What the service board shows. Retained."""
+        return f"{self.prefix}/{self.station}/about"
+
+    @property
+    def log(self) -> str:
+        """The log, in order."""
+        return f"{self.prefix}/{self.station}/log"
+
+    @property
+    def readings(self) -> str:
+        """Sensor values by the minute."""
+        return f"{self.prefix}/{self.station}/readings"
+
+    @property
+    def commands(self) -> str:
+        """Commands of the central server."""
+        return f"{self.prefix}/{self.station}/commands"
+
+    @property
+    def replies(self) -> str:
+        """What became of a command."""
+        return f"{self.prefix}/{self.station}/replies"
+
+    def state(self, part: str) -> str:
+        """Live state of one part: `door`, `appliances/microwave`. Retained. Raises ValueError for a bad name."""
+        first, *rest = part.split("/")
+        if not _LEVEL.fullmatch(first) or len(rest) > 1 or not all(map(_LEVEL.fullmatch, rest)):
+            raise ValueError(
+                f"part {part!r:.80} cannot be a topic: use a word, or a word, a slash and a name of 1 to 64 "
+                f"characters without spaces, / + # $"
+            )
+        return f"{self.prefix}/{self.station}/state/{part}"
