@@ -65,6 +65,16 @@ class EncodePhoto(Effect):
     photo: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class BuildGallery(Effect):
+    """Build the gallery of these members' templates on a worker; `GalleryBuilt` answers."""
+
+    request: int
+    engine: str
+    weights: str
+    members: tuple[Member, ...]
+
+
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 

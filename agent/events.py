@@ -1,8 +1,8 @@
 """What can happen: facts, frozen, in the past tense.
 
 Every fact that reaches the deciding thread is one of these. `at` is station time in seconds (`Clock.now()`), taken
-where the fact arose, on whatever thread; rules compare it with deadlines and never ask a clock. A fact carries plain values
-only: no handles, no frames, no file objects.
+where the fact arose, on whatever thread; rules compare it with deadlines and never ask a clock. A fact carries plain
+values only: no handles, no frames, no file objects.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from agent.core.gallery import Gallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,14 @@ class PhotoRefused(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GalleryBuilt(Event):
+    """The answer to `BuildGallery`. `request` numbers the builds: an older one than the last asked for is dropped."""
+
+    request: int
+    gallery: Gallery = field(compare=False, repr=False)
+
+
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +256,28 @@ class Template:
     engine: str
     weights: str
     vector: NDArray[np.float32] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVisit:
+    """A visit that had not ended when the agent did."""
+
+    id: str
+    member_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
+
+    `new_epoch` says why the log begins a new epoch, or is empty.
+    """
+
+    members: tuple[Member, ...] = ()
+    open_visits: tuple[OpenVisit, ...] = ()
+    cursor: tuple[int, int] = (0, 0)
+    newest: tuple[int, int] = (0, 0)
+    new_epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

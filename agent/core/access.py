@@ -1,0 +1,76 @@
+"""Who may come in, and the words for those who may not.
+
+Every refusal is a `Reason` with a sentence in two languages and an indication; a reason never tells a stranger anything
+about who is enrolled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.core.door import Mode
+from agent.core.problems import Words
+from agent.events import Member
+
+
+class Reason(StrEnum):
+    """Why not. The first group is about the person, the second about the picture."""
+
+    NOT_ENROLLED = "not_enrolled"
+    SUSPENDED = "suspended"
+    LOCKED_DOWN = "locked_down"
+
+    TWO_FACES = "two_faces"
+    TOO_FAR = "too_far"
+    TOO_CLOSE = "too_close"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    BLURRED = "blurred"
+    TURNED_AWAY = "turned_away"
+
+
+WORDS: Mapping[Reason, Words] = {
+    Reason.NOT_ENROLLED: Words(
+        "没有认出您。如未登记,请联系站长。", "You were not recognised. If you are not enrolled, ask the station master."
+    ),
+    Reason.SUSPENDED: Words(
+        "您的使用资格已暂停,请联系站长。", "Your access is suspended. Please ask the station master."
+    ),
+    Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
+    Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
+    Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
+    Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
+    Reason.TOO_DARK: Words("光线太暗,请面向灯光。", "It is too dark. Please face the light."),
+    Reason.TOO_BRIGHT: Words("光线太强,请避开强光。", "It is too bright. Please turn out of the glare."),
+    Reason.BLURRED: Words("请站稳一点。", "Please stand still for a moment."),
+    Reason.TURNED_AWAY: Words("请正对镜头。", "Please look at the camera."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What the person at the door is told: a pattern of light and sound, and a sentence."""
+
+    pattern: str
+    words: Words
+
+
+def refusal_of(member: Member | None, mode: Mode) -> Reason | None:
+    """Decide an entry: None when it is granted. Refuses by default: an unknown person has no way through."""
+    if member is None:
+        return Reason.NOT_ENROLLED
+    if member.is_suspended:
+        return Reason.SUSPENDED
+    if mode is Mode.LOCKED_DOWN:
+        return Reason.LOCKED_DOWN
+    return None
+
+
+_ABOUT_THE_PICTURE = frozenset(Reason) - {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN}
+
+
+def advice_for(reason: Reason) -> Advice:
+    """What to show: a picture that can be mended asks the rider to look here, anything else refuses."""
+    return Advice("look_here" if reason in _ABOUT_THE_PICTURE else "refused", WORDS[reason])

@@ -1,0 +1,61 @@
+"""Who is inside: visits from an entry to an exit.
+
+An exit by the button does not say who leaves. With one person inside it is that person; with several it only lowers
+the count, and the visits end together when the count comes to nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from agent.effects import BeginVisit, EndVisit, VisitChange
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A visit that has not ended. `member_id` is None for an anonymous entry."""
+
+    id: str
+    member_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """The visits that are open and how many people have left without saying which of them they are."""
+
+    visits: tuple[Visit, ...] = ()
+    unnamed_exits: int = 0
+    begun: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many people are inside; never below 0."""
+        return max(0, len(self.visits) - self.unnamed_exits)
+
+
+def enter(
+    state: Occupancy, prefix: str, member_id: str | None, now: float
+) -> tuple[Occupancy, tuple[VisitChange, ...]]:
+    """Begin a visit, named `prefix` and a running number. A member who is still inside had left unseen."""
+    changes: list[VisitChange] = []
+    visits = state.visits
+    unnamed = state.unnamed_exits
+    for visit in visits:
+        if member_id is not None and visit.member_id == member_id:
+            changes.append(EndVisit(visit.id, now, "entered_again"))
+            visits = tuple(each for each in visits if each.id != visit.id)
+            unnamed = max(0, unnamed - 1)  # one of the unnamed exits was theirs
+    visit = Visit(f"{prefix}-{state.begun + 1}", member_id)
+    changes.append(BeginVisit(visit.id, member_id, now))
+    return Occupancy((*visits, visit), unnamed, state.begun + 1), tuple(changes)
+
+
+def leave(state: Occupancy, now: float, how: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """Somebody leaves; from an empty room nobody does."""
+    if state.count == 0:
+        return state, ()
+    if state.count > 1:
+        return replace(state, unnamed_exits=state.unnamed_exits + 1), ()
+    is_certain = len(state.visits) == 1
+    ended = tuple(EndVisit(visit.id, now, how if is_certain else "room_empty") for visit in state.visits)
+    return Occupancy(begun=state.begun), ended

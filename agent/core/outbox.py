@@ -1,0 +1,138 @@
+"""Which entries of the log are on their way to the broker.
+
+The log itself is the outbox. At most `window` entries are in flight; the cursor moves over the acknowledged ones in
+order, and after a reconnect everything behind it is sent again (the server takes each entry once).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from agent.effects import Effect, MoveCursor, PublishEntries, ReadOutbox
+from agent.events import LoggedEntry
+
+Position = tuple[int, int]
+"""(epoch, sequence), ordered as the log is."""
+
+START: Position = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`window`: entries in flight, bounds memory here and at the broker. `entries_per_s`: spares a thin uplink."""
+
+    window: int = 100
+    entries_per_s: float = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """`newest` is the last durable entry, `sent` the last one handed to the link, `cursor` the last one confirmed."""
+
+    newest: Position = START
+    cursor: Position = START
+    sent: Position = START
+    in_flight: tuple[Position, ...] = ()
+    acknowledged: frozenset[Position] = frozenset()
+    session: str | None = None
+    is_reading: bool = False
+    allowance: float = 0.0
+    allowance_at: float = 0.0
+    acknowledged_count: int = 0
+
+    def deadline(self, limits: Limits) -> float | None:
+        """When the rate allows a further entry, if one waits for that alone."""
+        if self.session is None or self.is_reading or self.sent >= self.newest:
+            return None
+        if len(self.in_flight) >= limits.window or self.allowance >= 1:
+            return None
+        return self.allowance_at + (1 - self.allowance) / limits.entries_per_s
+
+
+Result = tuple[Outbox, tuple[Effect, ...]]
+
+
+def logged(state: Outbox, newest: Position) -> Outbox:
+    """A further entry is durable."""
+    return replace(state, newest=max(state.newest, newest))
+
+
+def connected(state: Outbox, session: str, now: float, limits: Limits) -> Outbox:
+    """Begin again behind the cursor: what was in flight is in doubt."""
+    return replace(
+        state,
+        session=session,
+        sent=state.cursor,
+        in_flight=(),
+        acknowledged=frozenset(),
+        is_reading=False,
+        allowance=_burst(limits),
+        allowance_at=now,
+    )
+
+
+def disconnected(state: Outbox) -> Outbox:
+    """Stop; nothing is forgotten, the cursor stands."""
+    return replace(state, session=None, in_flight=(), acknowledged=frozenset(), is_reading=False)
+
+
+def acknowledge(state: Outbox, session: str, position: Position) -> Result:
+    """Take one PUBACK; the cursor moves when the oldest ones are all in. Another session's counts for nothing."""
+    if session != state.session or position not in state.in_flight:
+        return state, ()
+    acknowledged = state.acknowledged | {position}
+    in_flight = state.in_flight
+    done = 0
+    while done < len(in_flight) and in_flight[done] in acknowledged:
+        done += 1
+    if not done:
+        return replace(state, acknowledged=acknowledged), ()
+    cursor = in_flight[done - 1]
+    moved = replace(
+        state,
+        cursor=cursor,
+        in_flight=in_flight[done:],
+        acknowledged=acknowledged - set(in_flight[:done]),
+        acknowledged_count=state.acknowledged_count + done,
+    )
+    return moved, (MoveCursor(*cursor),)
+
+
+def take(state: Outbox, entries: tuple[LoggedEntry, ...], now: float, limits: Limits) -> Result:
+    """Send what was read; an answer to an earlier session's question is dropped."""
+    if state.session is None or not state.is_reading:
+        return state, ()
+    state = replace(state, is_reading=False)
+    fresh = tuple(entry for entry in entries if (entry.epoch, entry.sequence) > state.sent)
+    if not fresh:
+        # The log holds nothing behind `sent` (pruned, or a newer epoch): believe it, or this would ask for ever.
+        return replace(state, sent=state.newest), ()
+    positions = tuple((entry.epoch, entry.sequence) for entry in fresh)
+    state = _refill(state, now, limits)
+    sending = replace(
+        state,
+        sent=positions[-1],
+        in_flight=state.in_flight + positions,
+        allowance=state.allowance - len(positions),
+    )
+    return sending, (PublishEntries(state.session or "", fresh),)
+
+
+def ask(state: Outbox, now: float, limits: Limits) -> Result:
+    """Ask for the next entries when there are any, the window has room and the rate allows."""
+    if state.session is None or state.is_reading or state.sent >= state.newest:
+        return state, ()
+    state = _refill(state, now, limits)
+    room = min(limits.window - len(state.in_flight), int(state.allowance))
+    if room < 1:
+        return state, ()
+    return replace(state, is_reading=True), (ReadOutbox(*state.sent, room),)
+
+
+def _burst(limits: Limits) -> float:
+    return float(max(1, min(limits.window, int(limits.entries_per_s))))  # one second's worth may go at once
+
+
+def _refill(state: Outbox, now: float, limits: Limits) -> Outbox:
+    grown = state.allowance + max(0.0, now - state.allowance_at) * limits.entries_per_s
+    return replace(state, allowance=min(_burst(limits), grown), allowance_at=now)

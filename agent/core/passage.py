@@ -1,0 +1,112 @@
+"""Coming in and going out: what the door reports becomes visits, entries of the log, light and sound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.core import door, occupancy
+from agent.core.access import Reason, advice_for, refusal_of
+from agent.core.door import Cause, Input
+from agent.core.turn import Turn
+from agent.effects import DeenergiseLock, EnergiseLock, ShowIndication
+
+_ALARM_PATTERNS = {door.Alarm.FORCED: "alarm", door.Alarm.OPEN_TOO_LONG: "door_open_too_long"}
+
+
+def admit(turn: Turn, cause: Cause) -> Reason | None:
+    """Let a member in by `cause`, or say why not; either is logged and shown at the door."""
+    member = turn.state.members.get(cause.member_id or "")
+    reason = refusal_of(member, turn.state.door.mode)
+    if reason is None:
+        open_for(turn, cause)
+    else:
+        refuse_entry(turn, reason, cause.way, member_id=cause.member_id if member else None)
+    return reason
+
+
+def open_for(turn: Turn, cause: Cause) -> None:
+    """Release the lock for an entry that was granted. The relay comes first: nobody waits for the log."""
+    put(turn, Input.GRANT, cause)
+    turn.do(ShowIndication("granted"))
+    turn.log("access.granted", _who(cause))
+
+
+def let_out(turn: Turn) -> None:
+    """Honour the exit button, whatever the mode; a bouncing button counts once for each opening."""
+    already = any(cause.is_exit for cause in turn.state.door.causes)
+    cause = Cause("exit_button", seen_at=turn.now)
+    put(turn, Input.EXIT, cause)
+    if not already:
+        turn.log("access.exit_requested", _who(cause))
+
+
+def refuse_entry(turn: Turn, reason: Reason, way: str, member_id: str | None = None) -> None:
+    """Log a refusal and tell the person at the door why."""
+    turn.do(ShowIndication(advice_for(reason).pattern))
+    turn.log("access.refused", {"way": way, "reason": reason.value, "member": member_id})
+
+
+def advise(turn: Turn, reason: Reason) -> None:
+    """Tell the person how to stand; nothing was tried, so nothing is logged."""
+    turn.do(ShowIndication(advice_for(reason).pattern))
+
+
+def put(turn: Turn, what: Input, cause: Cause = door.NOBODY) -> None:
+    """Put one input to the door and carry its reports on."""
+    before = turn.state.door
+    after, reports = door.step(before, what, turn.now, turn.rules.door, cause)
+    turn.set(door=after)
+    if after.lock is not before.lock:
+        drive_lock(turn, cause.seen_at)
+    for report in reports:
+        _report(turn, report)
+
+
+def drive_lock(turn: Turn, seen_at: float | None = None) -> None:
+    """Give the lock the current that its state needs."""
+    is_energised = door.is_energised(turn.state.door.lock, turn.rules.lock_kind)
+    turn.do(EnergiseLock(seen_at) if is_energised else DeenergiseLock(seen_at))
+
+
+def _report(turn: Turn, report: door.Report) -> None:
+    match report:
+        case door.Passed(cause):
+            _pass(turn, cause)
+        case door.Unused(cause):
+            turn.log("access.not_taken", _who(cause))
+        case door.AlarmRaised(alarm):
+            turn.do(ShowIndication(_ALARM_PATTERNS[alarm]))
+            turn.log("door.alarm_raised", {"alarm": alarm.value})
+        case door.AlarmCleared(alarm, open_s):
+            turn.do(ShowIndication("off"))
+            turn.log(
+                "door.alarm_cleared", {"alarm": alarm.value, "open_s": None if open_s is None else round(open_s, 3)}
+            )
+        case door.ModeChanged(mode):
+            turn.log("door.mode_changed", {"mode": mode.value})
+        case door.Refused(cause):
+            refuse_entry(turn, Reason.LOCKED_DOWN, cause.way, cause.member_id)
+
+
+def _pass(turn: Turn, cause: Cause) -> None:
+    if cause.is_exit:
+        _leave(turn, cause)
+        return
+    inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, turn.now)
+    turn.set(occupancy=inside)
+    body = {**_who(cause), "visit": inside.visits[-1].id, "inside": inside.count}
+    turn.log("visit.entered", body, visits=changes)
+
+
+def _leave(turn: Turn, cause: Cause) -> None:
+    before = turn.state.occupancy
+    inside, ended = occupancy.leave(before, turn.now, cause.way)
+    if inside is before:
+        return  # nobody was inside: the request to leave is in the log, but no visit ends
+    turn.set(occupancy=inside)
+    body = {"way": cause.way, "visits": [each.visit for each in ended], "inside": inside.count}
+    turn.log("visit.left", body, visits=ended)
+
+
+def _who(cause: Cause) -> dict[str, Any]:
+    return {"way": cause.way, "member": cause.member_id}

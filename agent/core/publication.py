@@ -1,0 +1,84 @@
+"""What the station shows of itself: the parts of its live state, and when each is told again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.core.state import StationState
+from agent.core.turn import Turn
+from agent.effects import PublishState, Reply
+
+REFRESH_S = 30.0
+"""Everything is told again this often; the beat of `health` shows that the deciding thread decides."""
+
+_WITHIN_A_REFRESH = {"power_w", "uptime_s", "backlog"}  # moves all the time: not worth a message of its own
+
+Body = Mapping[str, Any]
+
+
+def parts(state: StationState, now: float) -> dict[str, Body]:
+    """Every part by its name in the topic `state/PART`."""
+    shown: dict[str, Body] = {"door": _door(state), "occupancy": _occupancy(state)}
+    for name, appliance in state.appliances.items():
+        shown[f"appliances/{name}"] = {"state": appliance.running.value, "power_w": appliance.power_w}
+    shown["health"] = _health(state, now)
+    return shown
+
+
+def tell_changes(turn: Turn) -> None:
+    """Publish what looks different from what was told last, and everything once in `REFRESH_S`."""
+    is_refresh = turn.now >= turn.state.refresh_at
+    if is_refresh:
+        turn.set(refresh_at=turn.now + REFRESH_S)
+    shown = parts(turn.state, turn.now)
+    told = turn.state.published
+    for part, body in shown.items():
+        has_changed = _appearance(body) != _appearance(told.get(part, {}))
+        if has_changed or is_refresh:
+            _tell(turn, part, body)
+        if has_changed:
+            for request in turn.state.subscribers:
+                turn.do(Reply(request, ok=True, result={"part": part, "body": body}, is_last=False))
+    turn.set(published=shown)
+
+
+def tell_all(turn: Turn) -> None:
+    """Publish every part, as after a reconnect."""
+    for part, body in parts(turn.state, turn.now).items():
+        _tell(turn, part, body)
+
+
+def _tell(turn: Turn, part: str, body: Body) -> None:
+    if turn.state.session is not None:
+        turn.do(PublishState(part, turn.now, body))
+
+
+def _appearance(body: Body) -> Body:
+    return {key: value for key, value in body.items() if key not in _WITHIN_A_REFRESH}
+
+
+def _door(state: StationState) -> Body:
+    door = state.door
+    return {
+        "mode": door.mode.value,
+        "lock": door.lock.value,
+        "contact": door.contact.value,
+        "alarms": sorted(alarm.value for alarm in door.alarms),
+    }
+
+
+def _occupancy(state: StationState) -> Body:
+    return {"count": state.occupancy.count, "is_occupied": state.occupancy.count > 0}
+
+
+def _health(state: StationState, now: float) -> Body:
+    outbox = state.outbox
+    behind = outbox.newest[1] - outbox.cursor[1] if outbox.newest[0] == outbox.cursor[0] else outbox.newest[1]
+    return {
+        "faults": [fault.as_dict() for fault in state.faults.values()],
+        "uptime_s": round(now - state.started_at, 3),
+        "vision": state.vision.phase.value,
+        "storage": "failed" if ("storage.failed", "storage") in state.faults else "ok",
+        "backlog": max(0, behind),
+    }

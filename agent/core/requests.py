@@ -1,0 +1,170 @@
+"""Requests over the control socket: which role may do what, and what is done.
+
+The agent decides, never the process that asks: a web page that is taken over has no more rights than its login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core import enrolment, publication
+from agent.core.door import Cause, Input, Mode
+from agent.core.enrolment import Enrolment
+from agent.core.passage import open_for, put
+from agent.core.problems import problem
+from agent.core.supervision import Phase
+from agent.core.turn import Turn
+from agent.effects import EncodePhoto, EraseMember, Reply, RunQuery
+from agent.events import ControlRequested
+
+ROLES = ("viewer", "master", "administrator")
+"""From least to most; each may do what the ones before it may."""
+
+MAX_SUBSCRIBERS = 16  # a few screens and a command line; bounds what a forgotten script can pile up
+MAX_ENROLMENTS = 4  # one station master enrols one rider at a time; bounds the photos in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a request may ask for. `role`: the least that may."""
+
+    role: str
+    carry_out: Callable[[Turn, ControlRequested], None]
+
+
+def handle(turn: Turn, asked: ControlRequested) -> None:
+    """Carry out a request, or refuse it with what is wrong."""
+    action = ACTIONS.get(asked.action)
+    if action is None:
+        turn.refuse(asked.request, problem("request.unknown", asked.action, asked.action))
+        return
+    if asked.actor.role not in ROLES or ROLES.index(asked.actor.role) < ROLES.index(action.role):
+        turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "role": asked.actor.role})
+        turn.refuse(asked.request, problem("request.forbidden", asked.action, f"{asked.action}: {action.role}"))
+        return
+    action.carry_out(turn, asked)
+
+
+def answer_in_time(turn: Turn) -> None:
+    """Tell those whose answer waits for something that does not come."""
+    for request, waiting in tuple(turn.state.waiting.items()):
+        if turn.now >= waiting.until:
+            late = problem("storage.failed", waiting.place, "the log entry is not on the disk yet")
+            turn.set(waiting=_without(turn.state.waiting, request))
+            turn.do(Reply(request, ok=False, result=waiting.result, problems=(late.as_dict(),)))
+    for request, each in tuple(turn.state.enrolments.items()):
+        if turn.now >= each.until:
+            turn.set(enrolments=_without(turn.state.enrolments, request))
+            turn.refuse(request, problem("request.timed_out", "members.enrol", "face recognition does not answer"))
+
+
+def deadline(turn_waiting: Mapping[str, Any], enrolments: Mapping[str, Enrolment]) -> float | None:
+    """When `answer_in_time` is due."""
+    return min((each.until for each in (*turn_waiting.values(), *enrolments.values())), default=None)
+
+
+def answer_logged(turn: Turn, request: str, epoch: int, sequence: int) -> None:
+    """The entry of this request is durable: now it is done."""
+    waiting = turn.state.waiting.get(request)
+    if waiting is None:
+        return
+    turn.set(waiting=_without(turn.state.waiting, request))
+    turn.do(Reply(request, ok=True, result={**waiting.result, "epoch": epoch, "sequence": sequence}))
+
+
+def _status(turn: Turn, asked: ControlRequested) -> None:
+    turn.do(Reply(asked.request, ok=True, result=_snapshot(turn)))
+
+
+def _subscribe(turn: Turn, asked: ControlRequested) -> None:
+    if len(turn.state.subscribers) >= MAX_SUBSCRIBERS:
+        turn.refuse(asked.request, problem("request.busy", "subscribe", f"{MAX_SUBSCRIBERS} subscribers already"))
+        return
+    turn.set(subscribers=(*turn.state.subscribers, asked.request))
+    turn.do(Reply(asked.request, ok=True, result=_snapshot(turn), is_last=False))
+
+
+def _snapshot(turn: Turn) -> dict[str, Any]:
+    state = turn.state
+    return {
+        "version": turn.rules.version,
+        "parts": publication.parts(state, turn.now),
+        "members": len(state.members),
+        "broker": {"connected": state.session is not None, "acknowledged": state.outbox.acknowledged_count},
+        "log": {"epoch": state.outbox.newest[0], "sequence": state.outbox.newest[1]},
+    }
+
+
+def _unlock(turn: Turn, asked: ControlRequested) -> None:
+    if turn.state.door.mode is Mode.LOCKED_DOWN:
+        turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "reason": "locked_down"})
+        turn.refuse(asked.request, problem("door.locked_down", "door"))
+        return
+    open_for(turn, Cause("remote", seen_at=asked.at))
+    _record(turn, asked, {"lock": turn.state.door.lock.value})
+
+
+def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
+    def carry_out(turn: Turn, asked: ControlRequested) -> None:
+        put(turn, what)
+        _record(turn, asked, {"mode": turn.state.door.mode.value})
+
+    return carry_out
+
+
+def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> None:
+    """Log who did what, and answer when that is durable."""
+    body = {"action": asked.action, "actor": asked.actor.name, "kind": asked.actor.kind, **result}
+    turn.log("control.done", body, tag=asked.request)
+    turn.answer_when_logged(asked.request, result, asked.action)
+
+
+def _enrol(turn: Turn, asked: ControlRequested) -> None:
+    member_id, name, photos = (asked.arguments[key] for key in ("id", "name", "photos"))
+    if turn.state.vision.phase is not Phase.RUNNING or turn.state.engine is None:
+        turn.refuse(asked.request, problem("vision.stopped", "vision", "photos cannot be read"))
+        return
+    if len(turn.state.enrolments) >= MAX_ENROLMENTS:
+        turn.refuse(asked.request, problem("request.busy", "members.enrol", "other enrolments are under way"))
+        return
+    if not 1 <= len(photos) <= enrolment.MAX_PHOTOS:
+        detail = f"1 to {enrolment.MAX_PHOTOS} photos, not {len(photos)}"
+        turn.refuse(asked.request, problem("request.invalid", "photos", detail))
+        return
+    orders = [EncodePhoto(enrolment.order_of(asked.request, n), photo) for n, photo in enumerate(photos, 1)]
+    begun = Enrolment(
+        asked.request, member_id, name, turn.now + enrolment.PATIENCE_S, frozenset(each.order for each in orders)
+    )
+    turn.set(enrolments={**turn.state.enrolments, asked.request: begun})
+    turn.do(*orders)
+
+
+def _erase(turn: Turn, asked: ControlRequested) -> None:
+    turn.do(EraseMember(asked.request, asked.arguments["id"], turn.now))
+
+
+def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
+    def carry_out(turn: Turn, asked: ControlRequested) -> None:
+        turn.do(RunQuery(asked.request, name, asked.arguments))
+
+    return carry_out
+
+
+def _without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {each: value for each, value in mapping.items() if each != key}
+
+
+ACTIONS: Mapping[str, Action] = {
+    "status": Action("viewer", _status),
+    "subscribe": Action("viewer", _subscribe),
+    "door.unlock": Action("master", _unlock),
+    "door.hold_open": Action("master", _change_mode(Input.HOLD_OPEN)),
+    "door.lock_down": Action("master", _change_mode(Input.LOCK_DOWN)),
+    "door.resume": Action("master", _change_mode(Input.RESUME)),
+    "members.enrol": Action("master", _enrol),
+    "members.erase": Action("master", _erase),
+    "members.list": Action("master", _query("members_list")),
+    "visits.list": Action("master", _query("visits_list")),
+}

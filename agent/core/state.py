@@ -1,0 +1,81 @@
+"""The whole of what the agent knows, and the settings its rules go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.core.appliance import Appliance, Profile
+from agent.core.debounce import Debounced
+from agent.core.door import DoorState, DoorTimings, LockKind
+from agent.core.enrolment import Enrolment
+from agent.core.gallery import Gallery
+from agent.core.occupancy import Occupancy
+from agent.core.outbox import Limits, Outbox
+from agent.core.problems import Problem
+from agent.core.recognition import RecognitionSettings, Track
+from agent.core.supervision import Supervision
+from agent.events import Member
+
+
+@dataclass(frozen=True, slots=True)
+class GallerySettings:
+    """See `core.gallery.build_gallery`; `ceiling`: Euclidean distance between vectors of length 1."""
+
+    target_fpir: float = 0.01
+    ceiling: float = 0.27
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the installer chose, as the rules need it. Times in seconds."""
+
+    version: str = ""
+    visit_prefix: str = "visit"
+    lock_kind: LockKind = LockKind.FAIL_SECURE
+    door: DoorTimings = field(default_factory=DoorTimings)
+    contact_debounce_s: float = 0.03
+    recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
+    gallery: GallerySettings = field(default_factory=GallerySettings)
+    appliances: Mapping[str, Profile] = field(default_factory=dict)
+    outbox: Limits = field(default_factory=Limits)
+    has_vision: bool = True
+    has_broker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A control request whose answer needs the disk. `result` is what it will be told."""
+
+    until: float
+    result: Mapping[str, Any]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationState:
+    """Everything, frozen. Times are station time."""
+
+    started_at: float
+    door: DoorState = field(default_factory=DoorState)
+    contact: Debounced[bool | None] = field(default_factory=lambda: Debounced[bool | None](None, None))
+    is_moving: bool = False
+    members: Mapping[str, Member] = field(default_factory=dict)
+    gallery: Gallery | None = None
+    gallery_request: int = 0
+    engine: tuple[str, str] | None = None
+    tracks: Mapping[int, Track] = field(default_factory=dict)
+    occupancy: Occupancy = field(default_factory=Occupancy)
+    appliances: Mapping[str, Appliance] = field(default_factory=dict)
+    faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
+    vision: Supervision = field(default_factory=Supervision)
+    outbox: Outbox = field(default_factory=Outbox)
+    session: str | None = None
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
+    subscribers: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    refresh_at: float = 0.0
+    entries_logged: int = 0
+    is_ending: bool = False

@@ -1,0 +1,382 @@
+"""The rules as one function: `step(state, event, now) -> (state, effects)`.
+
+`HANDLERS` names the rule of every event; what no event brings (deadlines) is looked at after each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from agent import events
+from agent.core import appliance, debounce, door, enrolment, outbox, publication, recognition, requests, supervision
+from agent.core.access import Reason
+from agent.core.appliance import Appliance
+from agent.core.door import Cause, Input
+from agent.core.occupancy import Occupancy, Visit
+from agent.core.outbox import Outbox
+from agent.core.passage import admit, advise, drive_lock, let_out, put, refuse_entry
+from agent.core.problems import problem
+from agent.core.recognition import Recognised, Unrecognised
+from agent.core.state import Rules, StationState
+from agent.core.supervision import Supervision
+from agent.core.turn import Turn
+from agent.effects import BuildGallery, Effect, Exit, Reply, SaveMember, ShowIndication, WriteReading
+from agent.events import Event, Member, Restored
+
+Result = tuple[StationState, tuple[Effect, ...]]
+
+
+def begin(rules: Rules, restored: Restored, now: float) -> Result:
+    """The state at the start, the lock secured before anything else is done."""
+    visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
+    state = StationState(
+        started_at=now,
+        members={member.id: member for member in restored.members},
+        occupancy=Occupancy(visits),
+        appliances={name: Appliance() for name in rules.appliances},
+        vision=supervision.begin(now) if rules.has_vision else Supervision(),
+        outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
+        refresh_at=now,
+    )
+    turn = Turn(state, rules, now)
+    drive_lock(turn)
+    turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
+    if restored.new_epoch:
+        turn.raise_fault("storage.new_epoch", "storage", restored.new_epoch)
+    turn.do(ShowIndication("ready"))
+    _look_at_deadlines(turn)
+    return turn.state, tuple(turn.effects)
+
+
+def step(state: StationState, event: Event, now: float, rules: Rules) -> Result:
+    """Take one event. `now` is station time and never earlier than at the last call."""
+    turn = Turn(state, rules, now)
+    HANDLERS[type(event)](turn, event)
+    _look_at_deadlines(turn)
+    return turn.state, tuple(turn.effects)
+
+
+def next_deadline(state: StationState, rules: Rules) -> float | None:
+    """The station time at which `step` must be called though nothing happened."""
+    candidates = [
+        state.door.deadline(),
+        state.contact.deadline(rules.contact_debounce_s),
+        state.vision.deadline(),
+        state.outbox.deadline(rules.outbox),
+        requests.deadline(state.waiting, state.enrolments),
+        state.refresh_at,
+    ]
+    candidates += [each.deadline(rules.appliances[name]) for name, each in state.appliances.items()]
+    return min((at for at in candidates if at is not None), default=None)
+
+
+def _look_at_deadlines(turn: Turn) -> None:
+    _settle_contact(turn)
+    for what in door.due(turn.state.door, turn.now):
+        put(turn, what)
+    for name, each in turn.state.appliances.items():
+        _set_appliance(turn, name, appliance.age(each, turn.rules.appliances[name], turn.now))
+    vision, orders = supervision.tend(turn.state.vision, turn.now)
+    turn.set(vision=vision)
+    turn.do(*orders)
+    requests.answer_in_time(turn)
+    publication.tell_changes(turn)
+    sending, orders = outbox.ask(turn.state.outbox, turn.now, turn.rules.outbox)
+    turn.set(outbox=sending)
+    turn.do(*orders)
+
+
+# --- wires -----------------------------------------------------------------------------------------------------------
+
+
+def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
+    turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
+
+
+def _settle_contact(turn: Turn) -> None:
+    before = turn.state.contact
+    after = debounce.settle(before, turn.now, turn.rules.contact_debounce_s)
+    if after.level == before.level:
+        return
+    turn.set(contact=after)
+    if after.level is None:
+        put(turn, Input.CONTACT_LOST)
+    else:
+        put(turn, Input.OPENED if after.level else Input.CLOSED)
+
+
+def _on_exit_button(turn: Turn, _event: events.ExitButtonPressed) -> None:
+    let_out(turn)
+
+
+def _on_motion(turn: Turn, event: events.MotionChanged) -> None:
+    turn.set(is_moving=event.is_moving)
+
+
+def _on_reading(turn: Turn, event: events.SensorRead) -> None:
+    for quantity, value in event.values.items():
+        turn.do(WriteReading(event.at, event.sensor, quantity, value))
+    known = turn.state.appliances.get(event.sensor)
+    power_w = event.values.get("power_w")
+    if known is not None and power_w is not None:
+        profile = turn.rules.appliances[event.sensor]
+        _set_appliance(turn, event.sensor, appliance.read(known, profile, power_w, event.at))
+
+
+def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
+    before = turn.state.appliances[name]
+    if after is before:
+        return
+    turn.set(appliances={**turn.state.appliances, name: after})
+    if after.running is not before.running:
+        body = {"appliance": name, "state": after.running.value, "was": before.running.value}
+        turn.log("appliance.changed", body)
+        if after.running is appliance.Running.UNKNOWN:
+            turn.raise_fault("sensor.stale", name)
+        else:
+            turn.clear_fault("sensor.stale", name)
+
+
+def _on_device_failed(turn: Turn, event: events.DeviceFailed) -> None:
+    turn.raise_fault("lock.failed" if event.device == "lock" else "device.failed", event.device, event.reason)
+
+
+def _on_device_recovered(turn: Turn, event: events.DeviceRecovered) -> None:
+    turn.clear_fault("lock.failed" if event.device == "lock" else "device.failed", event.device)
+
+
+# --- vision ----------------------------------------------------------------------------------------------------------
+
+
+def _on_vision_started(turn: Turn, event: events.VisionStarted) -> None:
+    turn.set(vision=supervision.started(turn.state.vision, turn.now), engine=(event.engine, event.weights))
+    turn.clear_fault("vision.stopped", "vision")
+    _rebuild_gallery(turn)
+
+
+def _on_vision_stopped(turn: Turn, event: events.VisionStopped) -> None:
+    turn.set(vision=supervision.stopped(turn.state.vision, turn.now), tracks={}, engine=None, gallery=None)
+    turn.raise_fault("vision.stopped", "vision", event.reason)
+
+
+def _on_vision_beat(turn: Turn, _event: events.VisionBeat) -> None:
+    _heard(turn)
+
+
+def _on_camera_failed(turn: Turn, event: events.CameraFailed) -> None:
+    _heard(turn)
+    turn.set(tracks={})
+    turn.raise_fault("camera.failed", "camera", event.reason)
+
+
+def _on_camera_recovered(turn: Turn, _event: events.CameraRecovered) -> None:
+    _heard(turn)
+    turn.clear_fault("camera.failed", "camera")
+
+
+def _on_face(turn: Turn, event: events.FaceSeen) -> None:
+    _heard(turn)
+    if turn.state.gallery is None:
+        return  # still being built, within moments of a start
+    tracks, decision = recognition.observe(turn.state.tracks, event, turn.state.gallery, turn.rules.recognition)
+    turn.set(tracks=tracks)
+    match decision:
+        case Recognised(member_id, _distance, first_at):
+            admit(turn, Cause("face", member_id, first_at))
+        case Unrecognised(_):
+            refuse_entry(turn, Reason.NOT_ENROLLED, "face")
+        case None:
+            pass
+
+
+def _on_unusable_face(turn: Turn, event: events.FaceUnusable) -> None:
+    _heard(turn)
+    if event.reason in set(Reason):
+        advise(turn, Reason(event.reason))
+
+
+def _on_track_ended(turn: Turn, event: events.TrackEnded) -> None:
+    _heard(turn)
+    turn.set(tracks=recognition.end(turn.state.tracks, event.track))
+
+
+def _heard(turn: Turn) -> None:
+    turn.set(vision=supervision.heard(turn.state.vision, turn.now))
+
+
+def _on_gallery(turn: Turn, event: events.GalleryBuilt) -> None:
+    if event.request == turn.state.gallery_request:
+        turn.set(gallery=event.gallery)
+
+
+def _rebuild_gallery(turn: Turn) -> None:
+    if turn.state.engine is None:
+        return
+    request = turn.state.gallery_request + 1
+    turn.set(gallery_request=request)
+    turn.do(BuildGallery(request, *turn.state.engine, tuple(turn.state.members.values())))
+
+
+# --- enrolment and members -------------------------------------------------------------------------------------------
+
+
+def _on_photo_encoded(turn: Turn, event: events.PhotoEncoded) -> None:
+    begun = turn.state.enrolments.get(enrolment.request_of(event.order))
+    if begun is not None:
+        _carry_on(turn, enrolment.encoded(begun, event.order, event.vector))
+
+
+def _on_photo_refused(turn: Turn, event: events.PhotoRefused) -> None:
+    begun = turn.state.enrolments.get(enrolment.request_of(event.order))
+    if begun is not None:
+        _carry_on(turn, enrolment.refused(begun, event.order, event.reason))
+
+
+def _carry_on(turn: Turn, begun: enrolment.Enrolment) -> None:
+    if not begun.is_complete:
+        turn.set(enrolments={**turn.state.enrolments, begun.request: begun})
+        return
+    turn.set(enrolments={key: each for key, each in turn.state.enrolments.items() if key != begun.request})
+    if begun.problems or turn.state.engine is None:
+        turn.refuse(begun.request, *(begun.problems or (problem("vision.stopped", "vision", "it stopped meanwhile"),)))
+        return
+    template = events.Template(*turn.state.engine, enrolment.template_vector(begun))
+    turn.do(SaveMember(begun.request, Member(begun.member_id, (template,)), begun.name, turn.now))
+
+
+def _on_member_saved(turn: Turn, event: events.MemberSaved) -> None:
+    turn.set(members={**turn.state.members, event.member.id: event.member})
+    _rebuild_gallery(turn)
+    turn.log("member.enrolled", {"member": event.member.id}, tag=event.request)
+    turn.answer_when_logged(event.request, {"member": event.member.id}, "members.enrol")
+
+
+def _on_member_erased(turn: Turn, event: events.MemberErased) -> None:
+    turn.set(members={key: each for key, each in turn.state.members.items() if key != event.member_id})
+    if not event.existed:
+        turn.refuse(event.request, problem("member.unknown", event.member_id))
+        return
+    _rebuild_gallery(turn)
+    turn.log("member.erased", {"member": event.member_id}, tag=event.request)
+    turn.answer_when_logged(event.request, {"member": event.member_id}, "members.erase")
+
+
+# --- storage and broker ----------------------------------------------------------------------------------------------
+
+
+def _on_logged(turn: Turn, event: events.EntriesLogged) -> None:
+    for receipt in event.receipts:
+        turn.set(outbox=outbox.logged(turn.state.outbox, (receipt.epoch, receipt.sequence)))
+        if receipt.tag:
+            requests.answer_logged(turn, receipt.tag, receipt.epoch, receipt.sequence)
+    turn.set(entries_logged=turn.state.entries_logged + len(event.receipts))
+
+
+def _on_lost(turn: Turn, event: events.EntriesLost) -> None:
+    turn.raise_fault("storage.lost", "storage", str(len(event.tags)))
+
+
+def _on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:
+    turn.raise_fault("storage.failed", "storage", event.reason)
+
+
+def _on_storage_recovered(turn: Turn, _event: events.StorageRecovered) -> None:
+    turn.clear_fault("storage.failed", "storage")
+
+
+def _on_outbox(turn: Turn, event: events.OutboxRead) -> None:
+    sending, orders = outbox.take(turn.state.outbox, event.entries, turn.now, turn.rules.outbox)
+    turn.set(outbox=sending)
+    turn.do(*orders)
+
+
+def _on_query(turn: Turn, event: events.QueryAnswered) -> None:
+    if event.error:
+        turn.refuse(event.request, problem("request.invalid", "query", event.error))
+    else:
+        turn.do(Reply(event.request, ok=True, result={"rows": list(event.rows)}))
+
+
+def _on_connected(turn: Turn, event: events.BrokerConnected) -> None:
+    turn.set(session=event.session)
+    turn.clear_fault("broker.disconnected", "mqtt")
+    publication.tell_all(turn)  # live state first, the backlog after it
+    turn.set(outbox=outbox.connected(turn.state.outbox, event.session, turn.now, turn.rules.outbox))
+
+
+def _on_disconnected(turn: Turn, event: events.BrokerDisconnected) -> None:
+    turn.set(session=None, outbox=outbox.disconnected(turn.state.outbox))
+    turn.raise_fault("broker.disconnected", "mqtt", event.reason)
+
+
+def _on_acknowledged(turn: Turn, event: events.EntryAcknowledged) -> None:
+    position = (event.epoch, event.sequence)
+    sending, orders = outbox.acknowledge(turn.state.outbox, event.session, position)
+    turn.set(outbox=sending)
+    turn.do(*orders)
+
+
+# --- those who ask, and the end --------------------------------------------------------------------------------------
+
+
+def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
+    turn.set(subscribers=tuple(each for each in turn.state.subscribers if each != event.request))
+
+
+def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
+    """Deadlines are looked at after every event; this one brings nothing else."""
+
+
+def _on_worker_failed(turn: Turn, event: events.WorkerFailed) -> None:
+    _end(turn, 1, f"{event.worker}: {event.reason}")
+
+
+def _on_shutdown(turn: Turn, event: events.ShutdownRequested) -> None:
+    _end(turn, 0, event.reason)
+
+
+def _end(turn: Turn, code: int, reason: str) -> None:
+    if turn.state.is_ending:
+        return
+    turn.set(is_ending=True, door=replace(turn.state.door, release_ends_at=None))
+    turn.log("stopping", {"reason": reason})
+    turn.do(Exit(code, reason))
+
+
+HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
+    events.DoorContactChanged: _on_contact,
+    events.ExitButtonPressed: _on_exit_button,
+    events.MotionChanged: _on_motion,
+    events.SensorRead: _on_reading,
+    events.DeviceFailed: _on_device_failed,
+    events.DeviceRecovered: _on_device_recovered,
+    events.VisionStarted: _on_vision_started,
+    events.VisionStopped: _on_vision_stopped,
+    events.VisionBeat: _on_vision_beat,
+    events.CameraFailed: _on_camera_failed,
+    events.CameraRecovered: _on_camera_recovered,
+    events.FaceSeen: _on_face,
+    events.FaceUnusable: _on_unusable_face,
+    events.TrackEnded: _on_track_ended,
+    events.GalleryBuilt: _on_gallery,
+    events.PhotoEncoded: _on_photo_encoded,
+    events.PhotoRefused: _on_photo_refused,
+    events.EntriesLogged: _on_logged,
+    events.EntriesLost: _on_lost,
+    events.StorageFailed: _on_storage_failed,
+    events.StorageRecovered: _on_storage_recovered,
+    events.OutboxRead: _on_outbox,
+    events.QueryAnswered: _on_query,
+    events.MemberSaved: _on_member_saved,
+    events.MemberErased: _on_member_erased,
+    events.BrokerConnected: _on_connected,
+    events.BrokerDisconnected: _on_disconnected,
+    events.EntryAcknowledged: _on_acknowledged,
+    events.ControlRequested: requests.handle,
+    events.SubscriberLeft: _on_subscriber_left,
+    events.TimePassed: _on_time,
+    events.WorkerFailed: _on_worker_failed,
+    events.ShutdownRequested: _on_shutdown,
+}

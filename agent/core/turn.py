@@ -1,0 +1,65 @@
+"""One turn of the rules: the state as it changes and the orders as they gather.
+
+`step` of `core.station` makes a Turn for each event; the rules work on it and it is read out at the end. It lives for
+one call, so the rules stay functions of (state, event, now).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent.core.problems import Problem, problem
+from agent.core.state import Rules, StationState, Waiting
+from agent.effects import AppendEntry, Effect, Reply, VisitChange
+
+DISK_PATIENCE_S = 5.0  # how long a request waits for its log entry; an SD card may pause for a second or two
+
+
+@dataclass(slots=True)
+class Turn:
+    """`now`: station time."""
+
+    state: StationState
+    rules: Rules
+    now: float
+    effects: list[Effect] = field(default_factory=list)
+
+    def set(self, **changes: Any) -> None:
+        """Change the state."""
+        self.state = replace(self.state, **changes)
+
+    def do(self, *effects: Effect) -> None:
+        """Add orders."""
+        self.effects.extend(effects)
+
+    def log(self, kind: str, body: Mapping[str, Any], *, tag: str = "", visits: tuple[VisitChange, ...] = ()) -> None:
+        """Append an entry of type `station.KIND`."""
+        self.do(AppendEntry(self.now, f"station.{kind}", body, tag, visits))
+
+    def raise_fault(self, code: str, where: str, detail: str = "") -> None:
+        """Raise a fault; the same one is not raised twice."""
+        if (code, where) in self.state.faults:
+            return
+        found = problem(code, where, detail, self.now)
+        self.set(faults={**self.state.faults, (code, where): found})
+        self.log("fault.raised", {"code": code, "where": where, "severity": found.severity.value})
+
+    def clear_fault(self, code: str, where: str) -> None:
+        """The fault is over."""
+        found = self.state.faults.get((code, where))
+        if found is None:
+            return
+        self.set(faults={key: each for key, each in self.state.faults.items() if key != (code, where)})
+        lasted_s = None if found.since is None else round(self.now - found.since, 3)
+        self.log("fault.cleared", {"code": code, "where": where, "lasted_s": lasted_s})
+
+    def refuse(self, request: str, *problems: Problem) -> None:
+        """Answer a control request with what is wrong."""
+        self.do(Reply(request, ok=False, problems=tuple(each.as_dict() for each in problems)))
+
+    def answer_when_logged(self, request: str, result: Mapping[str, Any], place: str) -> None:
+        """Answer once the entry tagged with this request is durable, or say after a while that it is not."""
+        waiting = Waiting(self.now + DISK_PATIENCE_S, result, place)
+        self.set(waiting={**self.state.waiting, request: waiting})

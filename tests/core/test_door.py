@@ -1,0 +1,183 @@
+"""The door's table, walked over its whole product."""
+
+from itertools import combinations, product
+
+import pytest
+
+from agent.core.door import (
+    COLUMNS,
+    TABLE,
+    Alarm,
+    AlarmCleared,
+    AlarmRaised,
+    Cause,
+    Contact,
+    DoorState,
+    DoorTimings,
+    Input,
+    Lock,
+    LockKind,
+    Mode,
+    ModeChanged,
+    Passed,
+    Refused,
+    Report,
+    Unused,
+    due,
+    is_energised,
+    step,
+)
+
+TIMINGS = DoorTimings(release_s=5, open_alarm_s=30)
+RIDER = Cause("face", "m-1", seen_at=0.0)
+BUTTON = Cause("exit_button")
+ALARMS = [frozenset(each) for n in range(3) for each in combinations(Alarm, n)]
+PRODUCT = [
+    DoorState(mode, lock, contact, alarms) for mode, lock, contact, alarms in product(Mode, Lock, Contact, ALARMS)
+]
+
+
+def play(*inputs: Input, state: DoorState | None = None, at: float = 0.0) -> tuple[DoorState, list[Report]]:
+    """Put inputs one second apart; returns the state and every report."""
+    state = state or DoorState(contact=Contact.CLOSED)
+    reports: list[Report] = []
+    for what in inputs:
+        cause = {Input.GRANT: RIDER, Input.EXIT: BUTTON}.get(what, Cause("nobody"))
+        state, more = step(state, what, at, TIMINGS, cause)
+        reports += more
+        at += 1
+    return state, reports
+
+
+def test_every_cell_of_the_table_is_written() -> None:
+    assert set(TABLE) == set(product(Input, Mode))
+    assert all(len(row) == len(COLUMNS) for row in TABLE.values())
+
+
+@pytest.mark.parametrize("what", Input)
+def test_no_state_and_input_leaves_the_product_or_breaks_its_promises(what: Input) -> None:
+    for state in PRODUCT:
+        after, reports = step(state, what, 100.0, TIMINGS, BUTTON if what is Input.EXIT else RIDER)
+        if after.lock is Lock.RELEASED and state.lock is Lock.SECURED:
+            assert what in (Input.GRANT, Input.EXIT, Input.HOLD_OPEN)
+        if after.mode is not state.mode:
+            assert what in (Input.HOLD_OPEN, Input.LOCK_DOWN, Input.RESUME)
+            assert ModeChanged(after.mode) in reports
+        if after.lock is Lock.RELEASED and after.mode is not Mode.UNLOCKED and state.lock is Lock.SECURED:
+            assert after.release_ends_at == 105.0
+        if what is Input.EXIT:
+            assert after.lock is Lock.RELEASED
+        if what is Input.GRANT and state.mode is Mode.LOCKED_DOWN:
+            assert after.lock is state.lock
+            assert reports == (Refused(RIDER),)
+        raised = {report.alarm for report in reports if isinstance(report, AlarmRaised)}
+        cleared = {report.alarm for report in reports if isinstance(report, AlarmCleared)}
+        assert after.alarms == (state.alarms | raised) - cleared
+        assert not raised & state.alarms
+
+
+def test_a_grant_opens_and_the_door_relocks_as_soon_as_it_is_closed() -> None:
+    state, reports = play(Input.GRANT, Input.OPENED)
+    assert state.lock is Lock.RELEASED
+    assert reports == [Passed(RIDER)]
+    state, reports = play(Input.CLOSED, state=state, at=2.0)
+    assert (state.lock, state.contact, reports) == (Lock.SECURED, Contact.CLOSED, [])
+
+
+def test_the_door_relocks_when_nobody_enters() -> None:
+    state, _ = play(Input.GRANT)
+    assert due(state, 4.9) == ()
+    assert due(state, 5.0) == (Input.RELEASE_ENDED,)
+    state, reports = play(Input.RELEASE_ENDED, state=state, at=5.0)
+    assert state.lock is Lock.SECURED
+    assert reports == [Unused(RIDER)]
+
+
+def test_a_second_grant_prolongs_the_release_and_counts_once() -> None:
+    state, reports = play(Input.GRANT, Input.GRANT, Input.OPENED)
+    assert reports == [Passed(RIDER)]
+    assert state.release_ends_at == 6.0
+
+
+def test_two_riders_granted_before_one_opening_both_pass() -> None:
+    other = Cause("face", "m-2")
+    state, _ = play(Input.GRANT)
+    state, _ = step(state, Input.GRANT, 1.0, TIMINGS, other)
+    _, reports = step(state, Input.OPENED, 2.0, TIMINGS)
+    assert reports == (Passed(RIDER), Passed(other))
+
+
+def test_an_opening_without_a_cause_is_forced_until_it_is_closed() -> None:
+    state, reports = play(Input.OPENED)
+    assert reports == [AlarmRaised(Alarm.FORCED)]
+    state, reports = play(Input.CLOSED, state=state, at=7.0)
+    assert reports == [AlarmCleared(Alarm.FORCED, 7.0)]
+    assert state.alarms == frozenset()
+
+
+def test_a_door_found_open_at_the_start_is_not_called_forced() -> None:
+    _, reports = play(Input.OPENED, state=DoorState())
+    assert reports == []
+
+
+def test_a_door_held_open_alarms_and_clears_when_closed() -> None:
+    state, _ = play(Input.GRANT, Input.OPENED)
+    state, _ = step(state, Input.RELEASE_ENDED, 6.0, TIMINGS)
+    assert state.open_time_ends_at == 31.0
+    assert due(state, 31.0) == (Input.OPEN_TIME_ENDED,)
+    state, reports = step(state, Input.OPEN_TIME_ENDED, 31.0, TIMINGS)
+    assert reports == (AlarmRaised(Alarm.OPEN_TOO_LONG),)
+    _, reports = step(state, Input.CLOSED, 41.0, TIMINGS)
+    assert reports == (AlarmCleared(Alarm.OPEN_TOO_LONG, 40.0),)
+
+
+def test_leaving_is_honoured_in_a_lock_down() -> None:
+    state, _ = play(Input.LOCK_DOWN, Input.EXIT)
+    assert state.lock is Lock.RELEASED
+    _, reports = play(Input.OPENED, Input.CLOSED, state=state)
+    assert reports == [Passed(BUTTON)]
+
+
+def test_a_lock_down_takes_a_release_back() -> None:
+    state, reports = play(Input.GRANT, Input.LOCK_DOWN)
+    assert state.lock is Lock.SECURED
+    assert reports == [ModeChanged(Mode.LOCKED_DOWN), Unused(RIDER)]
+
+
+def test_an_unlocked_door_may_stand_open_without_alarm() -> None:
+    state, _ = play(Input.HOLD_OPEN, Input.OPENED)
+    assert state.deadline() is None
+    state, _ = play(Input.RESUME, state=state, at=100.0)
+    assert (state.lock, state.open_time_ends_at) == (Lock.SECURED, 130.0)
+
+
+def test_without_a_contact_a_grant_counts_as_a_passage_at_once() -> None:
+    state, reports = play(Input.GRANT, Input.GRANT, state=DoorState())
+    assert reports == [Passed(RIDER)]
+    state, reports = step(state, Input.RELEASE_ENDED, 6.0, TIMINGS)
+    assert (state.lock, state.causes, reports) == (Lock.SECURED, (), ())
+
+
+def test_repeated_presses_of_the_exit_button_are_one_exit() -> None:
+    _, reports = play(Input.EXIT, Input.EXIT, Input.OPENED, Input.EXIT)
+    assert reports == [Passed(BUTTON)]
+
+
+def test_who_comes_through_an_unlocked_door_and_who_did_not() -> None:
+    state, reports = play(Input.HOLD_OPEN, Input.GRANT)
+    assert due(state, 6.0) == (Input.RELEASE_ENDED,)
+    state, reports = step(state, Input.RELEASE_ENDED, 6.0, TIMINGS)
+    assert (state.lock, reports) == (Lock.RELEASED, (Unused(RIDER),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lock", "energised"),
+    [
+        (LockKind.FAIL_SECURE, Lock.SECURED, False),
+        (LockKind.FAIL_SECURE, Lock.RELEASED, True),
+        (LockKind.FAIL_SAFE, Lock.SECURED, True),
+        (LockKind.FAIL_SAFE, Lock.RELEASED, False),
+    ],
+)
+def test_the_current_follows_the_kind_of_lock(kind: LockKind, lock: Lock, energised: bool) -> None:
+    assert is_energised(lock, kind) is energised
