@@ -1,0 +1,127 @@
+"""Settings that cannot be true together: each one is allowed, the pair is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from agent.core.problems import Problem, Words, problem
+
+if TYPE_CHECKING:
+    from agent.settings import MqttSettings, Settings, StationSettings
+
+
+def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
+    """What cannot be true together. `wrong`: places that were reported already and are not judged again."""
+    found = [
+        *_pins(settings),
+        *_recognition(settings),
+        *_mqtt(settings.mqtt),
+        *_appliances(settings),
+        *_coordinates(settings.station),
+    ]
+    return [each for places, each in found if not any(_is_within(place, wrong) for place in places)]
+
+
+def _is_within(place: str, wrong: frozenset[str]) -> bool:
+    steps = place.split(".")
+    return any(".".join(steps[: count + 1]) in wrong for count in range(len(steps)))
+
+
+_Found = Iterator[tuple[tuple[str, ...], Problem]]
+
+
+def _conflict(where: str, others: tuple[str, ...], zh: str, en: str) -> tuple[tuple[str, ...], Problem]:
+    return (where, *others), problem("settings.conflict", where, Words(zh, en))
+
+
+def pins_of(settings: Settings) -> dict[str, int | None]:
+    """The pin of every device that is fitted, by its setting's path; None: it has none yet."""
+    pins: dict[str, int | None] = {"lock.pin": settings.lock.pin}
+    if settings.contact.fitted:
+        pins["contact.pin"] = settings.contact.pin
+    if settings.exit_button.fitted:
+        pins["exit_button.pin"] = settings.exit_button.pin
+    if settings.motion.fitted:
+        pins["motion.pin"] = settings.motion.pin
+    for name in ("red_pin", "green_pin", "buzzer_pin"):
+        if (pin := getattr(settings.indicator, name)) is not None:
+            pins[f"indicator.{name}"] = pin
+    return pins
+
+
+def _pins(settings: Settings) -> _Found:
+    users: dict[int, str] = {}
+    for where, pin in pins_of(settings).items():
+        if pin is None:
+            if not settings.hardware.simulated:
+                fitted = where.removesuffix(".pin") + ".fitted"
+                yield (where, fitted, "hardware.simulated"), problem("settings.missing", where)
+        elif pin in users:
+            other = users[pin]
+            yield _conflict(where, (other,), f"引脚 {pin} 已用于 {other}", f"pin {pin} is already used by {other}")
+        else:
+            users[pin] = where
+
+
+def _recognition(settings: Settings) -> _Found:
+    needed, refuse = settings.recognition.frames_needed, settings.recognition.refuse_after_frames
+    if refuse < needed:
+        yield _conflict(
+            "recognition.refuse_after_frames",
+            ("recognition.frames_needed",),
+            f"不能小于 recognition.frames_needed({needed}),现为 {refuse}",
+            f"must be at least recognition.frames_needed ({needed}), is {refuse}",
+        )
+
+
+def _mqtt(mqtt: MqttSettings) -> _Found:
+    tls = mqtt.tls
+    if (tls.cert_file is None) != (tls.key_file is None):
+        where, other = ("mqtt.tls.key_file", "mqtt.tls.cert_file")
+        if tls.key_file is not None:
+            where, other = other, where
+        yield _conflict(
+            where, (other,), f"设置了 {other},也必须设置 {where}", f"{other} is set, so {where} must be set too"
+        )
+    if not tls.enabled and (tls.ca_file or tls.cert_file or tls.key_file):
+        yield _conflict(
+            "mqtt.tls.enabled",
+            (),
+            "设置了 TLS 文件,但没有启用 TLS:连接不会加密",
+            "TLS files are set but TLS is off: the link would not be encrypted",
+        )
+    if mqtt.password_file is not None and not mqtt.username:
+        yield _conflict(
+            "mqtt.password_file", ("mqtt.username",), "有密码就必须有 mqtt.username", "a password needs mqtt.username"
+        )
+
+
+def _appliances(settings: Settings) -> _Found:
+    for name, appliance in settings.appliances.items():
+        where = f"appliances.{name}"
+        running, standby = appliance.running_above_w, appliance.standby_above_w
+        if running <= standby:
+            yield _conflict(
+                f"{where}.running_above_w",
+                (f"{where}.standby_above_w",),
+                f"必须大于 {where}.standby_above_w({standby} 瓦),现为 {running} 瓦",
+                f"must be more than {where}.standby_above_w ({standby} W), is {running} W",
+            )
+        if str(appliance.driver) == "simulated" and not settings.hardware.simulated:
+            yield _conflict(
+                f"{where}.driver",
+                ("hardware.simulated",),
+                "模拟的电表只能与 hardware.simulated = true 一起使用,否则会上报虚假读数",
+                "a simulated meter needs hardware.simulated = true, or invented readings would be reported",
+            )
+
+
+def _coordinates(station: StationSettings) -> _Found:
+    if (station.latitude is None) != (station.longitude is None):
+        where, other = ("station.longitude", "station.latitude")
+        if station.latitude is None:
+            where, other = other, where
+        yield _conflict(
+            where, (other,), f"设置了 {other},也必须设置 {where}", f"{other} is set, so {where} must be set too"
+        )

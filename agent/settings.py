@@ -1,0 +1,403 @@
+"""The settings: one TOML file, one frozen tree of models, and every mistake in it named at once.
+
+The models are the truth about names, defaults and bounds; `config/station.toml` documents them and a test holds the two
+together. Mistakes come out as `Problem`s in plain words: pydantic finds them, this module says them.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from agent.contradictions import contradictions
+from agent.core.problems import Problem, Words, problem
+from agent.mistakes import dotted, place_of, problems_of
+
+DEFAULT_PATH = Path("/etc/station-agent/station.toml")
+SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. `problems`: every mistake, each with its dotted path in `where`."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{each.where}: {each.text.en}" for each in problems))
+        self.problems = problems
+
+
+def fault(zh: str, en: str) -> PydanticCustomError:
+    """Make an error of a validator that carries its words in both languages."""
+    return PydanticCustomError("plain_words", "{en}", {"zh": zh, "en": en})
+
+
+def _in_base(value: Path, info: ValidationInfo) -> Path:
+    if not str(value).isprintable():
+        raise fault("路径中有不可见字符", "the path holds characters that cannot be printed")
+    base: Path = (info.context or {}).get("base", Path())
+    return base / value
+
+
+def _source(value: str, info: ValidationInfo) -> str:
+    return value if value == "simulated" else str(_in_base(Path(value), info))
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError):
+        raise fault(
+            f"没有时区“{value}”,例如 Asia/Shanghai", f'there is no time zone "{value}"; e.g. Asia/Shanghai'
+        ) from None
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"[^+#$/\x00-\x1f\s][^+#/\x00-\x1f\s]*(/[^+#/\x00-\x1f\s]+)*", value):
+        raise fault(
+            "不能为空,不能含空格、+、#,不能以 / 或 $ 开头,也不能以 / 结尾",
+            "must not be empty, hold spaces, + or #, begin with / or $, or end with /",
+        )
+    return value
+
+
+def _socket(value: Path, info: ValidationInfo) -> Path:
+    path = _in_base(value, info)
+    if (length := len(bytes(path))) > SOCKET_PATH_MAX:
+        raise fault(
+            f"路径太长:{length} 字节,最多 {SOCKET_PATH_MAX} 字节",
+            f"the path is too long: {length} bytes, at most {SOCKET_PATH_MAX}",
+        )
+    return path
+
+
+# Strict mode takes a path or a tuple only as such; TOML has strings and arrays.
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_in_base)]
+Pin = Annotated[int, Field(ge=0, le=511)]
+Level = Literal["low", "high"]
+Role = Literal["viewer", "master", "administrator"]
+Text = Annotated[str, Field(max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class Table(BaseModel):
+    """What every table has: nothing is converted, nothing unknown is passed over."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StationSettings(Table):
+    """Who and where the station is: what the service board shows."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$", min_length=1, max_length=64)
+    name: Text = ""
+    address: Text = ""
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    opening_hours: Text = ""
+    equipment: Annotated[tuple[Text, ...], Field(strict=False, max_length=50)] = ()
+    hotline: Text = ""
+    master_name: Text = Field(default="", repr=False)
+    master_phone: Text = Field(default="", repr=False)
+    is_master_public: bool = False
+
+
+class StateSettings(Table):
+    """Where the database, the head file and the ledger live."""
+
+    directory: FilePath = Path("/var/lib/station-agent")
+
+
+class HardwareSettings(Table):
+    """Real pins or simulated twins."""
+
+    simulated: bool = False
+    gpio_chip: str = Field(default="/dev/gpiochip0", pattern=r"^/dev/gpiochip[0-9]{1,3}$")
+
+
+class LockSettings(Table):
+    """The lock's relay. `kind`: what the lock does without current."""
+
+    kind: Literal["fail_secure", "fail_safe"] = "fail_secure"
+    pin: Pin | None = None
+    active_high: bool = True
+
+
+class DoorSettings(Table):
+    """The door's times."""
+
+    unlock_s: float = Field(default=5.0, ge=1, le=60)
+    open_alarm_s: float = Field(default=30.0, ge=5, le=3600)
+    contact_debounce_ms: int = Field(default=30, ge=0, le=500)
+
+
+class ContactSettings(Table):
+    """The door contact."""
+
+    fitted: bool = True
+    pin: Pin | None = None
+    closed_when: Level = "low"
+
+
+class ExitButtonSettings(Table):
+    """The exit button's second contact (the first is wired to the lock itself)."""
+
+    fitted: bool = True
+    pin: Pin | None = None
+    pressed_when: Level = "low"
+
+
+class MotionSettings(Table):
+    """The motion sensor inside."""
+
+    fitted: bool = False
+    pin: Pin | None = None
+    moving_when: Level = "high"
+
+
+class IndicatorSettings(Table):
+    """Lights and the buzzer at the door; a pin that is not set is not fitted."""
+
+    red_pin: Pin | None = None
+    green_pin: Pin | None = None
+    buzzer_pin: Pin | None = None
+    active_high: bool = True
+
+
+class CameraSettings(Table):
+    """Where pictures come from."""
+
+    source: Annotated[str, Field(min_length=1), AfterValidator(_source)] = "/dev/video0"
+    width: int = Field(default=640, ge=160, le=3840)
+    height: int = Field(default=480, ge=120, le=2160)
+    fps: int = Field(default=10, ge=1, le=60)
+
+
+class VisionSettings(Table):
+    """Finding faces."""
+
+    enabled: bool = True
+    detector: Literal["auto", "hog", "yunet"] = "auto"
+    engine: Literal["dlib"] = "dlib"
+    models: FilePath | None = None
+    min_score: float | None = Field(default=None, ge=0, le=5)
+    face_min_width_px: int = Field(default=80, ge=40, le=1000)
+
+
+class RecognitionSettings(Table):
+    """Telling who it is; distances are Euclidean between vectors of length 1."""
+
+    max_distance: float = Field(default=0.27, gt=0, le=0.6)
+    target_fpir: float = Field(default=0.01, gt=0, le=0.5)
+    frames_needed: int = Field(default=2, ge=1, le=20)
+    refuse_after_frames: int = Field(default=5, ge=1, le=100)
+    again_after_s: float = Field(default=10.0, ge=1, le=600)
+
+
+class TlsSettings(Table):
+    """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
+
+    enabled: bool = False
+    ca_file: FilePath | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
+
+
+class MqttSettings(Table):
+    """The link to the central server's broker."""
+
+    enabled: bool = False
+    host: str = Field(default="localhost", min_length=1, max_length=253)
+    port: int = Field(default=1883, ge=1, le=65_535)
+    version: Literal["5", "3.1.1"] = "5"
+    prefix: Annotated[str, Field(max_length=128), AfterValidator(_prefix)] = "stations"
+    username: str = Field(default="", max_length=128)
+    password_file: FilePath | None = None
+    keepalive_s: int = Field(default=30, ge=5, le=3600)
+    in_flight_max: int = Field(default=20, ge=1, le=1000)
+    entries_per_s_max: int = Field(default=50, ge=1, le=1000)
+    tls: TlsSettings = TlsSettings()
+
+
+class ControlSettings(Table):
+    """The local socket of the command line. `roles`: an account of this machine → what it may do."""
+
+    socket: Annotated[Path, Field(strict=False), AfterValidator(_socket)] = Path("/run/station-agent/control.sock")
+    roles: Mapping[Name, Role] = Field(default_factory=dict, max_length=100)
+
+
+class ApplianceSettings(Table):
+    """One appliance and the meter that watches it; the table's name is the appliance's name on the wire."""
+
+    kind: Literal[
+        "microwave",
+        "water_dispenser",
+        "refrigerator",
+        "air_conditioner",
+        "heater",
+        "television",
+        "charger",
+        "tyre_inflator",
+        "light",
+        "other",
+    ]
+    driver: Literal["simulated"] = "simulated"
+    label_zh: Text = ""
+    label_en: Text = ""
+    standby_above_w: float = Field(default=0.5, ge=0, le=10_000)
+    running_above_w: float = Field(default=20.0, gt=0, le=10_000)
+    interval_s: float = Field(default=2.0, ge=0.2, le=3600)
+
+
+class ReadingsSettings(Table):
+    """Sensor values by the minute."""
+
+    keep_days: int = Field(default=90, ge=1, le=3650)
+    publish: bool = True
+    publish_interval_s: int = Field(default=300, ge=60, le=86_400)
+
+
+class LogSettings(Table):
+    """The log. The contract with the central server promises 30 days."""
+
+    keep_days: int = Field(default=365, ge=30, le=3650)
+
+
+class Settings(Table):
+    """Everything that `config/station.toml` documents."""
+
+    station: StationSettings
+    state: StateSettings = StateSettings()
+    hardware: HardwareSettings = HardwareSettings()
+    lock: LockSettings = LockSettings()
+    door: DoorSettings = DoorSettings()
+    contact: ContactSettings = ContactSettings()
+    exit_button: ExitButtonSettings = ExitButtonSettings()
+    motion: MotionSettings = MotionSettings()
+    indicator: IndicatorSettings = IndicatorSettings()
+    camera: CameraSettings = CameraSettings()
+    vision: VisionSettings = VisionSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    mqtt: MqttSettings = MqttSettings()
+    control: ControlSettings = ControlSettings()
+    appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
+    readings: ReadingsSettings = ReadingsSettings()
+    log: LogSettings = LogSettings()
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+_SIZE_MAX = 1_000_000  # bytes; a real file has some thousands, and a wrong path may name a video
+_PRIVATE = frozenset({"station.master_name", "station.master_phone"})  # problems never repeat what is about a person
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check the whole file; relative paths in it count from its folder.
+
+    Raises `SettingsError` with every mistake.
+    Reads this one file and nothing else: whether the files and devices it names are there is not asked here, because
+    the door must also work without them.
+    """
+    return settings_from(parse(path, read(path)), path.parent)
+
+
+def settings_from(data: Mapping[str, Any], base: Path) -> Settings:
+    """Check what was read from TOML; relative paths count from `base`. Raises `SettingsError`."""
+    try:
+        settings = Settings.model_validate(data, context={"base": base})
+    except ValidationError as error:
+        wrong = frozenset(dotted(place_of(each)) for each in error.errors(include_url=False))
+        found = problems_of(error, Settings, _PRIVATE)
+        rest = _without_mistakes(data, error, base)
+        if rest is not None:
+            found += contradictions(rest, wrong)
+        raise SettingsError(tuple(found)) from None
+    if found := contradictions(settings, frozenset()):
+        raise SettingsError(tuple(found))
+    return settings
+
+
+def read(path: Path) -> str:
+    """The text of a settings file. Raises `SettingsError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SIZE_MAX + 1)
+    except OSError as error:
+        raise _unreadable(path, f"{path}: {error.strerror}") from None
+    if len(data) > _SIZE_MAX:
+        raise _unreadable(
+            path,
+            Words(
+                f"{path} 超过 {_SIZE_MAX} 字节,不像配置文件",
+                f"{path} has more than {_SIZE_MAX} bytes: not a settings file",
+            ),
+        )
+    try:
+        return data.decode("utf-8-sig")  # editors on Windows put a mark in front
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise _unreadable(
+            path,
+            Words(f"{path} 第 {line} 行不是 UTF-8 编码", f"{path}, line {line}: not UTF-8; save the file as UTF-8"),
+        ) from None
+
+
+def parse(path: Path, text: str) -> dict[str, Any]:
+    """The tables in it; `path` is for the message. Raises `SettingsError`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(path, _syntax(path, text, str(error))) from None
+    except RecursionError:
+        raise _unreadable(path, Words(f"{path} 嵌套太深", f"{path} is nested too deeply")) from None
+
+
+def _syntax(path: Path, text: str, message: str) -> Words:
+    place = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+    line, column = (int(place[1]), int(place[2])) if place else (text.count("\n") + 1, 1)
+    what = message[: place.start()] if place else message.removesuffix(" (at end of document)")
+    return Words(
+        f"{path} 第 {line} 行第 {column} 列有 TOML 语法错误({what})",
+        f"{path}, line {line}, column {column}: not TOML ({what})",
+    )
+
+
+def _unreadable(path: Path, detail: str | Words) -> SettingsError:
+    return SettingsError((problem("settings.unreadable", str(path), detail),))
+
+
+def _without_mistakes(data: Mapping[str, Any], error: ValidationError, base: Path) -> Settings | None:
+    """Settings with every wrong value at its default, so that contradictions among the right ones are found as well."""
+    pruned = copy.deepcopy(dict(data))
+    for _ in range(3):  # taking a value out may make another one missing, which takes its table out
+        for each in error.errors(include_url=False):
+            place = place_of(each)
+            if each["type"] == "missing" and place[0] != "station":
+                place = place[:-1]
+            _take_out(pruned, place)
+        station = pruned.get("station")
+        pruned["station"] = {"id": "unknown", **(station if isinstance(station, dict) else {})}
+        try:
+            return Settings.model_validate(pruned, context={"base": base})
+        except ValidationError as left:
+            error = left
+    return None
+
+
+def _take_out(data: Any, place: Sequence[str | int]) -> None:
+    for step in place[:-1]:
+        if isinstance(step, int) or not isinstance(data, dict) or isinstance(data.get(step), list):
+            break
+        data = data.get(step)
+    else:
+        step = place[-1]
+    if isinstance(data, dict):
+        data.pop(step, None)
