@@ -1,0 +1,104 @@
+"""The ledger: what a restored backup must not bring back. An append-only file outside the database and its backups.
+
+One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's canonical JSON without it, eight
+hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
+`epoch`. A reader passes over kinds that it does not know, so later ones need no new format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from agent.storage.chain import canonical
+from agent.storage.head import sync_directory
+
+
+class Ledger:
+    """The open ledger. Used by one thread at a time.
+
+    `unreadable` counts whole lines whose check sum is wrong; a line cut off at the end was never acknowledged and is
+    removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create it and read every line. Raises OSError."""
+        self.unreadable = 0
+        self.highest_epoch = 0
+        self._enrolled_since_erasure: dict[str, set[str]] = {}
+        is_new = not path.exists()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            if is_new:
+                sync_directory(path.parent)
+            self._read(path)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def append(self, kind: str, **fields: object) -> None:
+        """Add a line and wait for the disk. Raises OSError, and then the line is not there."""
+        line = {"kind": kind, **fields}
+        raw = canonical({**line, "sum": _check_sum(line)}).encode() + b"\n"
+        try:
+            self._write(raw)
+        except OSError:
+            os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += len(raw)
+        self._take(line)
+
+    def was_erased(self, member_id: str) -> bool:
+        """Whether this id was ever erased here."""
+        return member_id in self._enrolled_since_erasure
+
+    def must_erase(self, member_id: str, enrolment: str) -> bool:
+        """Whether this row of members is one that was erased, and not the same id enrolled afresh since."""
+        return enrolment not in self._enrolled_since_erasure.get(member_id, {enrolment})
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _write(self, raw: bytes) -> None:
+        if os.write(self._descriptor, raw) != len(raw):
+            raise OSError("the ledger took only a part of a line: free some space")
+        os.fsync(self._descriptor)
+
+    def _read(self, path: Path) -> None:
+        content = path.read_bytes()
+        self._size = content.rfind(b"\n") + 1
+        if self._size < len(content):
+            os.ftruncate(self._descriptor, self._size)
+        for raw in content[: self._size].split(b"\n")[:-1]:
+            line = _parse(raw)
+            if line is None:
+                self.unreadable += 1
+            else:
+                self._take(line)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        match line:
+            case {"kind": "erased", "member": str(member_id)}:
+                self._enrolled_since_erasure[member_id] = set()
+            case {"kind": "enrolled", "member": str(member_id), "enrolment": str(enrolment)}:
+                self._enrolled_since_erasure.setdefault(member_id, set()).add(enrolment)
+            case {"kind": "epoch", "epoch": int(epoch)}:
+                self.highest_epoch = max(self.highest_epoch, epoch)
+
+
+def _parse(raw: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(raw)
+        if isinstance(line, dict) and line.pop("sum", None) == _check_sum(line):
+            return line
+    except (ValueError, TypeError):  # not JSON, not UTF-8, or a number that canonical JSON refuses
+        return None
+    return None
+
+
+def _check_sum(line: dict[str, Any]) -> str:
+    return f"{crc32(canonical(line).encode()):08x}"

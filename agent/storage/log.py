@@ -1,0 +1,179 @@
+"""The log: the record and the outbox in one table. `chain` says what its hashes are.
+
+Columns of `log`: `epoch` and `sequence` (the key; sequences have no gaps and start at 1 in every epoch), `type` (such
+as `station.visit.entered`), `time` (RFC 3339, UTC, milliseconds), `boot` (the kernel's boot id) and `monotonic_ms`
+(station time), `clock` (`synchronised` or `unsynchronised` as it was written), `body` (canonical JSON) and `salt`, both
+NULL once blanked, `digest`, `hash`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import starmap
+
+from agent.events import LoggedEntry
+from agent.storage.chain import Position, body_digest, canonical, entry_hash
+from agent.storage.database import Database
+
+_COLUMNS = "epoch, sequence, type, time, boot, monotonic_ms, clock, body, salt, digest, hash"
+_INSERT = f"INSERT INTO log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+_IN_ORDER = f"SELECT {_COLUMNS} FROM log ORDER BY epoch, sequence"  # noqa: S608 - constants
+_AFTER = f"SELECT {_COLUMNS} FROM log WHERE (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT ?"  # noqa: S608
+
+_Row = tuple[int, int, str, str, str, int, str, str | None, str | None, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is about to be appended. `body` is canonical JSON."""
+
+    type: str
+    time: str
+    boot: str
+    monotonic_ms: int
+    clock: str
+    body: str
+
+
+class Log:
+    """The end of the log, for the one thread that writes it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.newest = read_newest(database)
+
+    def append(self, entries: Sequence[Entry], *, new_epoch: int | None = None) -> list[Position]:
+        """Append inside the caller's transaction and say where each came to stand.
+
+        `new_epoch` starts that epoch with the first of them. After a rollback call `reload`.
+        """
+        epoch, sequence, previous = self.newest.epoch, self.newest.sequence, self.newest.hash
+        if new_epoch is not None:
+            epoch, sequence = new_epoch, 0
+        rows: list[_Row] = []
+        places: list[Position] = []
+        for entry in entries:
+            sequence += 1
+            salt = secrets.token_hex(16)
+            digest = body_digest(salt, entry.body)
+            previous = entry_hash(
+                previous, entry.boot, entry.clock, epoch, entry.monotonic_ms, sequence, entry.time, entry.type, digest
+            )
+            head = (epoch, sequence, entry.type, entry.time, entry.boot, entry.monotonic_ms, entry.clock)
+            rows.append((*head, entry.body, salt, digest, previous))
+            places.append(Position(epoch, sequence, previous))
+        self._database.conn.executemany(_INSERT, rows)
+        if places:
+            self.newest = places[-1]
+        return places
+
+    def reload(self) -> None:
+        """Read the end again from what is committed."""
+        self.newest = read_newest(self._database)
+
+
+def read_newest(database: Database) -> Position:
+    """The last entry; the anchor when all are pruned; before the first when there never was one."""
+    row = database.conn.execute(
+        "SELECT epoch, sequence, hash FROM log ORDER BY epoch DESC, sequence DESC LIMIT 1"
+    ).fetchone()
+    return Position(*row) if row else _read_anchor(database)
+
+
+def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:
+    """The next `limit` entries after a place, in order, across epochs."""
+    return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
+
+
+def read_hash(database: Database, epoch: int, sequence: int) -> str | None:
+    """The hash at a place, or None when no entry (nor the anchor) stands there."""
+    row = database.conn.execute("SELECT hash FROM log WHERE epoch = ? AND sequence = ?", (epoch, sequence)).fetchone()
+    if row:
+        return str(row[0])
+    anchor = _read_anchor(database)
+    return anchor.hash if anchor.place == (epoch, sequence) else None
+
+
+def blank_bodies_naming(database: Database, member_id: str) -> int:
+    """Blank every body that holds this id as a JSON string; returns how many. Runs in the caller's transaction."""
+    return database.conn.execute(
+        "UPDATE log SET body = NULL, salt = NULL WHERE instr(body, ?) > 0", [canonical(member_id)]
+    ).rowcount
+
+
+def _read_anchor(database: Database) -> Position:
+    row = database.conn.execute("SELECT epoch, sequence, hash FROM anchor").fetchone()
+    return Position(*row) if row else Position()
+
+
+# --- checking --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The first place where the chain does not hold, and in what."""
+
+    epoch: int
+    sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a walk through the whole log found. `newest` is the last good entry; `first_break` is None when all hold."""
+
+    entries: int
+    blanked: int
+    newest: Position
+    first_break: Break | None
+
+
+def verify(database: Database, head: Position | None = None) -> Verification:
+    """Walk the chain from the anchor to the end, one row in memory at a time; blanked bodies are in order.
+
+    With the `head` given the end is checked too: entries cut off there leave no other trace. Give a connection of its
+    own: the walk is one read transaction.
+    """
+    previous = _read_anchor(database)
+    entries = blanked = 0
+    text_factory, database.conn.text_factory = database.conn.text_factory, _any_text
+    try:
+        for row in database.conn.execute(_IN_ORDER):
+            problem = _check(row, previous)
+            if problem:
+                return Verification(entries, blanked, previous, Break(row[0], row[1], problem))
+            entries += 1
+            blanked += row[7] is None
+            previous = Position(row[0], row[1], row[10])
+            if head and previous.place == head.place and previous.hash != head.hash:
+                return Verification(entries, blanked, previous, Break(*head.place, "the head file has another hash"))
+    finally:
+        database.conn.text_factory = text_factory
+    if head and previous.place < head.place:
+        missing = (
+            f"the log ends at {previous.epoch}/{previous.sequence}, the head file knows {head.epoch}/{head.sequence}"
+        )
+        return Verification(entries, blanked, previous, Break(previous.epoch, previous.sequence + 1, missing))
+    return Verification(entries, blanked, previous, None)
+
+
+def _check(row: _Row, previous: Position) -> str:
+    epoch, sequence, type_, time, boot, monotonic_ms, clock, body, salt, digest, hash_ = row
+    follows = (epoch == previous.epoch and sequence == previous.sequence + 1) or (
+        epoch > previous.epoch and sequence == 1
+    )
+    if not follows:
+        return f"entries are missing before it: the last one was {previous.epoch}/{previous.sequence}"
+    if (body is None) != (salt is None):
+        return "body and salt are blanked only together"
+    if body is not None and salt is not None and body_digest(salt, body) != digest:
+        return "the body does not fit its digest"
+    if entry_hash(previous.hash, boot, clock, epoch, monotonic_ms, sequence, time, type_, digest) != hash_:
+        return "the hash does not follow from the entry before it and this one's header and digest"
+    return ""
+
+
+def _any_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

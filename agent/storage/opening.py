@@ -1,0 +1,266 @@
+"""Opening what a former run left: a torn head, an older or damaged database, members that a backup brought back.
+
+What is found decides the epoch. Sequences of an epoch are never given out twice: when the database may lack entries
+that somebody was told of, a new epoch begins with an entry `station.log.epoch_began` that says why (`reason`):
+
+| reason | found |
+|---|---|
+| `first_start` | no database and no head file: epoch 1 |
+| `database_missing` | a head file or a ledger, and a database without entries |
+| `database_damaged` | SQLite cannot read it; it was set aside |
+| `database_older` | its last entry lies before the head: a restored backup |
+| `database_diverged` | it has another entry where the head is: a copy that went its own way |
+| `head_missing`, `head_damaged` | entries, but nothing to compare them with |
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from agent.clock import Clock
+from agent.events import Member
+from agent.storage import members, visits
+from agent.storage.chain import GENESIS, Position, canonical
+from agent.storage.database import (
+    Database,
+    DatabaseError,
+    OperationalError,
+    StorageError,
+    checkpoint,
+    explain,
+    is_damage,
+    is_missing_schema,
+    is_sound,
+    open_writable,
+)
+from agent.storage.head import Head, HeadState, sync_directory
+from agent.storage.ledger import Ledger
+from agent.storage.log import Entry, Log, read_hash
+from agent.storage.readings import Readings
+from agent.storage.schema import PROBE, STATION
+from agent.storage.stamps import Stamps
+
+_logger = logging.getLogger(__name__)
+
+STATION_DATABASE = "station.db"
+READINGS_DATABASE = "readings.db"
+HEAD_FILE = "head"
+LEDGER_FILE = "ledger"
+_SUSPECT_MARK = "station.db.suspect"
+_SET_ASIDE = "station.db.damaged-"
+# Each may be as large as the database; a card that dies slowly must not fill itself with them.
+_SET_ASIDE_KEPT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the agent needs at its start. `cursor` and `newest` are (epoch, sequence).
+
+    `problems` are what a person should see, as `code: sentence`: `log_epoch_began`, `database_set_aside`,
+    `ledger_unreadable`, `templates_unreadable`, `members_erased_again`.
+    """
+
+    members: tuple[Member, ...]
+    open_visits: tuple[visits.OpenVisit, ...]
+    cursor: tuple[int, int]
+    newest: tuple[int, int]
+    problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class OpenFiles:
+    """Everything that the writer holds open."""
+
+    database: Database
+    log: Log
+    head: Head
+    ledger: Ledger
+    readings: Readings
+    restored: Restored
+
+    def close(self) -> None:
+        """Close all of it."""
+        self.readings.close()
+        self.database.close()
+        self.ledger.close()
+        self.head.close()
+
+
+def open_files(directory: Path, station: str, clock: Clock) -> OpenFiles:
+    """Open or create everything, repair what can be repaired. Raises `StorageError` (disk full, no right, in use)."""
+    closers: list[Any] = []
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        head = Head(directory / HEAD_FILE)
+        closers.append(head)
+        ledger = Ledger(directory / LEDGER_FILE)
+        closers.append(ledger)
+        database, set_aside = _open_database(directory, clock)
+        closers.append(database)
+        log = Log(database)
+        problems = _continue_or_begin(log, database, head, ledger, station=station, clock=clock, set_aside=set_aside)
+        readings = Readings(directory / READINGS_DATABASE)
+        closers.append(readings)
+        sync_directory(directory)
+        restored = _restore(database, log, problems)
+    except (DatabaseError, OSError, StorageError) as error:
+        for each in reversed(closers):
+            each.close()
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"the storage in {directory} cannot be opened: {explain(error)}") from error
+    return OpenFiles(database, log, head, ledger, readings, restored)
+
+
+def mark_suspect(directory: Path) -> None:
+    """Have the next start set the database aside: damage that showed while it ran need not show at the opening."""
+    try:
+        (directory / _SUSPECT_MARK).touch()
+    except OSError as error:
+        _logger.warning("the damaged database cannot be marked: %s", explain(error))
+
+
+def remove_set_aside(directory: Path) -> None:
+    """Delete the damaged databases that were kept: an erasure cannot reach into them. Raises OSError."""
+    for path in directory.glob(f"{_SET_ASIDE}*"):
+        path.unlink()
+        _logger.info("removed %s, for an erasure", path.name)
+
+
+def reason_for_new_epoch(  # noqa: PLR0911 - a table
+    newest: Position, head: Head, *, hash_at_head: str | None, is_set_aside: bool, highest_known: int
+) -> str | None:
+    """Why a new epoch must begin, or None; see the module's table. `hash_at_head`: the database's there."""
+    if is_set_aside:
+        return "database_damaged"
+    if not newest.epoch:
+        return "database_missing" if highest_known else "first_start"
+    if head.state is HeadState.MISSING:
+        return "head_missing"
+    if head.state is HeadState.DAMAGED:
+        return "head_damaged"
+    if newest.place < head.position.place:
+        return "database_older"
+    if newest.epoch == head.position.epoch and hash_at_head != head.position.hash:
+        return "database_diverged"
+    return None
+
+
+def _continue_or_begin(
+    log: Log, database: Database, head: Head, ledger: Ledger, *, station: str, clock: Clock, set_aside: str
+) -> list[str]:
+    problems = [f"database_set_aside: the database was damaged; it is kept as {set_aside}"] if set_aside else []
+    if ledger.unreadable:
+        problems.append(
+            f"ledger_unreadable: {ledger.unreadable} lines of the ledger cannot be read; see that the disk is sound"
+        )
+    before = log.newest
+    highest_known = max(head.position.epoch, ledger.highest_epoch)
+    reason = reason_for_new_epoch(
+        before,
+        head,
+        hash_at_head=read_hash(database, *head.position.place),
+        is_set_aside=bool(set_aside),
+        highest_known=highest_known,
+    )
+    stamps = Stamps(clock)
+    now = clock.now()
+    new_epoch = None
+    entries: list[Entry] = []
+    if reason:
+        new_epoch = max(before.epoch, highest_known) + 1
+        ledger.append("epoch", epoch=new_epoch)
+        if head.state is HeadState.MISSING:
+            head.write(Position())  # from here on a crash leaves a head to compare with
+        body = {
+            "reason": reason,
+            "station": station,
+            "after": None if before.hash == GENESIS else _place(before) | {"hash": before.hash},
+            "head": _place(head.position) if head.position.epoch else None,
+        }
+        entries.append(_entry("station.log.epoch_began", body, stamps, now))
+        if reason != "first_start":
+            problems.append(f"log_epoch_began: the log begins epoch {new_epoch} ({reason})")
+    with database.atomic():
+        erased = [id_ for id_, enrolment in members.enrolments(database) if ledger.must_erase(id_, enrolment)]
+        for member_id in erased:
+            members.erase(database, member_id)
+        if erased:
+            entries.append(_entry("station.ledger.applied", {"erased": len(erased)}, stamps, now))
+            problems.append(f"members_erased_again: {len(erased)} members that a backup brought back were erased")
+        log.append(entries, new_epoch=new_epoch)
+    if erased:
+        checkpoint(database)
+    if head.position != log.newest:
+        head.write(log.newest)
+    return problems
+
+
+def _restore(database: Database, log: Log, problems: list[str]) -> Restored:
+    found, unreadable = members.load(database)
+    if unreadable:
+        problems.append(f"templates_unreadable: {unreadable} templates cannot be used; enrol these members again")
+    cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
+    return Restored(found, visits.load_open(database), tuple(cursor or (0, 0)), log.newest.place, tuple(problems))
+
+
+def _entry(type_: str, body: dict[str, Any], stamps: Stamps, now: float) -> Entry:
+    return Entry(type_, stamps.text(now), stamps.boot, round(now * 1000), stamps.clock, canonical(body))
+
+
+def _place(position: Position) -> dict[str, Any]:
+    return {"epoch": position.epoch, "sequence": position.sequence}
+
+
+def _open_database(directory: Path, clock: Clock) -> tuple[Database, str]:
+    """The database, and the name under which a damaged one was set aside, or an empty text."""
+    path = directory / STATION_DATABASE
+    suspect = directory / _SUSPECT_MARK
+    if not suspect.exists():
+        try:
+            database = _open_sound(path)
+        except DatabaseError as error:
+            if not is_damage(error) and not is_missing_schema(error):
+                raise
+            _logger.warning("the database is set aside: %s", explain(error))
+        else:
+            if database is not None:
+                return database, ""
+    name = _set_aside(path, clock)
+    suspect.unlink(missing_ok=True)
+    database = _open_sound(path)
+    if database is None:
+        raise OperationalError("a new database does not read back as it was written: check the disk")
+    return database, name
+
+
+def _open_sound(path: Path) -> Database | None:
+    database = open_writable(path, synchronous="FULL")
+    try:
+        if is_sound(database):
+            STATION.apply(database)
+            database.conn.execute(PROBE)
+            return database
+    except BaseException:
+        database.close()
+        raise
+    database.close()
+    return None
+
+
+def _set_aside(path: Path, clock: Clock) -> str:
+    stem = f"{_SET_ASIDE}{clock.wall().utc.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
+    for suffix in ("-wal", "-shm", ""):  # the database last: until then the next start finds the damage again
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(path.with_name(stem + suffix))
+    kept = sorted(each for each in path.parent.glob(f"{_SET_ASIDE}*Z"))
+    for old in kept[:-_SET_ASIDE_KEPT]:
+        for suffix in ("", "-wal", "-shm"):
+            old.with_name(old.name + suffix).unlink(missing_ok=True)
+    sync_directory(path.parent)
+    return stem

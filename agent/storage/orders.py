@@ -1,0 +1,202 @@
+"""What waits for the writer: bounded, in order, and never a delay for who submits."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+from agent.effects import AppendEntry, MoveCursor, ReadOutbox, VisitChange, WriteReading
+from agent.events import Member
+from agent.storage.chain import canonical
+
+# A message on the wire holds 64 KiB; the envelope takes some of it.
+BODY_BYTES = 60_000
+# A busy station logs about a thousand entries a day, so this is more than a week of a disk that does not write.
+WAITING_ORDERS = 10_000
+# Enrolments and erasures are asked for by people, one by one: entries never crowd them out.
+_PEOPLE_ORDERS = 1_000
+WAITING_BYTES = 16 * 1024 * 1024
+# Some minutes of a hundred quantities polled each second; readings may be thinned.
+WAITING_READINGS = 20_000
+# One is outstanding at a time; more can only come from a fault.
+WAITING_READS = 64
+# Tags that `EntriesLost` names; beyond them the count still says how many went.
+_NAMED_TAGS = 1_000
+
+
+@dataclass(slots=True)
+class PendingEntry:
+    """An `AppendEntry` with its body already written as JSON."""
+
+    at: float
+    type: str
+    body: str
+    tag: str = ""
+    visits: tuple[VisitChange, ...] = ()
+
+
+@dataclass(slots=True)
+class PendingSave:
+    """A `SaveMember`, with the token of a fresh enrolment. `is_in_ledger`: an attempt before put that line there."""
+
+    request: str
+    member: Member
+    name: str = field(repr=False)
+    at: float
+    enrolment: str
+    is_in_ledger: bool = False
+
+
+@dataclass(slots=True)
+class PendingErasure:
+    """An `EraseMember` and how far it has come, over the attempts that it may need."""
+
+    request: str
+    member_id: str
+    at: float
+    is_in_ledger: bool = False
+    has_existed: bool = False
+
+
+Pending = PendingEntry | PendingSave | PendingErasure
+
+
+@dataclass(slots=True)
+class Losses:
+    """What was dropped since it was last asked."""
+
+    tags: list[str] = field(default_factory=list)
+    entries: int = 0
+    readings: int = 0
+
+
+class Orders:
+    """The waiting orders. `put`, `stop` and `wait` may be called on any thread; the rest is the writer's."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._pending: deque[Pending] = deque()
+        self._readings: deque[WriteReading] = deque()
+        self._reads: deque[ReadOutbox] = deque()
+        self._cursor: tuple[int, int] | None = None
+        self._losses = Losses()
+        self._unfinished = 0  # pending, and taken but not done
+        self._unfinished_bytes = 0
+        self._is_stopping = False
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the end was ordered."""
+        return self._is_stopping
+
+    @property
+    def unfinished(self) -> int:
+        """Entries, enrolments and erasures that are not durable yet."""
+        return self._unfinished
+
+    def put(self, pending: Pending) -> bool:
+        """Add one at the end; False when the bound was reached and it was dropped."""
+        size = len(pending.body) if isinstance(pending, PendingEntry) else 0
+        with self._changed:
+            limit = WAITING_ORDERS if isinstance(pending, PendingEntry) else WAITING_ORDERS + _PEOPLE_ORDERS
+            if self._unfinished >= limit or self._unfinished_bytes + size > WAITING_BYTES:
+                # Readings give way first: what they held is worth less than the next entries of this backlog.
+                self._losses.readings += len(self._readings)
+                self._readings.clear()
+                self._losses.entries += 1
+                if isinstance(pending, PendingEntry) and pending.tag and len(self._losses.tags) < _NAMED_TAGS:
+                    self._losses.tags.append(pending.tag)
+                return False
+            self._pending.append(pending)
+            self._unfinished += 1
+            self._unfinished_bytes += size
+            self._changed.notify()
+            return True
+
+    def put_reading(self, effect: WriteReading) -> None:
+        """Add a reading, or count it as lost when too many wait or entries are close to their bound."""
+        with self._changed:
+            if len(self._readings) >= WAITING_READINGS or self._unfinished > WAITING_ORDERS // 2:
+                self._losses.readings += 1
+            else:
+                self._readings.append(effect)
+
+    def put_read(self, effect: ReadOutbox) -> bool:
+        """Add an order to read; False when too many wait."""
+        with self._changed:
+            if len(self._reads) >= WAITING_READS:
+                return False
+            self._reads.append(effect)
+            self._changed.notify()
+            return True
+
+    def put_cursor(self, effect: MoveCursor) -> None:
+        """Remember the furthest cursor; it rides along with the next entries."""
+        with self._changed:
+            place = (effect.epoch, effect.sequence)
+            self._cursor = max(self._cursor or place, place)
+
+    def stop(self) -> None:
+        """Order the end: what waits is still to be done."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
+
+    def wait(self, timeout_s: float, *, may_write: bool, knows_end: bool) -> None:
+        """Wait for an order to read, to write (if `may_write`) or to end (unless it is known)."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (self._is_stopping and not knows_end) or self._reads or (may_write and self._pending),
+                timeout_s,
+            )
+
+    def take(self, limit: int) -> list[Pending]:
+        """The next orders, at most `limit`; an erasure comes alone. They count as waiting until `done`."""
+        with self._changed:
+            taken: list[Pending] = []
+            while self._pending and len(taken) < limit:
+                if isinstance(self._pending[0], PendingErasure):
+                    return taken or [self._pending.popleft()]
+                taken.append(self._pending.popleft())
+            return taken
+
+    def done(self, taken: list[Pending]) -> None:
+        """These are durable (or, an erasure, as far as it concerns the queue)."""
+        size = sum(len(each.body) for each in taken if isinstance(each, PendingEntry))
+        with self._changed:
+            self._unfinished -= len(taken)
+            self._unfinished_bytes -= size
+
+    def take_readings(self) -> list[WriteReading]:
+        """All readings that wait."""
+        with self._changed:
+            taken = list(self._readings)
+            self._readings.clear()
+            return taken
+
+    def take_reads(self) -> list[ReadOutbox]:
+        """All orders to read that wait."""
+        with self._changed:
+            taken = list(self._reads)
+            self._reads.clear()
+            return taken
+
+    def cursor(self) -> tuple[int, int] | None:
+        """The furthest cursor that was ordered."""
+        return self._cursor
+
+    def take_losses(self) -> Losses:
+        """What was dropped since the last call."""
+        with self._changed:
+            taken, self._losses = self._losses, Losses()
+            return taken
+
+
+def pending_entry(effect: AppendEntry) -> PendingEntry:
+    """Write the body as JSON. Raises ValueError or TypeError for a body that is not JSON, or is too long."""
+    body = canonical(effect.body)
+    if len(body.encode()) > BODY_BYTES:
+        raise ValueError(f"the body of a {effect.type} entry is longer than {BODY_BYTES} bytes: shorten it")
+    canonical(effect.type)  # raises for what has no UTF-8
+    return PendingEntry(effect.at, effect.type, body, effect.tag, effect.visits)

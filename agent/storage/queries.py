@@ -1,0 +1,157 @@
+"""The questions that may be asked of the database, by name. They only read, and every answer is bounded.
+
+A query takes a read-only connection (readings attached as `readings`) and its arguments, and returns rows; it runs on
+the reader's thread. A long export asks for page after page, each with the last row of the one before, until one is
+empty: a page of great rows is shorter than its limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.storage.database import Connection
+from agent.storage.stamps import parse_rfc3339, rfc3339
+
+# 500 visits are about 150 KB of JSON. Bodies of log entries can be far longer, so the text is bounded too.
+PAGE_ROWS = 500
+_PAGE_CHARACTERS = 512 * 1024
+_FEW_ROWS = 100
+# Before and after every time that can be stored.
+_FIRST, _LAST = "0000", "9999"
+
+Row = dict[str, Any]
+_Values = Mapping[str, Any]
+
+_VISIT = "id, member_id, entered_at_utc, left_at_utc, how, entered_epoch, entered_sequence, left_epoch, left_sequence"
+
+
+class QueryRefusedError(ValueError):
+    """An argument is unknown, missing or out of its range; the message says which and what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """SQL with named parameters and the defaults of its arguments; `...` marks one that must be given.
+
+    The type of an argument goes by its name: see `_CHECKS`.
+    """
+
+    sql: str
+    defaults: Mapping[str, Any]
+
+    def run(self, connection: Connection, arguments: _Values) -> tuple[Row, ...]:
+        """Check the arguments and read the rows. Raises `QueryRefusedError`, `DatabaseError`."""
+        cursor = connection.execute(self.sql, self._values(arguments))
+        names = [column[0] for column in cursor.description]
+        rows: list[Row] = []
+        characters = 0
+        for values in cursor:
+            rows.append(dict(zip(names, values, strict=True)))
+            characters += sum(len(value) for value in values if isinstance(value, str))
+            if characters >= _PAGE_CHARACTERS:
+                break
+        cursor.close()
+        return tuple(rows)
+
+    def _values(self, arguments: _Values) -> dict[str, Any]:
+        unknown = sorted(set(arguments) - set(self.defaults))
+        if unknown:
+            known = ", ".join(self.defaults) or "none"
+            raise QueryRefusedError(f"unknown argument {unknown[0]!r}: this query knows {known}")
+        values: dict[str, Any] = {}
+        for name, default in self.defaults.items():
+            given = arguments.get(name)
+            if given is None and default is ...:
+                raise QueryRefusedError(f"the argument {name!r} is missing")
+            values[name] = default if given is None else _CHECKS[name](name, given)
+        return values
+
+
+def _rows(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= PAGE_ROWS:
+        raise QueryRefusedError(f"{name!r} is a whole number from 1 to {PAGE_ROWS}")
+    return value
+
+
+def _place(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise QueryRefusedError(f"{name!r} is a whole number, 0 or more")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
+        raise QueryRefusedError(f"{name!r} is a text of at most 200 characters")
+    return value
+
+
+def _time(name: str, value: object) -> str:
+    try:
+        return rfc3339(parse_rfc3339(_text(name, value)))
+    except (ValueError, OverflowError) as error:
+        raise QueryRefusedError(f"{name!r}: {error}") from None
+
+
+_CHECKS: Mapping[str, Callable[[str, object], Any]] = {
+    "limit": _rows,
+    "since": _time,
+    "until": _time,
+    "after_entered_at": _text,
+    "after_minute": _text,
+    "after_sensor": _text,
+    "after_quantity": _text,
+    "after_id": _text,
+    "epoch": _place,
+    "after": _place,
+}
+
+_PERIOD = {"since": _FIRST, "until": _LAST}
+
+QUERIES: Mapping[str, Query] = {
+    # Newest first: what happened lately. `since` is included, `until` is not.
+    "visits_list": Query(
+        f"SELECT {_VISIT} FROM visits WHERE entered_at_utc >= :since AND entered_at_utc < :until "  # noqa: S608
+        "ORDER BY entered_at_utc DESC, id DESC LIMIT :limit",
+        {**_PERIOD, "limit": _FEW_ROWS},
+    ),
+    # Oldest first, page by page: `after_entered_at` and `after_id` are those of the last row seen.
+    "visits_page": Query(
+        f"SELECT {_VISIT} FROM visits WHERE entered_at_utc >= :since AND entered_at_utc < :until "  # noqa: S608
+        "AND (entered_at_utc, id) > (:after_entered_at, :after_id) ORDER BY entered_at_utc, id LIMIT :limit",
+        {**_PERIOD, "after_entered_at": "", "after_id": "", "limit": PAGE_ROWS},
+    ),
+    # For the station master: the only query that gives names.
+    "members_list": Query(
+        "SELECT id, name, created_at_utc, is_suspended, "
+        "(SELECT count(*) FROM templates WHERE member_id = members.id) AS templates "
+        "FROM members WHERE id > :after_id ORDER BY id LIMIT :limit",
+        {"after_id": "", "limit": PAGE_ROWS},
+    ),
+    "log_tail": Query(
+        "SELECT epoch, sequence, type, time, clock, body, hash FROM log "
+        "ORDER BY epoch DESC, sequence DESC LIMIT :limit",
+        {"limit": _FEW_ROWS},
+    ),
+    "log_page": Query(
+        "SELECT * FROM log WHERE (epoch, sequence) > (:epoch, :after) ORDER BY epoch, sequence LIMIT :limit",
+        {"epoch": ..., "after": ..., "limit": _FEW_ROWS},
+    ),
+    # One row. `visits` are those that began in the period; the rest is as of now.
+    "counts": Query(
+        "SELECT (SELECT count(*) FROM visits WHERE entered_at_utc >= :since AND entered_at_utc < :until) AS visits, "
+        "(SELECT count(*) FROM visits WHERE left_at_utc IS NULL) AS open_visits, "
+        "(SELECT count(*) FROM members) AS members, "
+        "(SELECT count(*) FROM log) AS log_entries, "
+        "(SELECT count(*) FROM log WHERE (epoch, sequence) > (SELECT epoch, sequence FROM cursor)) AS unacknowledged",
+        _PERIOD,
+    ),
+    "readings_page": Query(
+        "SELECT minute, sensor, quantity, minimum, mean, maximum, count FROM readings.readings "
+        "WHERE minute >= substr(:since, 1, 16) AND minute < substr(:until, 1, 16) "
+        "AND (minute, sensor, quantity) > (:after_minute, :after_sensor, :after_quantity) "
+        "ORDER BY minute, sensor, quantity LIMIT :limit",
+        {**_PERIOD, "after_minute": "", "after_sensor": "", "after_quantity": "", "limit": PAGE_ROWS},
+    ),
+}

@@ -1,0 +1,120 @@
+"""The tables. A change is a new migration at the end; one that has been released is never edited.
+
+sqlite-utils puts each migration and its record into one transaction.
+"""
+
+from __future__ import annotations
+
+from agent.storage.database import Database, Migrations
+
+STATION = Migrations("station")
+READINGS = Migrations("readings")
+
+# Fails when a table is missing although the migrations are recorded; reads nothing.
+PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits LIMIT 0"
+
+
+@STATION()
+def m001_log(db: Database) -> None:
+    """The log, where its chain begins after pruning, and how far the broker has it. Columns: see `chain` and `log`."""
+    db.execute("""
+        CREATE TABLE log (
+            epoch INTEGER NOT NULL CHECK (epoch > 0),
+            sequence INTEGER NOT NULL CHECK (sequence > 0),
+            type TEXT NOT NULL,
+            time TEXT NOT NULL,
+            boot TEXT NOT NULL,
+            monotonic_ms INTEGER NOT NULL,
+            clock TEXT NOT NULL CHECK (clock IN ('synchronised', 'unsynchronised')),
+            body TEXT,
+            salt TEXT,
+            digest TEXT NOT NULL,
+            hash TEXT NOT NULL,
+            PRIMARY KEY (epoch, sequence),
+            CHECK ((body IS NULL) = (salt IS NULL))
+        ) STRICT
+    """)
+    # The last entry that was pruned: the chain of what is left hangs on its hash. At most one row.
+    db.execute("""
+        CREATE TABLE anchor (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            epoch INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            hash TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("""
+        CREATE TABLE cursor (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            epoch INTEGER NOT NULL,
+            sequence INTEGER NOT NULL
+        ) STRICT
+    """)
+    db.execute("INSERT INTO cursor (id, epoch, sequence) VALUES (1, 0, 0)")
+
+
+@STATION()
+def m002_members(db: Database) -> None:
+    """People, and the vectors that know them.
+
+    `enrolment` is random and new each time an id is enrolled afresh: with it the ledger tells a member who came back
+    after an erasure from the one that an old backup brings back. A template's `vector` is 128 float32, little-endian,
+    unless `key_id` names the key that it is encrypted with.
+    """
+    db.execute("""
+        CREATE TABLE members (
+            id TEXT PRIMARY KEY NOT NULL,
+            name TEXT NOT NULL,
+            created_at_utc TEXT NOT NULL,
+            is_suspended INTEGER NOT NULL DEFAULT 0 CHECK (is_suspended IN (0, 1)),
+            enrolment TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("""
+        CREATE TABLE templates (
+            member_id TEXT NOT NULL REFERENCES members (id) ON DELETE CASCADE,
+            engine TEXT NOT NULL,
+            weights TEXT NOT NULL,
+            key_id TEXT,
+            vector BLOB NOT NULL,
+            PRIMARY KEY (member_id, engine, weights)
+        ) STRICT
+    """)
+
+
+@STATION()
+def m003_visits(db: Database) -> None:
+    """From an entry to an exit, with the log entries that report them. `member_id` is NULL for an anonymous visit."""
+    db.execute("""
+        CREATE TABLE visits (
+            id TEXT PRIMARY KEY NOT NULL,
+            member_id TEXT REFERENCES members (id) ON DELETE SET NULL,
+            entered_at_utc TEXT NOT NULL,
+            entered_epoch INTEGER NOT NULL,
+            entered_sequence INTEGER NOT NULL,
+            left_at_utc TEXT,
+            left_epoch INTEGER,
+            left_sequence INTEGER,
+            how TEXT
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX visits_by_entry ON visits (entered_at_utc, id)")
+    db.execute("CREATE INDEX visits_by_member ON visits (member_id)")
+    db.execute("CREATE INDEX visits_open ON visits (entered_at_utc) WHERE left_at_utc IS NULL")
+
+
+@READINGS()
+def r001_readings(db: Database) -> None:
+    """One row for a minute (UTC, `2026-11-22T03:04Z`), a sensor and a quantity."""
+    db.execute("""
+        CREATE TABLE readings (
+            minute TEXT NOT NULL,
+            sensor TEXT NOT NULL,
+            quantity TEXT NOT NULL,
+            minimum REAL NOT NULL,
+            mean REAL NOT NULL,
+            maximum REAL NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (minute, sensor, quantity)
+        ) STRICT, WITHOUT ROWID
+    """)

@@ -1,0 +1,291 @@
+"""What the writer's thread does: commit, sync the head, tell; try again when the disk does not write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.events import (
+    EntriesLogged,
+    EntriesLost,
+    Event,
+    LoggedEntry,
+    MemberErased,
+    MemberSaved,
+    OutboxRead,
+    Receipt,
+    StorageFailed,
+    StorageRecovered,
+)
+from agent.storage import members, visits
+from agent.storage.chain import canonical
+from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
+from agent.storage.log import Entry, read_after
+from agent.storage.opening import OpenFiles, mark_suspect, remove_set_aside
+from agent.storage.orders import Orders, Pending, PendingEntry, PendingErasure, PendingSave
+from agent.storage.stamps import Stamps
+
+_logger = logging.getLogger(__name__)
+
+# One transaction: long enough to share a sync among many, short enough that the first of them is told soon.
+_BATCH = 500
+# How often the thread looks up when nothing is ordered: cursors and readings are not urgent.
+_TICK_S = 1.0
+# Tries again after a failure: soon at first (a lock), then seldom (a full disk).
+_FIRST_RETRY_S = 0.1
+_LAST_RETRY_S = 5.0
+# More of the outbox at once would only wait in memory for the broker.
+_OUTBOX_ROWS = 1_000
+# Lost readings alone are said in the log this seldom; they may go on for as long as a fault lasts.
+_LOST_READINGS_S = 600.0
+
+
+class Worker:
+    """What the writer's thread does. All of it is used on that thread only; `deadline` is set before the end."""
+
+    def __init__(
+        self, files: OpenFiles, directory: Path, orders: Orders, clock: Clock, post: Callable[[Event], None]
+    ) -> None:
+        self.deadline = 0.0
+        self._files = files
+        self._directory = directory
+        self._orders = orders
+        self._clock = clock
+        self._post = post
+        self._batch: list[Pending] = []  # taken, and not committed yet
+        self._untold: list[Event] = []  # committed, and the head file is not synced yet
+        self._unemptied: list[PendingErasure] = []  # erased, and still in the write-ahead file
+        self._cursor = files.restored.cursor
+        self._has_failed = False
+        self._retry_s = _FIRST_RETRY_S
+        self._retry_at = 0.0  # monotonic
+        self._cursor_due_at = 0.0  # monotonic
+        self._lost_entries = 0
+        self._lost_readings = 0
+        self._losses_due_at = 0.0  # monotonic
+
+    def run(self) -> None:
+        """Until the end is ordered and nothing is left, or its deadline has come."""
+        is_stopping = False
+        while True:
+            pause_s = self._retry_at - self._clock.monotonic()
+            may_write = pause_s <= 0
+            self._orders.wait(
+                _TICK_S if may_write else min(_TICK_S, pause_s), may_write=may_write, knows_end=is_stopping
+            )
+            is_first_of_end = self._orders.is_stopping and not is_stopping
+            is_stopping = self._orders.is_stopping
+            self._attempt(self._answer_reads)
+            self._tell_losses()
+            if is_first_of_end or self._clock.monotonic() >= self._retry_at:
+                self._attempt(self._write)
+            self._gather_readings(is_last=is_stopping)
+            if is_stopping and (not self._orders.unfinished or self._clock.monotonic() >= self.deadline):
+                return
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        self._tell()
+        self._write_what_waits()
+        self._empty_write_ahead()
+        self._note_losses()
+        self._move_cursor()
+        self._recover()
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (OperationalError, OSError) as error:
+            if is_damage(error):
+                self._give_up(error)
+            self._fail(error)
+        except DatabaseError as error:
+            if is_damage(error):
+                self._give_up(error)
+            raise
+
+    def _write_what_waits(self) -> None:
+        while True:
+            if not self._batch:
+                self._batch = self._orders.take(_BATCH)
+            if not self._batch:
+                return
+            first = self._batch[0]
+            if isinstance(first, PendingErasure):
+                self._erase(first)
+            else:
+                self._commit()
+            self._orders.done(self._batch)
+            self._batch = []
+            self._tell()
+            self._empty_write_ahead()
+            self._answer_reads()
+            if self._orders.is_stopping and self._clock.monotonic() >= self.deadline:
+                return
+
+    def _commit(self) -> None:
+        files = self._files
+        stamps = Stamps(self._clock)
+        receipts: list[Receipt] = []
+        saved: list[Event] = []
+        cursor = self._orders.cursor()
+        run: list[PendingEntry] = []
+        try:
+            with files.database.atomic():
+                for pending in self._batch:
+                    if isinstance(pending, PendingEntry):
+                        run.append(pending)
+                    elif isinstance(pending, PendingSave):
+                        receipts += self._append(run, stamps)
+                        run = []
+                        saved.append(self._save(pending, stamps))
+                receipts += self._append(run, stamps)
+                self._put_cursor(cursor)
+        except BaseException:
+            files.log.reload()
+            raise
+        self._cursor = cursor or self._cursor
+        if receipts:
+            self._untold.append(EntriesLogged(self._clock.now(), tuple(receipts)))
+        self._untold += saved
+
+    def _append(self, run: list[PendingEntry], stamps: Stamps) -> list[Receipt]:
+        entries = [
+            Entry(each.type, stamps.text(each.at), stamps.boot, round(each.at * 1000), stamps.clock, each.body)
+            for each in run
+        ]
+        places = self._files.log.append(entries)
+        for pending, place in zip(run, places, strict=True):
+            for change in pending.visits:
+                visits.change(self._files.database, change, place, stamps)
+        return [Receipt(*place.place, pending.tag) for pending, place in zip(run, places, strict=True)]
+
+    def _save(self, pending: PendingSave, stamps: Stamps) -> Event:
+        files = self._files
+        member_id = pending.member.id
+        is_back = files.ledger.was_erased(member_id) and not members.exists(files.database, member_id)
+        if is_back and not pending.is_in_ledger:
+            # Before the row: a row whose enrolment the ledger does not know would be erased at the next start.
+            files.ledger.append("enrolled", member=member_id, enrolment=pending.enrolment)
+            pending.is_in_ledger = True
+        created = stamps.text(pending.at)
+        members.save(files.database, pending.member, pending.name, created_at_utc=created, enrolment=pending.enrolment)
+        return MemberSaved(self._clock.now(), pending.member, pending.request)
+
+    def _erase(self, pending: PendingErasure) -> None:
+        if not pending.is_in_ledger:
+            # Before the rows: if the power fails between the two, the next start erases them.
+            self._files.ledger.append("erased", member=pending.member_id, at_utc=Stamps(self._clock).text(pending.at))
+            pending.is_in_ledger = True
+        remove_set_aside(self._directory)
+        with self._files.database.atomic():
+            pending.has_existed |= members.erase(self._files.database, pending.member_id)
+        self._unemptied.append(pending)
+
+    def _empty_write_ahead(self) -> None:
+        """Take what was erased out of the write-ahead file too; while a reader holds it, with the next try."""
+        if self._unemptied and checkpoint(self._files.database):
+            for each in self._unemptied:
+                self._post(MemberErased(self._clock.now(), each.member_id, each.request, each.has_existed))
+            self._unemptied.clear()
+
+    def _tell(self) -> None:
+        if self._files.head.position != self._files.log.newest:
+            self._files.head.write(self._files.log.newest)
+        told, self._untold = self._untold, []
+        for event in told:
+            self._post(event)
+
+    def _move_cursor(self) -> None:
+        """The cursor by itself, at most once a second: on a card every commit costs wear."""
+        cursor = self._orders.cursor()
+        now = self._clock.monotonic()
+        if cursor is None or cursor <= self._cursor or (now < self._cursor_due_at and not self._orders.is_stopping):
+            return
+        self._cursor_due_at = now + _TICK_S
+        with self._files.database.atomic():
+            self._put_cursor(cursor)
+        self._cursor = cursor
+
+    def _put_cursor(self, cursor: tuple[int, int] | None) -> None:
+        if cursor and cursor > self._cursor:
+            self._files.database.conn.execute(
+                "INSERT OR REPLACE INTO cursor (id, epoch, sequence) VALUES (1, ?, ?)",
+                min(cursor, self._files.log.newest.place),
+            )
+
+    # --- failing -----------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: DatabaseError | OSError) -> None:
+        pause_s = _FIRST_RETRY_S if self._orders.is_stopping else self._retry_s
+        self._retry_at = self._clock.monotonic() + pause_s
+        self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+        reason = explain(error)
+        _logger.log(logging.DEBUG if self._has_failed else logging.WARNING, "storage cannot be written: %s", reason)
+        if not self._has_failed:
+            self._has_failed = True
+            self._post(StorageFailed(self._clock.now(), reason))
+
+    def _recover(self) -> None:
+        self._retry_s = _FIRST_RETRY_S
+        self._retry_at = 0.0
+        if self._has_failed:
+            self._has_failed = False
+            _logger.info("storage is written again")
+            self._post(StorageRecovered(self._clock.now()))
+
+    def _give_up(self, error: DatabaseError | OSError) -> None:
+        """Trying again cannot help: the process starts anew and sets the database aside."""
+        mark_suspect(self._directory)
+        self._post(StorageFailed(self._clock.now(), explain(error)))
+        waiting = self._batch
+        while len(waiting) < self._orders.unfinished and (more := self._orders.take(_BATCH)):
+            waiting += more
+        tags = tuple(each.tag for each in waiting if isinstance(each, PendingEntry) and each.tag)
+        self._post(EntriesLost(self._clock.now(), tags))
+        raise error
+
+    def _tell_losses(self) -> None:
+        losses = self._orders.take_losses()
+        self._lost_entries += losses.entries
+        self._lost_readings += losses.readings
+        if losses.entries:
+            _logger.warning("%d entries were lost: the disk does not write", losses.entries)
+            self._post(EntriesLost(self._clock.now(), tuple(losses.tags)))
+
+    def _note_losses(self) -> None:
+        """Say in the log itself what is not in it."""
+        now = self._clock.monotonic()
+        if not self._lost_entries and (not self._lost_readings or now < self._losses_due_at):
+            return
+        self._losses_due_at = now + _LOST_READINGS_S
+        body = canonical({"entries": self._lost_entries, "readings": self._lost_readings})
+        self._batch = [PendingEntry(self._clock.now(), "station.log.entries_lost", body)]
+        try:
+            self._commit()
+        finally:
+            self._batch = []
+        self._lost_entries = self._lost_readings = 0
+        self._tell()
+
+    # --- reading and readings ----------------------------------------------------------------------------------------
+
+    def _answer_reads(self) -> None:
+        """The outbox, up to what has been told: an entry is published only when the head file has it."""
+        for effect in self._orders.take_reads():
+            told = self._files.head.position.place
+            entries: tuple[LoggedEntry, ...] = ()
+            try:
+                found = read_after(self._files.database, effect.epoch, effect.after, min(effect.limit, _OUTBOX_ROWS))
+                entries = tuple(each for each in found if (each.epoch, each.sequence) <= told)
+            finally:
+                self._post(OutboxRead(self._clock.now(), entries))
+
+    def _gather_readings(self, *, is_last: bool) -> None:
+        stamps = Stamps(self._clock)
+        for each in self._orders.take_readings():
+            self._lost_readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
+        self._files.readings.write(None if is_last else stamps.minute(self._clock.now()))
