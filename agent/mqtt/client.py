@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 _MAX_PASSWORD_BYTES = 65_535  # MQTT's own bound; also keeps a wrong path from being read into memory whole
 _CONNECT_S = 5.0  # one attempt at TCP and TLS; a mobile network that needs longer carries no heartbeat either
 _MAX_INCOMING_BYTES = 128 * 1024  # the contract's 64 KiB and its topic, with room; asked of the broker in MQTT 5
+DURABLE_S = 7 * 24 * 3600  # a subscriber that is away for a week is gone; the station keeps entries for longer
 PROTOCOL_RECEIVE_MAXIMUM = 65_535  # what MQTT 5 means when a broker names none
 
 
@@ -116,18 +117,30 @@ Signal = Accepted | Ended | Acknowledged | Subscribed | Received
 class Connection:
     """One MQTT connection from its beginning to its end; never used again.
 
-    `signal` is called on paho's network thread. The methods are for one other thread, the owner's.
+    `signal` is called on paho's network thread. The methods are for one other thread, the owner's. `is_durable`: the
+    broker keeps subscriptions, and what arrives for them, for `DURABLE_S` after the connection (MQTT 3.1.1: for ever).
     """
 
     def __init__(
-        self, broker: Broker, client_id: str, signal: Callable[[Signal], None], will: Retained | None = None
+        self,
+        broker: Broker,
+        client_id: str,
+        signal: Callable[[Signal], None],
+        *,
+        will: Retained | None = None,
+        is_durable: bool = False,
     ) -> None:
         self._broker = broker
         self._signal = signal
+        self._is_durable = is_durable
         self._ended = threading.Event()
-        protocol = MQTTv5 if broker.protocol == "5" else MQTTv311
+        is_v5 = broker.protocol == "5"
         self._client = client = Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol, reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if is_v5 else not is_durable,
+            protocol=MQTTv5 if is_v5 else MQTTv311,
+            reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(0)  # paho must not queue: the owner counts what is in flight
@@ -145,13 +158,17 @@ class Connection:
         Takes up to some seconds (name, TCP, TLS). Raises OSError, also when a file of the settings cannot be read.
         """
         self._enter_credentials()
-        properties = None
-        if self._broker.protocol == "5":
+        broker = self._broker
+        if broker.protocol == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = _MAX_INCOMING_BYTES
-        self._client.connect(
-            self._broker.host, self._broker.port, keepalive=self._broker.keepalive_s, properties=properties
-        )
+            properties.SessionExpiryInterval = DURABLE_S if self._is_durable else 0
+            is_clean = not self._is_durable
+            self._client.connect(
+                broker.host, broker.port, broker.keepalive_s, clean_start=is_clean, properties=properties
+            )
+        else:
+            self._client.connect(broker.host, broker.port, broker.keepalive_s)
         self._client.loop_start()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
@@ -187,6 +204,7 @@ class Connection:
             context = ssl.create_default_context(cafile=broker.tls.ca)
             if broker.tls.certificate is not None:
                 context.load_cert_chain(broker.tls.certificate, broker.tls.key)
+            context.sslsocket_class = _TlsSocket
             client.tls_set_context(context)
 
     def _on_connect(
@@ -224,6 +242,17 @@ class Connection:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self._signal(Received(message.topic, bytes(message.payload), message.retain))
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho would leave it open until it is collected."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (OSError, ValueError):
+            self.close()
+            raise
 
 
 def _read_password(path: Path | None) -> str | None:

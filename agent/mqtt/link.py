@@ -157,7 +157,7 @@ class BrokerLink:
         if self._closing.is_set():  # its wake may have gone into the queue before this one
             return "closed"
         will = Retained(self._topics.status, self._status("offline", session, is_will=True))
-        connection = Connection(self._broker, f"station-{self._topics.station}", signals.put, will)
+        connection = Connection(self._broker, f"station-{self._topics.station}", signals.put, will=will)
         try:
             connection.open()
         except (OSError, ValueError) as error:  # ValueError: a host name that is none (UnicodeError), a bad certificate

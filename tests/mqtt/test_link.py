@@ -1,0 +1,471 @@
+"""The link against a real broker."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.clock import SystemClock
+from agent.effects import PublishEntries, PublishState
+from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, WorkerFailed
+from agent.fleet.watch import Watcher
+from agent.mqtt.client import Broker, Tls
+from agent.mqtt.link import BrokerLink
+from agent.mqtt.payloads import About, ApplianceState, DoorState, OccupancyState, Reading, Readings
+from tests.broker import Mosquitto, free_port
+from tests.mqtt.conftest import AT_ONCE, PATIENCE_S, TOPICS, Inbox, make_entries
+
+MakeLink = Callable[[Broker], BrokerLink]
+MakeWatcher = Callable[..., Watcher]
+STATION = TOPICS.station
+DOOR = {"mode": "normal", "lock": "secured", "contact": "closed", "alarms": []}
+
+
+def session_of(inbox: Inbox, number: int = 1) -> str:
+    event = inbox.wait_for_count(BrokerConnected, number)[number - 1]
+    assert isinstance(event, BrokerConnected)
+    return event.session
+
+
+def test_birth_says_online_with_the_session_that_is_posted(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    make_link(broker)
+    session = session_of(inbox)
+    late = make_watcher(broker)  # it comes after the birth, so it sees what is retained
+    assert late.wait_for(lambda w: w.is_online(STATION) and w.about(STATION) is not None, PATIENCE_S)
+    status, about = late.status(STATION), late.about(STATION)
+    assert status is not None
+    assert about is not None
+    assert (status.session, status.contract) == (session, "1.0")
+    assert about.name == "城东驿站"
+
+
+def test_goodbye_says_offline_and_takes_little_time(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker)
+    link = make_link(broker)
+    session = session_of(inbox)
+    began = time.monotonic()
+    assert link.close(1.0)
+    assert time.monotonic() - began < 1.0
+    assert watcher.wait_for(lambda w: w.status(STATION) is not None and not w.is_online(STATION), PATIENCE_S)
+    status = watcher.status(STATION)
+    assert status is not None
+    assert status.session == session
+    assert status.since is not None  # said by the agent itself: a will could not know the time
+    assert inbox.all(BrokerDisconnected) == []
+
+
+def test_last_will_speaks_for_a_killed_agent(mosquitto: Mosquitto, make_watcher: MakeWatcher) -> None:
+    watcher = make_watcher(Broker("127.0.0.1", mosquitto.port))
+    program = (
+        "import sys, time\n"
+        "from agent.clock import SystemClock\n"
+        "from agent.mqtt.client import Broker\n"
+        "from agent.mqtt.link import BrokerLink\n"
+        "from agent.mqtt.payloads import About\n"
+        "from agent.mqtt.topics import Topics\n"
+        "broker = Broker('127.0.0.1', int(sys.argv[1]))\n"
+        "BrokerLink(broker, Topics('stations', 'demo-1'), About(name='n'), SystemClock(), print).start()\n"
+        "time.sleep(60)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(mosquitto.port)], stdout=subprocess.DEVNULL)
+    try:
+        assert watcher.wait_for(lambda w: w.is_online(STATION), PATIENCE_S)
+        online = watcher.status(STATION)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert watcher.wait_for(lambda w: not w.is_online(STATION), PATIENCE_S)
+    offline = watcher.status(STATION)
+    assert online is not None
+    assert offline is not None
+    assert (offline.session, offline.since) == (online.session, None)
+
+
+def test_state_is_retained_with_when_it_was_so_and_how_long_it_holds(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    link = make_link(broker)
+    session_of(inbox)
+    clock = SystemClock()
+    before = clock.wall().utc
+    link.publish_state(PublishState("door", clock.now() - 60.0, {**DOOR, "contact": "open"}))
+    link.publish_state(PublishState("door", clock.now(), DOOR))
+    link.publish_state(PublishState("occupancy", clock.now(), {"count": 1, "is_occupied": True}))
+    link.publish_state(PublishState("appliances/微波炉", clock.now(), {"state": "running", "power_w": 1150.5}))
+    watcher = make_watcher(broker)
+    assert watcher.wait_for(lambda w: w.state(STATION, "appliances/微波炉") is not None, PATIENCE_S)
+    door, occupancy = watcher.state(STATION, "door"), watcher.state(STATION, "occupancy")
+    appliance = watcher.state(STATION, "appliances/微波炉")
+    assert isinstance(door, DoorState)
+    assert (door.contact, door.holds_s) == ("closed", 90.0)
+    assert abs(datetime.fromisoformat(door.observed_at) - before) < timedelta(seconds=10)
+    assert isinstance(occupancy, OccupancyState)
+    assert occupancy.count == 1
+    assert isinstance(appliance, ApplianceState)
+    assert appliance.power_w == 1150.5
+    assert watcher.complaints() == ()
+
+
+def test_entries_arrive_whole_and_are_acknowledged_in_order(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker)
+    link = make_link(broker)
+    session = session_of(inbox)
+    entries = make_entries(500)
+    link.publish_entries(PublishEntries(session, entries[:300]))
+    link.publish_entries(PublishEntries(session, entries[300:]))
+    inbox.wait_for_count(EntryAcknowledged, 500)
+    assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 501)]
+    assert watcher.wait_for(lambda w: len(w.entries()) == 500, PATIENCE_S)
+    assert [event.hash for event in watcher.entries(STATION)] == [entry.hash for entry in entries]
+    report = watcher.audit(STATION)
+    assert report.is_whole
+    assert report.unlinked == ()
+    assert watcher.complaints() == ()
+
+
+def test_a_broker_with_a_small_receive_maximum_is_respected(tmp_path: Path, inbox: Inbox, make_link: MakeLink) -> None:
+    server = Mosquitto(tmp_path, ("allow_anonymous true", "max_inflight_messages 3"))
+    server.start()
+    try:
+        link = make_link(Broker("127.0.0.1", server.port))
+        session = session_of(inbox)
+        link.publish_entries(PublishEntries(session, make_entries(100)))
+        inbox.wait_for_count(EntryAcknowledged, 100)
+        assert inbox.all(BrokerDisconnected) == []  # a broker ends a connection that exceeds it
+        assert link.close()
+        assert server.log().count("Received PUBLISH from station-demo-1") == 103
+    finally:
+        server.stop()
+
+
+def test_nothing_is_acknowledged_and_nothing_blocks_while_the_broker_is_silent(
+    broker: Broker, mosquitto: Mosquitto, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker)
+    link = make_link(broker)
+    session = session_of(inbox)
+    assert watcher.wait_for(lambda w: w.is_online(STATION), PATIENCE_S)
+    mosquitto.freeze()
+    began = time.monotonic()
+    link.publish_entries(PublishEntries(session, make_entries(200)))
+    for number in range(2000):
+        link.publish_state(PublishState("occupancy", 0.0, {"count": number, "is_occupied": True}))
+    assert time.monotonic() - began < 1.0
+    time.sleep(0.2)
+    assert inbox.acknowledged() == []
+    mosquitto.thaw()
+    inbox.wait_for_count(EntryAcknowledged, 200)
+    assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 201)]
+
+    def shows_the_newest(watcher: Watcher) -> bool:
+        state = watcher.state(STATION, "occupancy")
+        return isinstance(state, OccupancyState) and state.count == 1999
+
+    assert watcher.wait_for(shows_the_newest, PATIENCE_S)
+
+
+def test_link_comes_back_after_a_restart_and_sends_nothing_by_itself(
+    broker: Broker, mosquitto: Mosquitto, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    link = make_link(broker)
+    first = session_of(inbox)
+    mosquitto.kill()
+    inbox.wait_for_count(BrokerDisconnected, 1)
+    link.publish_state(PublishState("door", 0.0, DOOR))  # dropped: there is no connection
+    time.sleep(0.5)  # several attempts fail
+    mosquitto.start()
+    second = session_of(inbox, 2)
+    assert second != first
+    assert len(inbox.all(BrokerDisconnected)) == 1  # once for the outage, not once for each attempt
+    entries = make_entries(3)
+    link.publish_entries(PublishEntries(first, entries))  # of the earlier session: dropped
+    link.publish_entries(PublishEntries(second, entries[:1]))
+    inbox.wait_for_count(EntryAcknowledged, 1)
+    watcher = make_watcher(broker)
+    assert watcher.wait_for(lambda w: w.is_online(STATION), PATIENCE_S)
+    assert watcher.state(STATION, "door") is None
+    assert inbox.acknowledged() == [(1, 1)]
+
+
+def test_a_durable_watcher_gets_what_came_while_it_was_away(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker, "server-1")
+    link = make_link(broker)
+    session = session_of(inbox)
+    watcher.close()
+    link.publish_entries(PublishEntries(session, make_entries(20)))
+    inbox.wait_for_count(EntryAcknowledged, 20)
+    again = make_watcher(broker, "server-1")
+    assert again.wait_for(lambda w: len(w.entries(STATION)) == 20, PATIENCE_S)
+    assert again.audit(STATION).is_whole
+
+
+def test_an_absent_broker_is_reported_once_and_found_when_it_comes(
+    tmp_path: Path, inbox: Inbox, make_link: MakeLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Mosquitto(tmp_path)
+    make_link(Broker("127.0.0.1", server.port))
+    inbox.wait_for_count(BrokerDisconnected, 1)
+    time.sleep(0.5)
+    server.start()
+    try:
+        session_of(inbox)
+        assert len(inbox.all(BrokerDisconnected)) == 1
+        warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert len(warnings) == 1
+    finally:
+        server.stop()
+
+
+def test_close_is_bounded_before_any_broker_and_while_it_is_silent(
+    mosquitto: Mosquitto, inbox: Inbox, make_link: MakeLink
+) -> None:
+    absent = make_link(Broker("127.0.0.1", free_port()))
+    began = time.monotonic()
+    assert absent.close(1.0)
+    link = make_link(Broker("127.0.0.1", mosquitto.port))
+    session_of(inbox)
+    mosquitto.freeze()
+    assert link.close(1.0)
+    assert time.monotonic() - began < 3.0
+
+
+def test_a_port_that_accepts_and_says_nothing_is_not_a_broker(inbox: Inbox, make_link: MakeLink) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        link = make_link(Broker("127.0.0.1", mute.getsockname()[1]))
+        taken, _ = mute.accept()
+        with taken:
+            assert taken.recv(1) == b"\x10"  # CONNECT
+            assert inbox.all(BrokerConnected) == []
+            assert link.close(1.0)
+
+
+def test_a_part_that_breaks_the_contract_is_not_published_and_the_rest_goes_on(
+    broker: Broker,
+    inbox: Inbox,
+    make_link: MakeLink,
+    make_watcher: MakeWatcher,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watcher = make_watcher(broker)
+    link = make_link(broker)
+    session_of(inbox)
+    for part, body in (
+        ("weather", {}),
+        ("door", {**DOOR, "mode": "ajar"}),
+        ("appliances/a+b", {"state": "off", "power_w": 0.0}),
+    ):
+        link.publish_state(PublishState(part, 0.0, body))
+        link.publish_state(PublishState(part, 1.0, body))
+    link.publish_state(PublishState("occupancy", 0.0, {"count": 0, "is_occupied": False}))
+    assert watcher.wait_for(lambda w: w.state(STATION, "occupancy") is not None, PATIENCE_S)
+    errors = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
+    assert len(errors) == 3
+    assert any("weather" in error for error in errors)
+    assert any("mode" in error for error in errors)
+    assert watcher.state(STATION, "door") is None
+    assert inbox.all(WorkerFailed) == []
+
+
+def test_readings_go_out_in_batches_and_say_what_was_lost(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker)
+    reading = Reading(
+        sensor="microwave", quantity="power_w", minute="2026-11-22T03:04Z", min=0.0, mean=5.5, max=1200.0, count=30
+    )
+    link = make_link(Broker("127.0.0.1", broker.port, protocol=broker.protocol))
+    session_of(inbox)
+    link.publish_readings(Readings(readings=(reading, reading)))
+    assert watcher.wait_for(lambda w: len(w.readings(STATION)) == 1, PATIENCE_S)
+    assert watcher.readings(STATION)[0].lost == 0
+
+
+def test_readings_that_come_without_a_connection_are_counted_as_lost(
+    tmp_path: Path, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    server = Mosquitto(tmp_path)
+    reading = Reading(
+        sensor="microwave", quantity="power_w", minute="2026-11-22T03:04Z", min=0.0, mean=5.5, max=1200.0, count=30
+    )
+    link = make_link(Broker("127.0.0.1", server.port))
+    inbox.wait_for_count(BrokerDisconnected, 1)
+    link.publish_readings(Readings(readings=(reading, reading), lost=1))
+    server.start()
+    try:
+        watcher = make_watcher(Broker("127.0.0.1", server.port))
+        session_of(inbox)
+        link.publish_readings(Readings(readings=(reading,)))
+        assert watcher.wait_for(lambda w: len(w.readings(STATION)) == 1, PATIENCE_S)
+        assert watcher.readings(STATION)[0].lost == 3
+        link.close()
+        watcher.close()
+    finally:
+        server.stop()
+
+
+def test_more_entries_than_the_bound_end_the_session_and_none_is_skipped(
+    mosquitto: Mosquitto, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(Broker("127.0.0.1", mosquitto.port))
+    link = make_link(Broker("127.0.0.1", mosquitto.port))
+    session = session_of(inbox)
+    entries = make_entries(1100)
+    link.publish_entries(PublishEntries(session, entries))
+    link.publish_entries(PublishEntries(session, entries[-1:]))  # would leave a gap
+    again = session_of(inbox, 2)
+    assert watcher.entries() == ()
+    link.publish_entries(PublishEntries(again, entries[:5]))
+    assert watcher.wait_for(lambda w: len(w.entries()) == 5, PATIENCE_S)
+
+
+def test_an_entry_that_the_broker_refuses_is_never_acknowledged(
+    tmp_path: Path, inbox: Inbox, make_link: MakeLink
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic write stations/demo-1/status\ntopic write stations/demo-1/about\n")
+    rules.chmod(0o600)
+    server = Mosquitto(tmp_path, ("allow_anonymous true", f"acl_file {rules}"))
+    server.start()
+    try:
+        link = make_link(Broker("127.0.0.1", server.port))  # MQTT 5: 3.1.1 has no way to say it
+        session = session_of(inbox)
+        link.publish_entries(PublishEntries(session, make_entries(5)))
+        (lost,) = inbox.wait_for_count(BrokerDisconnected, 1)
+        assert isinstance(lost, BrokerDisconnected)
+        assert "refused" in lost.reason
+        assert inbox.acknowledged() == []
+    finally:
+        assert link.close()
+        server.stop()
+
+
+def test_password_comes_from_a_file_and_is_never_repeated(
+    tmp_path: Path, inbox: Inbox, make_link: MakeLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Mosquitto(tmp_path)
+    passwords, secret = tmp_path / "passwords", tmp_path / "secret"
+    command = [str(Path("/usr/bin/mosquitto_passwd")), "-b", "-c", str(passwords), "demo-1", "open-sesame"]
+    subprocess.run(command, check=True, capture_output=True)
+    server = Mosquitto(tmp_path, ("allow_anonymous false", f"password_file {passwords}"))
+    server.start()
+    try:
+        make_link(Broker("127.0.0.1", server.port, username="demo-1", password_file=secret))
+        (missing,) = inbox.wait_for_count(BrokerDisconnected, 1)
+        assert isinstance(missing, BrokerDisconnected)
+        assert str(secret) in missing.reason
+        secret.write_text("open-barley\n")
+        time.sleep(0.5)
+        assert inbox.all(BrokerConnected) == []
+        secret.write_text("open-sesame\n")  # a new password counts without a restart
+        session_of(inbox)
+        assert "open-" not in caplog.text
+    finally:
+        server.stop()
+
+
+def make_certificates(folder: Path, host: str) -> tuple[Path, Path, Path]:
+    """An authority and a certificate of the broker for `host`: paths of authority, certificate and key."""
+    now = datetime.now(UTC)
+
+    def build(name: str, issuer: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey) -> bytes:
+        is_authority = name == issuer
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        )
+        if is_authority:
+            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+            builder = builder.add_extension(usage, critical=True)
+        else:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    authority_key, broker_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    paths = folder / "ca.pem", folder / "broker.pem", folder / "broker.key"
+    paths[0].write_bytes(build("authority", "authority", authority_key, authority_key))
+    paths[1].write_bytes(build("broker", "authority", broker_key, authority_key))
+    paths[2].write_bytes(
+        broker_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return paths
+
+
+@pytest.mark.parametrize(("named", "is_accepted"), [("localhost", True), ("other.example", False)])
+def test_tls_checks_the_name_of_the_broker(
+    tmp_path: Path, inbox: Inbox, make_link: MakeLink, named: str, is_accepted: bool
+) -> None:
+    authority, certificate, key = make_certificates(tmp_path, named)
+    server = Mosquitto(
+        tmp_path, (f"cafile {authority}", f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true")
+    )
+    server.start()
+    try:
+        link = make_link(Broker("localhost", server.port, tls=Tls(ca=authority)))
+        if is_accepted:
+            session_of(inbox)
+        else:
+            (refused,) = inbox.wait_for_count(BrokerDisconnected, 1)
+            assert isinstance(refused, BrokerDisconnected)
+            assert "certificate" in refused.reason.lower()
+            assert inbox.all(BrokerConnected) == []
+        assert link.close()
+    finally:
+        server.stop()
+
+
+def test_a_supervisor_that_dies_is_reported(mosquitto: Mosquitto) -> None:
+    posted: list[object] = []
+    is_reported = threading.Event()
+
+    def post(event: object) -> None:
+        posted.append(event)
+        if isinstance(event, WorkerFailed):
+            is_reported.set()
+            return
+        raise RuntimeError("the inbox is broken")
+
+    broker = Broker("127.0.0.1", mosquitto.port)
+    link = BrokerLink(broker, TOPICS, About(name="n"), SystemClock(), post, backoff=AT_ONCE)
+    link.start()
+    assert is_reported.wait(PATIENCE_S)
+    assert isinstance(posted[-1], WorkerFailed)
+    assert posted[-1].worker == "mqtt"
+    assert link.close()
+
+
+def test_no_setting_can_turn_the_check_of_certificates_off() -> None:
+    context = ssl.create_default_context()
+    assert context.check_hostname
+    assert not {name for name in Tls.__dataclass_fields__ if "insecure" in name}
