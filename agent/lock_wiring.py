@@ -57,7 +57,9 @@ def _lenient(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found += [replace(each, where=f"{where}.{each.where}".strip(".")) for each in problems_of(error, model)]
+        found += [
+            replace(each, where=f"{where}.{each.where}".strip(".")) for each in problems_of(error, model, frozenset())
+        ]
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agent.core.problems import Problem, Words, problem
 
@@ -38,8 +38,13 @@ _TYPES: Mapping[str, Words] = {
 }
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], private: frozenset[str] = frozenset()) -> list[Problem]:
-    """Say every mistake of `error`; `private` holds dotted places whose values are not repeated."""
+def fault(zh: str, en: str) -> PydanticCustomError:
+    """Make an error of a validator that carries its words in both languages."""
+    return PydanticCustomError("plain_words", "{en}", {"zh": zh, "en": en})
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], private: frozenset[str] | None) -> list[Problem]:
+    """Say every mistake of `error`; `private` holds dotted places whose values are not repeated (None: no value is)."""
     return [_problem_of(each, model, private) for each in error.errors(include_url=False)]
 
 
@@ -56,7 +61,7 @@ def dotted(place: Sequence[str | int]) -> str:
     return text
 
 
-def _problem_of(detail: ErrorDetails, model: type[BaseModel], private: frozenset[str]) -> Problem:
+def _problem_of(detail: ErrorDetails, model: type[BaseModel], private: frozenset[str] | None) -> Problem:
     place = place_of(detail)
     where = dotted(place)
     if detail["type"] == "missing":
@@ -66,10 +71,16 @@ def _problem_of(detail: ErrorDetails, model: type[BaseModel], private: frozenset
     words = _sentence(detail, place, model)
     if detail["loc"][-1:] == (_NO_KEY,):
         words = Words(f"名称{words.zh}", f"the name {words.en}")
-    elif where not in private and not isinstance(detail["input"], (dict, list)) and detail["type"] != "plain_words":
+    elif _may_show(detail, where, private):
         shown = show(detail["input"])
         words = Words(f"{words.zh},现为 {shown}", f"{words.en}, is {shown}")
     return problem("settings.invalid_value", where, words)
+
+
+def _may_show(detail: ErrorDetails, where: str, private: frozenset[str] | None) -> bool:
+    if private is None or where in private or detail["type"] == "plain_words":
+        return False
+    return not isinstance(detail["input"], (dict, list))
 
 
 def show(value: object) -> str:

@@ -15,11 +15,10 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
-from pydantic_core import PydanticCustomError
 
 from agent.contradictions import contradictions
 from agent.core.problems import Problem, Words, problem
-from agent.mistakes import dotted, place_of, problems_of
+from agent.mistakes import dotted, fault, place_of, problems_of
 
 DEFAULT_PATH = Path("/etc/station-agent/station.toml")
 SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
@@ -31,11 +30,6 @@ class SettingsError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(f"{each.where}: {each.text.en}" for each in problems))
         self.problems = problems
-
-
-def fault(zh: str, en: str) -> PydanticCustomError:
-    """Make an error of a validator that carries its words in both languages."""
-    return PydanticCustomError("plain_words", "{en}", {"zh": zh, "en": en})
 
 
 def _in_base(value: Path, info: ValidationInfo) -> Path:

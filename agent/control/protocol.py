@@ -1,0 +1,217 @@
+"""What travels over the control socket: one JSON object a line, UTF-8, with a version.
+
+A client sends a request and gets one answer or, for a subscription, several; the last one says so. Requests on one
+connection are answered one after the other. Everything is bounded, for a client may be anything that found the socket.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from agent.core.problems import Problem, Severity, Words, problem
+from agent.mistakes import fault, problems_of, show
+
+PHOTOS_MAX = 6  # core.enrolment.MAX_PHOTOS; a test holds them together
+PHOTO_BYTES_MAX = 6 * 1024 * 1024  # a 12-megapixel JPEG has about 4 MiB
+PLAIN_REQUEST_BYTES_MAX = 64 * 1024  # every other request; a bigger one is let in one at a time
+REQUEST_BYTES_MAX = 48 * 1024 * 1024 + PLAIN_REQUEST_BYTES_MAX  # six such photos in base64, and what stands around them
+RESPONSE_BYTES_MAX = 4 * 1024 * 1024  # a page of 500 rows has some 150 KiB
+PAGE_ROWS = 500  # what storage gives at once
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Request(_Message):
+    """A request. `id` is the client's and comes back in every answer."""
+
+    version: Literal[1] = 1
+    id: str = Field(min_length=1, max_length=64)
+    action: str = Field(min_length=1, max_length=64)
+    arguments: dict[str, Any] = Field(default_factory=dict, max_length=20, repr=False)
+
+
+class Response(_Message):
+    """An answer. More follow unless `is_last`. `problems` are those of `core.problems`, as dictionaries."""
+
+    version: Literal[1] = 1
+    id: str = Field(max_length=64)
+    ok: bool
+    result: dict[str, Any] = Field(default_factory=dict)
+    problems: list[dict[str, Any]] = Field(default_factory=list)
+    is_last: bool = True
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+def _photo(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise fault("照片应为 base64 文字", "a photo must be base64 text")
+    if len(value) > (PHOTO_BYTES_MAX + 2) // 3 * 4:
+        most = PHOTO_BYTES_MAX // 1024 // 1024
+        raise fault(f"照片超过 {most} MiB", f"a photo has more than {most} MiB")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise fault("照片不是正确的 base64", "a photo is not valid base64") from None
+
+
+def _name(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or not value.isprintable()):
+        raise fault(
+            "姓名不能为空或含不可见字符", "the name must not be blank or hold characters that cannot be printed"
+        )
+    return value.strip() if isinstance(value, str) else value
+
+
+def _time(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            has_zone = datetime.fromisoformat(value).tzinfo is not None
+        except ValueError:
+            has_zone = False
+        if not has_zone:
+            raise fault("应带时区,例如 2026-11-01T00:00:00Z", "needs its zone, as in 2026-11-01T00:00:00Z")
+    return value
+
+
+MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Photo = Annotated[bytes, BeforeValidator(_photo), Field(min_length=1, max_length=PHOTO_BYTES_MAX)]
+Time = Annotated[str, BeforeValidator(_time), Field(max_length=40)]
+Cursor = Annotated[str, Field(max_length=200)]
+
+
+class NoArguments(_Message):
+    """For actions that need none."""
+
+
+class EnrolArguments(_Message):
+    """`photos`: the bytes of JPEG or PNG files, in base64 on the wire."""
+
+    id: MemberId
+    name: Annotated[str, BeforeValidator(_name), Field(max_length=100, repr=False)]
+    photos: Annotated[list[Photo], Field(min_length=1, max_length=PHOTOS_MAX, repr=False)]
+
+
+class EraseArguments(_Message):
+    """Whom to erase."""
+
+    id: MemberId
+
+
+class MembersArguments(_Message):
+    """A page of members by id, after `after_id`."""
+
+    after_id: Cursor = ""
+    limit: int = Field(default=PAGE_ROWS, ge=1, le=PAGE_ROWS)
+
+
+class VisitsArguments(_Message):
+    """The newest visits that began in the period; `since` is included, `until` is not."""
+
+    since: Time | None = None
+    until: Time | None = None
+    limit: int = Field(default=100, ge=1, le=PAGE_ROWS)
+
+
+class VisitsPageArguments(_Message):
+    """Visits oldest first; `after_entered_at` and `after_id` are those of the last row seen."""
+
+    since: Time | None = None
+    until: Time | None = None
+    after_entered_at: Cursor = ""
+    after_id: Cursor = ""
+    limit: int = Field(default=PAGE_ROWS, ge=1, le=PAGE_ROWS)
+
+
+ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
+    {
+        "status": NoArguments,
+        "subscribe": NoArguments,
+        "door.unlock": NoArguments,
+        "door.hold_open": NoArguments,
+        "door.lock_down": NoArguments,
+        "door.resume": NoArguments,
+        "members.enrol": EnrolArguments,
+        "members.erase": EraseArguments,
+        "members.list": MembersArguments,
+        "visits.list": VisitsArguments,
+        "visits.page": VisitsPageArguments,
+    }
+)
+"""The actions there are; which role may ask for which is for `core.requests` to say."""
+
+
+class RequestError(Exception):
+    """A request cannot be understood. `id` is the client's, or empty when that could not be read either."""
+
+    def __init__(self, problems: list[Problem], identifier: str = "") -> None:
+        super().__init__("; ".join(each.text.en for each in problems))
+        self.problems = problems
+        self.id = identifier
+
+
+def decode_request(line: bytes) -> Request:
+    """Read one line. Raises `RequestError`."""
+    try:
+        return Request.model_validate_json(line)
+    except ValidationError as error:
+        raise RequestError([_invalid(each) for each in problems_of(error, Request, None)]) from None
+
+
+def decode_arguments(request: Request) -> dict[str, Any]:
+    """The arguments as plain values: photos as a tuple of bytes, what was not given left out. Raises `RequestError`."""
+    model = ARGUMENTS.get(request.action)
+    if model is None:
+        raise RequestError([problem("request.unknown", "action", show(request.action))], request.id)
+    try:
+        given = model.model_validate(request.arguments)
+    except ValidationError as error:
+        raise RequestError([_invalid(each) for each in problems_of(error, model, None)], request.id) from None
+    arguments = {key: value for key, value in given if value is not None}
+    if "photos" in arguments:
+        arguments["photos"] = tuple(arguments["photos"])
+    return arguments
+
+
+def _invalid(found: Problem) -> Problem:
+    """What is wrong with an argument, in the words for requests instead of those for settings; no value is repeated."""
+    where = show(found.where)[1:-1]
+    if found.code == "settings.missing":
+        return problem("request.invalid", where, Words(f"缺少 {where}", f"{where} is missing"))
+    if found.code == "settings.unknown_key":
+        return problem("request.invalid", where, Words(f"没有参数 {where}", f"there is no argument {where}"))
+    zh, en = found.text.zh.partition(":")[2], found.text.en.partition(": ")[2]
+    place = where or "JSON"
+    return problem("request.invalid", place, Words(f"{place} {zh}", f"{place} {en}"))
+
+
+def encode(message: Request | Response) -> bytes:
+    """One line, with its end. Raises `ValueError` when it holds what JSON cannot say."""
+    return message.model_dump_json().encode() + b"\n"
+
+
+def problem_from(data: Mapping[str, Any]) -> Problem:
+    """A problem as it came over the wire. Raises `ValueError` when it is none."""
+    try:
+        return Problem(
+            str(data["code"]),
+            str(data["where"]),
+            Severity(data["severity"]),
+            Words(str(data["text"]["zh"]), str(data["text"]["en"])),
+            Words(str(data["remedy"]["zh"]), str(data["remedy"]["en"])),
+            data.get("since"),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a problem: {error!r}") from None
