@@ -208,12 +208,15 @@ def _pass_freely(step: _Step) -> None:
 
 def _add_cause(step: _Step) -> None:
     cause = step.cause
-    known = {(each.way, each.member_id) for each in step.state.causes}
-    if (cause.way, cause.member_id) in known or len(step.state.causes) >= MAX_CAUSES:
+    causes = step.state.causes
+    if (cause.way, cause.member_id) in {(each.way, each.member_id) for each in causes}:
         return
-    step.set(causes=(*step.state.causes, cause))
     if step.state.contact is not Contact.CLOSED:
         step.reports.append(Passed(cause))
+        causes = causes[1 - MAX_CAUSES :]  # all have passed: the oldest is only remembered against repetition
+    elif len(causes) >= MAX_CAUSES:
+        return
+    step.set(causes=(*causes, cause))
 
 
 def _refuse(step: _Step) -> None:
@@ -266,24 +269,28 @@ def _settle_closed(step: _Step) -> None:
 
 
 def _lose_contact(step: _Step) -> None:
-    """The leaf can no longer be seen: alarms about it end, the lock's own time goes on."""
+    """The leaf can no longer be seen: alarms about it end, the lock's own time goes on, who was granted passes."""
     step.clear_alarms()
+    if step.state.contact is Contact.CLOSED:
+        step.reports += [Passed(cause) for cause in step.state.causes]
     step.set(contact=Contact.UNKNOWN, opened_at=None, open_time_ends_at=None)
 
 
 def _expire(step: _Step) -> None:
-    """The door stays unlocked, but who did not come in by now did not come in."""
-    step.set(release_ends_at=None)
+    """The door stays unlocked, but who did not come in by now did not come in.
+
+    Its leaf may stand open all day, so the same person counts again after this.
+    """
     if step.state.contact is Contact.CLOSED:
         step.reports += [Unused(cause) for cause in step.state.causes]
-    if step.state.contact is not Contact.OPEN:
-        step.set(causes=())
+    step.set(release_ends_at=None, causes=())
 
 
 def _secure(step: _Step) -> None:
-    """The release time is over."""
+    """The release time is over. The causes of a leaf that is still open are kept: it is the same opening."""
+    causes = step.state.causes if step.state.contact is Contact.OPEN else ()
     _expire(step)
-    step.set(lock=Lock.SECURED)
+    step.set(lock=Lock.SECURED, causes=causes)
 
 
 def _overdue(step: _Step) -> None:
@@ -293,22 +300,31 @@ def _overdue(step: _Step) -> None:
 
 
 def _hold_open(step: _Step) -> None:
-    """Open to all until told otherwise; an open leaf is no longer an alarm."""
+    """Open to all until told otherwise; an open leaf is no longer an alarm. Who was granted has their time still."""
     step.clear_alarms()
     _enter(step, Mode.UNLOCKED)
-    step.set(lock=Lock.RELEASED, release_ends_at=None, open_time_ends_at=None)
+    step.set(lock=Lock.RELEASED, open_time_ends_at=None)
 
 
 def _lock_down(step: _Step) -> None:
-    """Secure at once and admit nobody; leaving stays possible."""
+    """Secure at once and admit nobody; who is leaving keeps the time to."""
     _enter(step, Mode.LOCKED_DOWN)
-    _secure_now(step)
+    _limit_open_time(step)
+    leaving = tuple(cause for cause in step.state.causes if cause.is_exit)
+    if not leaving or step.state.release_ends_at is None or step.state.contact is Contact.OPEN:
+        _secure(step)
+        return
+    if step.state.contact is Contact.CLOSED:
+        step.reports += [Unused(cause) for cause in step.state.causes if not cause.is_exit]
+        step.set(causes=leaving)
 
 
 def _resume(step: _Step) -> None:
-    """Back to normal: secured, and an open leaf has its time limit again."""
+    """Back to normal: secured once a release that runs is over, and an open leaf has its time limit again."""
     _enter(step, Mode.NORMAL)
-    _secure_now(step)
+    _limit_open_time(step)
+    if step.state.release_ends_at is None:
+        _secure(step)
 
 
 def _enter(step: _Step, mode: Mode) -> None:
@@ -316,11 +332,10 @@ def _enter(step: _Step, mode: Mode) -> None:
     step.reports.append(ModeChanged(mode))
 
 
-def _secure_now(step: _Step) -> None:
+def _limit_open_time(step: _Step) -> None:
     is_open = step.state.contact is Contact.OPEN
     limit = step.now + step.timings.open_alarm_s if is_open else None
     step.set(open_time_ends_at=limit if Alarm.OPEN_TOO_LONG not in step.state.alarms else None)
-    _secure(step)
 
 
 COLUMNS = tuple(product(Lock, Contact))
