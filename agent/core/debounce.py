@@ -30,6 +30,5 @@ def see(state: Debounced[Level], raw: Level, at: float) -> Debounced[Level]:
 
 def settle(state: Debounced[Level], now: float, hold_s: float) -> Debounced[Level]:
     """Let the raw level count when it has held for `hold_s` seconds."""
-    if state.raw != state.level and now - state.raw_since >= hold_s:
-        return replace(state, level=state.raw)
-    return state
+    deadline = state.deadline(hold_s)
+    return state if deadline is None or now < deadline else replace(state, level=state.raw)
