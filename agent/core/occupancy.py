@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from agent.effects import BeginVisit, EndVisit, VisitChange
 
+MAX_VISITS = 200  # far more than fit into a station; those who left unseen must not pile up for years
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -36,7 +38,10 @@ class Occupancy:
 def enter(
     state: Occupancy, prefix: str, member_id: str | None, now: float
 ) -> tuple[Occupancy, tuple[VisitChange, ...]]:
-    """Begin a visit, named `prefix` and a running number. A member who is still inside had left unseen."""
+    """Begin a visit, named `prefix` and a running number.
+
+    A member who is still inside had left unseen, and so had whoever came first when there are more than `MAX_VISITS`.
+    """
     changes: list[VisitChange] = []
     visits = state.visits
     unnamed = state.unnamed_exits
@@ -45,6 +50,10 @@ def enter(
             changes.append(EndVisit(visit.id, now, "entered_again"))
             visits = tuple(each for each in visits if each.id != visit.id)
             unnamed = max(0, unnamed - 1)  # one of the unnamed exits was theirs
+    if len(visits) >= MAX_VISITS:
+        changes.append(EndVisit(visits[0].id, now, "left_unseen"))
+        visits = visits[1:]
+        unnamed = max(0, unnamed - 1)
     visit = Visit(f"{prefix}-{state.begun + 1}", member_id)
     changes.append(BeginVisit(visit.id, member_id, now))
     return Occupancy((*visits, visit), unnamed, state.begun + 1), tuple(changes)
