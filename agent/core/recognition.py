@@ -70,9 +70,9 @@ def observe(
     track = tracks.get(seen.track, Track(seen.first_at))
     if seen.at < track.quiet_until:
         return tracks, None
-    if not track.vectors:
+    if not track.vectors and seen.track in tracks:
         # After a rest the latency of the next decision counts from here, not from when the rider first came.
-        track = replace(track, first_at=seen.first_at if track.refusals == 0 else seen.at)
+        track = replace(track, first_at=seen.at)
     track = replace(track, vectors=(*track.vectors, seen.vector))
     decision: Recognised | Unrecognised | None = None
     count = len(track.vectors)
