@@ -16,6 +16,9 @@ Position = tuple[int, int]
 
 START: Position = (0, 0)
 
+RETRY_S = 5.0  # after a read that gave nothing; the disk may be failing, and asking again costs one small query
+_ROUNDING = 1e-9  # of an allowance that has grown to 1
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -27,7 +30,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """`newest` is the last durable entry, `sent` the last one handed to the link, `cursor` the last one confirmed."""
+    """`newest` is the last durable entry, `sent` the last one handed to the link, `cursor` the last one confirmed.
+
+    `is_outdated`: the question under way is an earlier session's; its answer would leave out what has to be sent again.
+    """
 
     newest: Position = START
     cursor: Position = START
@@ -36,6 +42,8 @@ class Outbox:
     acknowledged: frozenset[Position] = frozenset()
     session: str | None = None
     is_reading: bool = False
+    is_outdated: bool = False
+    retry_at: float | None = None
     allowance: float = 0.0
     allowance_at: float = 0.0
     acknowledged_count: int = 0
@@ -44,9 +52,10 @@ class Outbox:
         """When the rate allows a further entry, if one waits for that alone."""
         if self.session is None or self.is_reading or self.sent >= self.newest:
             return None
-        if len(self.in_flight) >= limits.window or self.allowance >= 1:
+        if len(self.in_flight) >= limits.window:
             return None
-        return self.allowance_at + (1 - self.allowance) / limits.entries_per_s
+        allowed_at = self.allowance_at + max(0.0, 1 - self.allowance) / limits.entries_per_s
+        return allowed_at if self.retry_at is None else max(allowed_at, self.retry_at)
 
 
 Result = tuple[Outbox, tuple[Effect, ...]]
@@ -65,7 +74,8 @@ def connected(state: Outbox, session: str, now: float, limits: Limits) -> Outbox
         sent=state.cursor,
         in_flight=(),
         acknowledged=frozenset(),
-        is_reading=False,
+        is_outdated=state.is_reading,
+        retry_at=None,
         allowance=_burst(limits),
         allowance_at=now,
     )
@@ -73,7 +83,7 @@ def connected(state: Outbox, session: str, now: float, limits: Limits) -> Outbox
 
 def disconnected(state: Outbox) -> Outbox:
     """Stop; nothing is forgotten, the cursor stands."""
-    return replace(state, session=None, in_flight=(), acknowledged=frozenset(), is_reading=False)
+    return replace(state, session=None, in_flight=(), acknowledged=frozenset(), is_outdated=state.is_reading)
 
 
 def acknowledge(state: Outbox, session: str, position: Position) -> Result:
@@ -99,14 +109,16 @@ def acknowledge(state: Outbox, session: str, position: Position) -> Result:
 
 
 def take(state: Outbox, entries: tuple[LoggedEntry, ...], now: float, limits: Limits) -> Result:
-    """Send what was read; an answer to an earlier session's question is dropped."""
-    if state.session is None or not state.is_reading:
+    """Send what was read; an answer to an earlier session's question is dropped. Every question gets one answer."""
+    is_wanted = state.is_reading and not state.is_outdated and state.session is not None
+    state = replace(state, is_reading=False, is_outdated=False)
+    if not is_wanted:
         return state, ()
-    state = replace(state, is_reading=False)
     fresh = tuple(entry for entry in entries if (entry.epoch, entry.sequence) > state.sent)
+    fresh = fresh[: max(0, limits.window - len(state.in_flight))]
     if not fresh:
-        # The log holds nothing behind `sent` (pruned, or a newer epoch): believe it, or this would ask for ever.
-        return replace(state, sent=state.newest), ()
+        # All behind `sent` is pruned, or the read failed. Nobody knows which, so nothing is passed over.
+        return replace(state, retry_at=now + RETRY_S), ()
     positions = tuple((entry.epoch, entry.sequence) for entry in fresh)
     state = _refill(state, now, limits)
     sending = replace(
@@ -114,6 +126,7 @@ def take(state: Outbox, entries: tuple[LoggedEntry, ...], now: float, limits: Li
         sent=positions[-1],
         in_flight=state.in_flight + positions,
         allowance=state.allowance - len(positions),
+        retry_at=None,
     )
     return sending, (PublishEntries(state.session or "", fresh),)
 
@@ -122,8 +135,10 @@ def ask(state: Outbox, now: float, limits: Limits) -> Result:
     """Ask for the next entries when there are any, the window has room and the rate allows."""
     if state.session is None or state.is_reading or state.sent >= state.newest:
         return state, ()
+    if state.retry_at is not None and now < state.retry_at:
+        return state, ()
     state = _refill(state, now, limits)
-    room = min(limits.window - len(state.in_flight), int(state.allowance))
+    room = min(limits.window - len(state.in_flight), int(state.allowance + _ROUNDING))
     if room < 1:
         return state, ()
     return replace(state, is_reading=True), (ReadOutbox(*state.sent, room),)
