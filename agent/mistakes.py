@@ -65,7 +65,7 @@ def _problem_of(detail: ErrorDetails, model: type[BaseModel], private: frozenset
     place = place_of(detail)
     where = dotted(place)
     if detail["type"] == "missing":
-        return problem("settings.missing", where)
+        return problem("settings.missing", dotted((*place, *_first_required(place, model))))
     if detail["type"] == "extra_forbidden":
         return problem("settings.unknown_key", where, _nearest_key(place, model))
     words = _sentence(detail, place, model)
@@ -75,6 +75,12 @@ def _problem_of(detail: ErrorDetails, model: type[BaseModel], private: frozenset
         shown = show(detail["input"])
         words = Words(f"{words.zh},现为 {shown}", f"{words.en}, is {shown}")
     return problem("settings.invalid_value", where, words)
+
+
+def _first_required(place: Sequence[str | int], model: type[BaseModel]) -> list[str]:
+    """Of a missing table, the key that makes it required."""
+    tables = [part for part in _annotations(place, model) if _is_model(part)]
+    return [name for table in tables for name, field in table.model_fields.items() if field.is_required()][:1]
 
 
 def _may_show(detail: ErrorDetails, where: str, private: frozenset[str] | None) -> bool:

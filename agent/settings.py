@@ -19,8 +19,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from agent.contradictions import contradictions
 from agent.core.problems import Problem, Words, problem
 from agent.mistakes import dotted, fault, place_of, problems_of
+from agent.paths import DEFAULT_SOCKET, DEFAULT_STATE
 
-DEFAULT_PATH = Path("/etc/station-agent/station.toml")
 SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
 
 
@@ -107,7 +107,7 @@ class StationSettings(Table):
 class StateSettings(Table):
     """Where the database, the head file and the ledger live."""
 
-    directory: FilePath = Path("/var/lib/station-agent")
+    directory: FilePath = DEFAULT_STATE
 
 
 class HardwareSettings(Table):
@@ -224,7 +224,7 @@ class MqttSettings(Table):
 class ControlSettings(Table):
     """The local socket of the command line. `roles`: an account of this machine → what it may do."""
 
-    socket: Annotated[Path, Field(strict=False), AfterValidator(_socket)] = Path("/run/station-agent/control.sock")
+    socket: Annotated[Path, Field(strict=False), AfterValidator(_socket)] = DEFAULT_SOCKET
     roles: Mapping[Name, Role] = Field(default_factory=dict, max_length=100)
 
 

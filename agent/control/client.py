@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import socket
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from agent.control import protocol
-from agent.control.protocol import Request, Response
+from agent.control import wire
 from agent.core.problems import Problem, Words, problem
 
 ANSWER_S = 60.0  # longer than the server waits, so that its own words about a time-out arrive
@@ -52,11 +52,11 @@ class ControlClient:
                 connection.sendall(line)
             received = bytearray()
             while True:
-                response = _decode(_read_line(connection, received))
-                if not response.ok:
-                    raise ControlError(*_problems(response))
-                yield response.result
-                if response.is_last:
+                answer = _decode(_read_line(connection, received))
+                if not answer["ok"]:
+                    raise ControlError(*_problems(answer))
+                yield answer["result"]
+                if answer["is_last"]:
                     return
                 connection.settimeout(None)
 
@@ -92,17 +92,18 @@ def _encode(action: str, arguments: dict[str, Any]) -> bytes:
     given = {key: value for key, value in arguments.items() if value is not None}
     if "photos" in given:
         given["photos"] = [base64.b64encode(photo).decode("ascii") for photo in given["photos"]]
-    line = protocol.encode(Request(id="1", action=action, arguments=given))
-    if len(line) > protocol.REQUEST_BYTES_MAX:
-        most = f"{len(line) // 1024 // 1024} MiB > {protocol.REQUEST_BYTES_MAX // 1024 // 1024} MiB"
+    request = {"version": wire.VERSION, "id": "1", "action": action, "arguments": given}
+    line = json.dumps(request, ensure_ascii=False).encode() + b"\n"
+    if len(line) > wire.REQUEST_BYTES_MAX:
+        most = f"{len(line) // 1024 // 1024} MiB > {wire.REQUEST_BYTES_MAX // 1024 // 1024} MiB"
         raise ControlError(problem("request.too_large", action, most))
     return line
 
 
 def _read_line(connection: socket.socket, received: bytearray) -> bytes:
     while (end := received.find(b"\n")) < 0:
-        if len(received) > protocol.RESPONSE_BYTES_MAX:
-            raise ControlError(problem("agent.bad_answer", "control", f"> {protocol.RESPONSE_BYTES_MAX}"))
+        if len(received) > wire.RESPONSE_BYTES_MAX:
+            raise ControlError(problem("agent.bad_answer", "control", f"> {wire.RESPONSE_BYTES_MAX}"))
         try:
             data = connection.recv(_CHUNK)
         except TimeoutError:
@@ -119,17 +120,24 @@ def _read_line(connection: socket.socket, received: bytearray) -> bytes:
     return line
 
 
-def _decode(line: bytes) -> Response:
+def _decode(line: bytes) -> dict[str, Any]:
+    """One answer with its keys and their types as the protocol has them."""
     try:
-        return Response.model_validate_json(line)
-    except ValueError as error:
-        raise ControlError(problem("agent.bad_answer", "control", type(error).__name__)) from None
+        answer = json.loads(line)
+        if not isinstance(answer, dict) or answer.get("version") != wire.VERSION:
+            raise ValueError("another version")
+        kinds = {"ok": bool, "is_last": bool, "result": dict, "problems": list}
+        if wrong := [key for key, kind in kinds.items() if not isinstance(answer.get(key), kind)]:
+            raise ValueError(f"{wrong[0]} is wrong or missing")
+    except (ValueError, RecursionError) as error:
+        raise ControlError(problem("agent.bad_answer", "control", str(error))) from None
+    return answer
 
 
-def _problems(response: Response) -> list[Problem]:
+def _problems(answer: dict[str, Any]) -> list[Problem]:
     try:
-        return [protocol.problem_from(each) for each in response.problems] or [
-            problem("agent.bad_answer", "control", "no reason given")
+        return [wire.problem_from(each) for each in answer["problems"]] or [
+            problem("agent.bad_answer", "control", Words("没有给出原因", "it gives no reason"))
         ]
     except ValueError as error:
         raise ControlError(problem("agent.bad_answer", "control", str(error))) from None

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.control import protocol
+from agent.control import protocol, wire
 from agent.control.protocol import RequestError, Response
 from agent.core.problems import Problem, Words, problem
 from agent.effects import Reply
@@ -300,9 +300,9 @@ class _Connection:
         searched, is_large = 0, False
         while (end := self._received.find(b"\n", searched)) < 0:
             searched = len(self._received)
-            if searched > protocol.REQUEST_BYTES_MAX:
-                self._refuse_size(protocol.REQUEST_BYTES_MAX)
-            if searched > protocol.PLAIN_REQUEST_BYTES_MAX and not is_large:
+            if searched > wire.REQUEST_BYTES_MAX:
+                self._refuse_size(wire.REQUEST_BYTES_MAX)
+            if searched > wire.PLAIN_REQUEST_BYTES_MAX and not is_large:
                 self._claim_large(stack, until)
                 is_large = True
             if not self._wait(select.POLLIN, until):
@@ -313,8 +313,8 @@ class _Connection:
             if not self._received:
                 until = time.monotonic() + ARRIVAL_S
             self._received += data
-        if end > protocol.REQUEST_BYTES_MAX:
-            self._refuse_size(protocol.REQUEST_BYTES_MAX)
+        if end > wire.REQUEST_BYTES_MAX:
+            self._refuse_size(wire.REQUEST_BYTES_MAX)
         line = bytes(self._received[:end])
         del self._received[: end + 1]
         return line
@@ -393,8 +393,8 @@ def _response(identifier: str, reply: Reply) -> bytes:
     except ValueError:
         _logger.exception("an answer cannot be written as JSON")
         return _refusal(identifier, problem("agent.bad_answer", "control", "JSON"), is_last=reply.is_last)
-    if len(line) > protocol.RESPONSE_BYTES_MAX:
-        size = f"{len(line)} > {protocol.RESPONSE_BYTES_MAX}"
+    if len(line) > wire.RESPONSE_BYTES_MAX:
+        size = f"{len(line)} > {wire.RESPONSE_BYTES_MAX}"
         return _refusal(identifier, problem("reply.too_large", "control", size), is_last=reply.is_last)
     return line
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from agent.clock import SystemClock
-from agent.control import protocol, server
+from agent.control import protocol, server, wire
 from agent.control.client import ControlClient, ControlError
 from agent.control.server import ControlServer, SocketInUseError
 from agent.core import enrolment, requests
@@ -275,7 +275,7 @@ def test_the_socket_is_closed_to_everybody_else(agent: _Agent) -> None:
 
 def test_every_action_of_the_rules_has_its_arguments_and_back() -> None:
     assert protocol.ARGUMENTS.keys() >= requests.ACTIONS.keys()
-    assert protocol.PHOTOS_MAX == enrolment.MAX_PHOTOS
+    assert wire.PHOTOS_MAX == enrolment.MAX_PHOTOS
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ def test_a_bad_request_is_answered_with_what_is_wrong(agent: _Agent, line: bytes
 
 
 def test_a_request_without_an_end_is_cut_off(agent: _Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "REQUEST_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr(wire, "REQUEST_BYTES_MAX", 1_000_000)
     with _raw(agent) as connection:
         with contextlib.suppress(OSError):
             connection.sendall(b"x" * 3_000_000)
@@ -336,20 +336,20 @@ def test_a_request_without_an_end_is_cut_off(agent: _Agent, monkeypatch: pytest.
 
 def test_a_photo_that_is_too_large_is_refused_by_its_size(agent: _Agent) -> None:
     with pytest.raises(ControlError, match="more than 6 MiB"):
-        agent.client.request("members.enrol", id="a", name="b", photos=[bytes(protocol.PHOTO_BYTES_MAX + 3)])
+        agent.client.request("members.enrol", id="a", name="b", photos=[bytes(wire.PHOTO_BYTES_MAX + 3)])
 
 
 def test_six_photos_of_the_largest_size_fit(agent: _Agent) -> None:
-    photos = [bytes(protocol.PHOTO_BYTES_MAX)] * protocol.PHOTOS_MAX
+    photos = [bytes(wire.PHOTO_BYTES_MAX)] * wire.PHOTOS_MAX
     with agent.answering({"ok": True, "result": {}}) as seen:
         agent.client.request("members.enrol", id="a", name="b", photos=photos)
 
-    assert [len(photo) for photo in seen[0].arguments["photos"]] == [protocol.PHOTO_BYTES_MAX] * 6
+    assert [len(photo) for photo in seen[0].arguments["photos"]] == [wire.PHOTO_BYTES_MAX] * 6
 
 
 def test_an_answer_that_is_too_large_becomes_a_problem(agent: _Agent) -> None:
     with (
-        agent.answering({"ok": True, "result": {"rows": "x" * protocol.RESPONSE_BYTES_MAX}}),
+        agent.answering({"ok": True, "result": {"rows": "x" * wire.RESPONSE_BYTES_MAX}}),
         pytest.raises(ControlError) as caught,
     ):
         agent.client.request("visits.list")
@@ -489,7 +489,10 @@ def test_an_agent_that_dies_before_it_answers_is_said_so(agent: _Agent) -> None:
     assert caught.value.problems[0].code == "agent.not_running"
 
 
-@pytest.mark.parametrize("answer", [b"no\n", b'{"version": 9, "id": "1", "ok": true}\n', b'{"id":"1","ok":false}\n'])
+@pytest.mark.parametrize(
+    "answer",
+    [b"no\n", b'{"version": 9, "id": "1", "ok": true}\n', b'{"version":1,"id":"1","ok":false}\n', b"[" * 9999 + b"\n"],
+)
 def test_an_answer_that_makes_no_sense_is_said_so(agent: _Agent, answer: bytes) -> None:
     path = agent.server.path.with_name("other.sock")
     with socket.socket(socket.AF_UNIX) as listener:

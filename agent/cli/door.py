@@ -1,0 +1,41 @@
+"""`station door …`: release, hold open, lock down, resume."""
+
+from __future__ import annotations
+
+import typer
+
+from agent.cli.connection import connect, reporting
+from agent.cli.language import say
+from agent.cli.options import ConfigOption, LanguageOption, SocketOption
+
+app = typer.Typer(help="门 / The door.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _order(action: str, config: ConfigOption, socket: SocketOption, zh: str, en: str) -> None:
+    with reporting():
+        connect(config, socket).request(action)
+    say(zh, en)
+
+
+@app.command("unlock")
+def unlock(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """开一次门 / Release the lock once."""
+    _order("door.unlock", config, socket, "门锁已打开一次。", "The lock is released once.")
+
+
+@app.command("hold-open")
+def hold_open(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """保持打开 / Keep the lock released until `resume`."""
+    _order("door.hold_open", config, socket, "门锁保持打开。", "The lock stays released.")
+
+
+@app.command("lock-down")
+def lock_down(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """封锁:只出不进 / Nobody comes in until `resume`; leaving always works."""
+    _order("door.lock_down", config, socket, "门已封锁,仍可出门。", "The door is locked down; leaving still works.")
+
+
+@app.command("resume")
+def resume(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """恢复正常 / Back to normal."""
+    _order("door.resume", config, socket, "门已恢复正常。", "The door is back to normal.")

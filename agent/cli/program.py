@@ -1,0 +1,29 @@
+"""Puts the groups together."""
+
+from __future__ import annotations
+
+import typer
+
+from agent.cli import door, members, service, status, visits
+from agent.cli.options import LanguageOption
+
+app = typer.Typer(
+    name="station",
+    help="无人值守驿站的程序 / The software of an unattended rest station.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _program(_lang: LanguageOption = None) -> None:
+    """Options that stand before a command."""
+
+
+service.add_to(app)
+status.add_to(app)
+app.add_typer(door.app, name="door")
+app.add_typer(members.app, name="members")
+app.add_typer(visits.app, name="visits")

@@ -1,0 +1,110 @@
+"""`station status`: one look at everything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli.connection import connect, reporting
+from agent.cli.language import clean, pick, tell_problems
+from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
+from agent.control.wire import problem_from
+from agent.core.problems import Words
+
+# The values of the enumerations in `core.door`, `core.appliance`, `core.supervision` and of `health`.
+_VALUES: Mapping[str, Words] = {
+    "normal": Words("正常", "normal"),
+    "unlocked": Words("保持打开", "held open"),
+    "locked_down": Words("封锁", "locked down"),
+    "secured": Words("已锁", "locked"),
+    "released": Words("已开锁", "released"),
+    "open": Words("门开着", "open"),
+    "closed": Words("门关着", "closed"),
+    "unknown": Words("未知", "unknown"),
+    "forced": Words("报警:被强行打开", "ALARM: forced open"),
+    "open_too_long": Words("报警:开门时间过长", "ALARM: open too long"),
+    "off": Words("断电", "off"),
+    "standby": Words("待机", "standby"),
+    "running": Words("运行中", "running"),
+    "starting": Words("启动中", "starting"),
+    "stopped": Words("已停止", "stopped"),
+    "waiting": Words("等待重试", "waiting to try again"),
+    "ok": Words("正常", "ok"),
+    "failed": Words("故障", "failed"),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="持续显示变化 / Go on with every change")] = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """站点状态 / How the station is."""
+    with reporting():
+        client = connect(config, socket)
+        if not watch:
+            snapshot = client.request("status")
+            if as_json:
+                typer.echo(json.dumps(snapshot, ensure_ascii=False, indent=2))
+            else:
+                _show(snapshot)
+            return
+        for message in client.stream("subscribe"):
+            if as_json:
+                typer.echo(json.dumps(message, ensure_ascii=False))
+            elif "part" in message:
+                for line in _part(message["part"], message["body"]):
+                    typer.echo(line)
+            else:
+                _show(message)
+
+
+def _show(snapshot: Mapping[str, Any]) -> None:
+    for part, body in snapshot.get("parts", {}).items():
+        for line in _part(part, body):
+            typer.echo(line)
+    broker, log = snapshot.get("broker", {}), snapshot.get("log", {})
+    link = Words("已连接", "connected") if broker.get("connected") else Words("未连接", "not connected")
+    count = broker.get("acknowledged", 0)
+    typer.echo(_line(Words("中心服务器", "server"), f"{pick(link)}; {pick(Words('已确认', 'acknowledged'))} {count}"))
+    typer.echo(_line(Words("成员", "members"), str(snapshot.get("members", ""))))
+    typer.echo(_line(Words("记录", "log"), f"{log.get('epoch', '')}/{log.get('sequence', '')}"))
+    faults = snapshot.get("parts", {}).get("health", {}).get("faults", [])
+    tell_problems(problem_from(fault) for fault in faults)
+
+
+def _part(part: str, body: Mapping[str, Any]) -> Iterator[str]:
+    if part == "door":
+        values = [body.get("mode"), body.get("lock"), body.get("contact"), *body.get("alarms", [])]
+        yield _line(Words("门", "door"), ", ".join(_value(each) for each in values))
+    elif part == "occupancy":
+        yield _line(Words("在站人数", "inside"), str(body.get("count", "")))
+    elif part == "health":
+        yield _line(Words("人脸识别", "recognition"), _value(body.get("vision")))
+        yield _line(Words("存储", "storage"), _value(body.get("storage")))
+        yield _line(Words("待上报", "to be sent"), str(body.get("backlog", "")))
+        yield _line(Words("故障", "faults"), str(len(body.get("faults", []))))
+    else:
+        name = part.removeprefix("appliances/")
+        power = body.get("power_w")
+        watts = "" if power is None else f", {power:.0f} W"
+        yield _line(Words(name, name), f"{_value(body.get('state'))}{watts}")
+
+
+def _line(label: Words, text: str) -> str:
+    return clean(f"{pick(label)}: {text}")
+
+
+def _value(value: object) -> str:
+    words = _VALUES.get(str(value))
+    return pick(words) if words else str(value)

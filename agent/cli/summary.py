@@ -1,0 +1,47 @@
+"""What `station check` says about good settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from agent.contradictions import pins_of
+from agent.core.problems import Problem, Words, problem
+from agent.settings import Settings
+
+
+def summary(settings: Settings) -> Iterator[Words]:
+    """A few lines: enough to see that this is the file that was meant."""
+    station, mqtt = settings.station, settings.mqtt
+    yield Words(f"站点 {station.id} {station.name}".rstrip(), f"station {station.id} {station.name}".rstrip())
+    if settings.hardware.simulated:
+        yield Words("硬件:模拟", "hardware: simulated")
+    else:
+        pins = ", ".join(f"{where} = {pin}" for where, pin in pins_of(settings).items())
+        yield Words(f"引脚({settings.hardware.gpio_chip}):{pins}", f"pins ({settings.hardware.gpio_chip}): {pins}")
+    if settings.lock.kind == "fail_secure":
+        yield Words("门锁:断电时锁闭", "lock: stays locked without current (fail-secure)")
+    else:
+        yield Words("门锁:断电时打开", "lock: opens without current (fail-safe)")
+    camera = settings.camera.source if settings.vision.enabled else None
+    yield Words(f"人脸识别:{camera or '关闭'}", f"faces: {camera or 'off'}")
+    broker = f"{mqtt.host}:{mqtt.port}, {'TLS' if mqtt.tls.enabled else 'no TLS'}" if mqtt.enabled else None
+    yield Words(f"中心服务器:{broker or '关闭'}", f"central server: {broker or 'off'}")
+    names = ", ".join(settings.appliances)
+    yield Words(f"电器:{names or '无'}", f"appliances: {names or 'none'}")
+
+
+def missing_files(settings: Settings) -> Iterator[Problem]:
+    """Files that the settings name and that cannot be read now: a warning, for the door works without them."""
+    files = {"vision.models": settings.vision.models}
+    if settings.mqtt.enabled:
+        tls = settings.mqtt.tls
+        files["mqtt.password_file"] = settings.mqtt.password_file
+        files |= {
+            "mqtt.tls.ca_file": tls.ca_file,
+            "mqtt.tls.cert_file": tls.cert_file,
+            "mqtt.tls.key_file": tls.key_file,
+        }
+    for where, path in files.items():
+        if path is not None and not os.access(path, os.R_OK):
+            yield problem("settings.missing_file", where, str(path))

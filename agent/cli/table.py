@@ -1,0 +1,46 @@
+"""Columns for people, aligned also where a character is two cells wide, and CSV for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from agent.cli.language import clean
+
+# What Excel, LibreOffice and WPS take for the beginning of a formula, also in its full-width form.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # without it Excel does not take a file for UTF-8
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Lines with the columns aligned; None is shown as nothing."""
+    texts = [list(header), *([clean("" if cell is None else str(cell)) for cell in row] for row in rows)]
+    widths = [max(_width(row[index]) for row in texts) for index in range(len(header))]
+    for row in texts:
+        cells = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A CSV file line by line (RFC 4180, UTF-8 with its mark), safe to open in a spreadsheet."""
+    yield BYTE_ORDER_MARK + _csv_line(names)
+    for row in rows:
+        yield _csv_line([row.get(name) for name in names])
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([_guard(cell) for cell in cells])
+    return text.getvalue()
+
+
+def _guard(cell: object) -> object:
+    """Text that a spreadsheet would compute gets an apostrophe, which makes it text (OWASP, CSV injection)."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,123 @@
+"""`station visits …`: list the newest, export all."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli.connection import connect, reporting
+from agent.cli.language import complain, pick
+from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
+from agent.cli.table import columns, csv_lines
+from agent.control.client import ControlClient
+from agent.core.problems import Words
+
+app = typer.Typer(help="到访记录 / Visits.", no_args_is_help=True, rich_markup_mode=None)
+
+COLUMNS = ("id", "member_id", "entered_at_utc", "left_at_utc", "how")
+
+_TITLES = (
+    Words("编号", "visit"),
+    Words("成员", "member"),
+    Words("进入 (UTC)", "entered (UTC)"),
+    Words("离开 (UTC)", "left (UTC)"),
+    Words("方式", "how"),
+)
+
+SinceOption = Annotated[
+    datetime | None, typer.Option("--since", help="从(含),本机时间 / From this local time on, included")
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", help="到(不含),本机时间 / Up to this local time, not included")
+]
+
+
+@app.command("list")
+def list_visits(
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="最多条数 / At most so many")] = 100,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """列出最近的到访 / List visits, newest first."""
+    with reporting():
+        client = connect(config, socket)
+        rows = client.request("visits.list", since=_utc(since), until=_utc(until), limit=limit)["rows"]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    header = (
+        ("编号", "成员", "进入 (UTC)", "离开 (UTC)", "方式"),
+        ("visit", "member", "entered (UTC)", "left (UTC)", "how"),
+    )
+    titles = [pick(Words(zh, en)) for zh, en in zip(*header, strict=True)]
+    for line in columns(titles, [[row.get(name) for name in COLUMNS] for row in rows]):
+        typer.echo(line)
+
+
+@app.command("export")
+def export(
+    *,
+    _csv: Annotated[bool, typer.Option("--csv", help="CSV 格式(目前唯一的格式)/ As CSV, today's only format")] = True,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="写入文件,默认为标准输出 / Into a file instead of the screen")
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """导出全部到访 / Export visits, oldest first; opens in Excel and WPS."""
+    with reporting():
+        lines = csv_lines(COLUMNS, _pages(connect(config, socket), _utc(since), _utc(until)))
+        if output is None:
+            for line in lines:
+                sys.stdout.buffer.write(line.encode())
+            sys.stdout.buffer.flush()
+            return
+        try:
+            _write(output, lines)
+        except OSError as error:
+            complain(f"无法写入 {output}:{error.strerror}", f"{output} cannot be written: {error.strerror}")
+            raise typer.Exit(1) from None
+
+
+def _pages(client: ControlClient, since: str | None, until: str | None) -> Iterator[dict[str, Any]]:
+    last: dict[str, Any] = {}
+    while page := client.request(
+        "visits.page",
+        since=since,
+        until=until,
+        after_entered_at=last.get("entered_at_utc"),
+        after_id=last.get("id"),
+    )["rows"]:
+        yield from page
+        last = page[-1]
+
+
+def _write(output: Path, lines: Iterator[str]) -> None:
+    """Write beside the file and put it in place when it is whole; for the owner's eyes only."""
+    unfinished = output.with_name(output.name + ".part")
+    try:
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            file.writelines(line.encode() for line in lines)
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _utc(local: datetime | None) -> str | None:
+    """RFC 3339 in UTC of a time without zone, which is the machine's local time."""
+    return None if local is None else local.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
