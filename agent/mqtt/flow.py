@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.effects import PublishState
-from agent.events import LoggedEntry
+from agent.events import LoggedEntry, MinuteReading
 from agent.mqtt.client import Retained
-from agent.mqtt.payloads import Readings
 
 # In flight at once: hides 320 ms of round trip at 200 entries a second; holds at most 64 times 64 KiB = 4 MiB.
 MAX_IN_FLIGHT = 64
 # Entries that were offered and are not acknowledged. The rules keep at most 1,000 (`mqtt.in_flight_max`); beyond this
 # they are broken, and a queue without end would hide it.
 MAX_ENTRIES = 1024
-MAX_READINGS = 8  # batches that wait: readings may be lost, memory may not
+MAX_BATCHES = 8  # batches that wait: readings may be lost, memory may not
 
-Item = Retained | PublishState | LoggedEntry | Readings
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Readings that go together; `lost` counts those that were dropped before them."""
+
+    readings: tuple[MinuteReading, ...]
+    lost: int = 0
+
+
+Item = Retained | PublishState | LoggedEntry | Batch
 
 
 @dataclass(slots=True)
@@ -40,7 +48,7 @@ class Flow:
         self._retained: dict[str, Retained | PublishState] = {}
         self._entries: deque[LoggedEntry] = deque()
         self._takes_entries = True
-        self._readings: deque[Readings] = deque()
+        self._readings: deque[Batch] = deque()
         self._sent: dict[int, _Sent] = {}  # by message id, in the order of sending
 
     @property
@@ -66,10 +74,10 @@ class Flow:
         self._takes_entries = False
         self._entries.clear()
 
-    def offer_readings(self, batch: Readings) -> None:
+    def offer_readings(self, batch: Batch) -> None:
         """Beyond the bound the oldest batch is lost, and counted."""
         self._readings.append(batch)
-        if len(self._readings) > MAX_READINGS:
+        if len(self._readings) > MAX_BATCHES:
             self.lost_readings += _count(self._readings.popleft())
 
     def next(self) -> Item | None:
@@ -83,7 +91,7 @@ class Flow:
             return self._entries.popleft()
         if self._readings:
             batch = self._readings.popleft()
-            batch = batch.model_copy(update={"lost": batch.lost + self.lost_readings})
+            batch = replace(batch, lost=batch.lost + self.lost_readings)
             self.lost_readings = 0
             return batch
         return None
@@ -121,7 +129,7 @@ class Flow:
     def stop(self) -> int:
         """Forget everything; returns how many readings are lost with it."""
         flying = [sent.item for sent in self._sent.values() if not sent.is_acknowledged]
-        lost = self.lost_readings + sum(_count(b) for b in (*self._readings, *flying) if isinstance(b, Readings))
+        lost = self.lost_readings + sum(_count(b) for b in (*self._readings, *flying) if isinstance(b, Batch))
         self.lost_readings = 0
         self._sent.clear()
         self._retained.clear()
@@ -130,5 +138,5 @@ class Flow:
         return lost
 
 
-def _count(batch: Readings) -> int:
+def _count(batch: Batch) -> int:
     return len(batch.readings) + batch.lost

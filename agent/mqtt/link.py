@@ -16,21 +16,22 @@ from typing import Literal
 
 from agent import __version__
 from agent.clock import Clock
-from agent.effects import PublishEntries, PublishState
+from agent.effects import PublishEntries, PublishReadings, PublishState
 from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, Event, LoggedEntry, WorkerFailed
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Accepted, Acknowledged, Broker, Connection, Ended, Limits, Retained, Signal
-from agent.mqtt.flow import MAX_ENTRIES, Flow, Item
+from agent.mqtt.flow import MAX_ENTRIES, Batch, Flow, Item
 from agent.mqtt.payloads import (
     CONTRACT_VERSION,
+    MAX_BATCH,
     MAX_PAYLOAD_BYTES,
     About,
     Message,
     PayloadError,
-    Readings,
     Status,
     encode,
     log_event,
+    readings_of,
     state_of,
 )
 from agent.mqtt.topics import Topics
@@ -117,13 +118,14 @@ class BrokerLink:
             self._has_overflowed = not self._flow.offer_entries(effect.entries)
         self._wake()
 
-    def publish_readings(self, batch: Readings) -> None:
-        """Publish a batch when nothing else waits; a batch that is lost is counted in the next one."""
+    def publish_readings(self, effect: PublishReadings) -> None:
+        """Publish readings when nothing else waits; those that are lost are counted in the next batch."""
         with self._lock:
             if self._session is None:
-                self._lost_readings += len(batch.readings) + batch.lost
+                self._lost_readings += len(effect.readings)
                 return
-            self._flow.offer_readings(batch)
+            for first in range(0, len(effect.readings), MAX_BATCH):
+                self._flow.offer_readings(Batch(effect.readings[first : first + MAX_BATCH]))
         self._wake()
 
     # --- the supervising thread ---------------------------------------------------------------------------------------
@@ -264,8 +266,8 @@ class BrokerLink:
             case LoggedEntry():
                 event = log_event(self._topics.station, item, self._clock.wall().utc)
                 return Retained(self._topics.log, encode(event))
-            case Readings():
-                return Retained(self._topics.readings, encode(item))
+            case Batch(readings, lost):
+                return Retained(self._topics.readings, encode(readings_of(readings, lost)))
 
     def _refuse(self, item: Item, error: PayloadError) -> None:
         """Never rubbish on the wire: say what is wrong, once for each part, and do not publish it."""

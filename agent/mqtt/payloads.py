@@ -7,16 +7,17 @@ No message carries a face, a template or a person's name; a member is an opaque 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from agent.events import LoggedEntry
+from agent.events import LoggedEntry, MinuteReading
 
 CONTRACT_VERSION = "1.0"
 MAX_PAYLOAD_BYTES = 64 * 1024  # the contract's bound; every common broker takes it without a setting
+MAX_BATCH = 128  # readings in one message; with the longest names these stay below the bound
 SEQUENCE_DIGITS = 19  # of the largest 64-bit signed integer, so that text order is number order for ever
 HISTORICAL_AFTER = timedelta(minutes=1)  # older entries are a backlog, not news
 # Every part is told again each 30 s by the deciding thread: two lost ones are not an outage, a hung agent goes stale.
@@ -74,7 +75,7 @@ class StationMaster(Message):
     """Only where the settings make it public."""
 
     name: Short
-    telephone: Short
+    phone: Short
 
 
 class About(Message):
@@ -292,8 +293,28 @@ class Reading(Message):
 class Readings(Message):
     """A batch. Readings may be thinned or lost: `lost` counts those that were dropped since the batch before."""
 
-    readings: Annotated[tuple[Reading, ...], Field(max_length=256)]
+    readings: Annotated[tuple[Reading, ...], Field(max_length=MAX_BATCH)]
     lost: Annotated[int, Field(ge=0)] = 0
+
+
+def readings_of(minutes: Sequence[MinuteReading], lost: int) -> Readings:
+    """Make a batch of at most `MAX_BATCH`. Raises PayloadError for values that are not numbers."""
+    try:
+        readings = tuple(
+            Reading(
+                sensor=each.sensor,
+                quantity=each.quantity,
+                minute=each.minute,
+                min=float(each.minimum),
+                mean=float(each.mean),
+                max=float(each.maximum),
+                count=each.count,
+            )
+            for each in minutes
+        )
+        return Readings(readings=readings, lost=lost)
+    except ValidationError as error:
+        raise PayloadError(f"readings do not fit the contract: {_reasons(error)}") from None
 
 
 def encode(message: Message) -> bytes:

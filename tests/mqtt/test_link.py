@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -20,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.clock import SystemClock
-from agent.effects import PublishEntries, PublishState
-from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, WorkerFailed
+from agent.effects import PublishEntries, PublishReadings, PublishState
+from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, MinuteReading, WorkerFailed
 from agent.fleet.watch import Watcher
 from agent.mqtt.client import Broker, Tls
 from agent.mqtt.link import BrokerLink
-from agent.mqtt.payloads import About, ApplianceState, DoorState, OccupancyState, Reading, Readings
+from agent.mqtt.payloads import About, ApplianceState, DoorState, OccupancyState
 from tests.broker import Mosquitto, free_port
 from tests.mqtt.conftest import AT_ONCE, PATIENCE_S, TOPICS, Inbox, make_entries
 
@@ -288,38 +287,39 @@ def test_a_part_that_breaks_the_contract_is_not_published_and_the_rest_goes_on(
     assert inbox.all(WorkerFailed) == []
 
 
-def test_readings_go_out_in_batches_and_say_what_was_lost(
+def minute(sensor: str) -> MinuteReading:
+    return MinuteReading("2026-11-22T03:04Z", sensor, "power_w", 0.0, 5.5, 1200.0, 30)
+
+
+def test_readings_go_out_in_batches(
     broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
 ) -> None:
     watcher = make_watcher(broker)
-    reading = Reading(
-        sensor="microwave", quantity="power_w", minute="2026-11-22T03:04Z", min=0.0, mean=5.5, max=1200.0, count=30
-    )
-    link = make_link(Broker("127.0.0.1", broker.port, protocol=broker.protocol))
+    link = make_link(broker)
     session_of(inbox)
-    link.publish_readings(Readings(readings=(reading, reading)))
-    assert watcher.wait_for(lambda w: len(w.readings(STATION)) == 1, PATIENCE_S)
-    assert watcher.readings(STATION)[0].lost == 0
+    link.publish_readings(PublishReadings(tuple(minute(f"meter-{number}") for number in range(300))))
+    assert watcher.wait_for(lambda w: len(w.readings(STATION)) == 3, PATIENCE_S)
+    batches = watcher.readings(STATION)
+    assert [len(batch.readings) for batch in batches] == [128, 128, 44]
+    assert [batch.lost for batch in batches] == [0, 0, 0]
+    assert (batches[0].readings[0].min, batches[0].readings[0].max) == (0.0, 1200.0)
 
 
 def test_readings_that_come_without_a_connection_are_counted_as_lost(
     tmp_path: Path, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
 ) -> None:
     server = Mosquitto(tmp_path)
-    reading = Reading(
-        sensor="microwave", quantity="power_w", minute="2026-11-22T03:04Z", min=0.0, mean=5.5, max=1200.0, count=30
-    )
     link = make_link(Broker("127.0.0.1", server.port))
     inbox.wait_for_count(BrokerDisconnected, 1)
-    link.publish_readings(Readings(readings=(reading, reading), lost=1))
+    link.publish_readings(PublishReadings((minute("a"), minute("b"), minute("c"))))
     server.start()
     try:
         watcher = make_watcher(Broker("127.0.0.1", server.port))
         session_of(inbox)
-        link.publish_readings(Readings(readings=(reading,)))
+        link.publish_readings(PublishReadings((minute("a"),)))
         assert watcher.wait_for(lambda w: len(w.readings(STATION)) == 1, PATIENCE_S)
         assert watcher.readings(STATION)[0].lost == 3
-        link.close()
+        assert link.close()
         watcher.close()
     finally:
         server.stop()
@@ -463,9 +463,3 @@ def test_a_supervisor_that_dies_is_reported(mosquitto: Mosquitto) -> None:
     assert isinstance(posted[-1], WorkerFailed)
     assert posted[-1].worker == "mqtt"
     assert link.close()
-
-
-def test_no_setting_can_turn_the_check_of_certificates_off() -> None:
-    context = ssl.create_default_context()
-    assert context.check_hostname
-    assert not {name for name in Tls.__dataclass_fields__ if "insecure" in name}
