@@ -31,10 +31,10 @@ def open_for(turn: Turn, cause: Cause) -> None:
     turn.log("access.granted", _who(cause))
 
 
-def let_out(turn: Turn) -> None:
+def let_out(turn: Turn, pressed_at: float) -> None:
     """Honour the exit button, whatever the mode; a bouncing button counts once for each opening."""
     already = any(cause.is_exit for cause in turn.state.door.causes)
-    cause = Cause("exit_button", seen_at=turn.now)
+    cause = Cause("exit_button", seen_at=pressed_at)
     put(turn, Input.EXIT, cause)
     if not already:
         turn.log("access.exit_requested", _who(cause))

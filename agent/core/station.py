@@ -46,7 +46,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     if restored.new_epoch:
         turn.raise_fault("storage.new_epoch", "storage", restored.new_epoch)
     turn.do(ShowIndication("ready"))
-    _look_at_deadlines(turn)
+    _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
 
 
@@ -54,15 +54,17 @@ def step(state: StationState, event: Event, now: float, rules: Rules) -> Result:
     """Take one event. `now` is station time and never earlier than at the last call."""
     turn = Turn(state, rules, now)
     HANDLERS[type(event)](turn, event)
-    _look_at_deadlines(turn)
+    if not turn.state.is_ending:  # nothing is carried out after `Exit`
+        _look_at_deadlines(turn, min(event.at, now))
     return turn.state, tuple(turn.effects)
 
 
 def next_deadline(state: StationState, rules: Rules) -> float | None:
     """The station time at which `step` must be called though nothing happened."""
     candidates = [
-        state.door.deadline(),
+        _door_deadline(state, rules),
         state.contact.deadline(rules.contact_debounce_s),
+        state.lock_retry_at,
         state.vision.deadline(),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
@@ -72,10 +74,15 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
     return min((at for at in candidates if at is not None), default=None)
 
 
-def _look_at_deadlines(turn: Turn) -> None:
-    _settle_contact(turn)
-    for what in door.due(turn.state.door, turn.now):
-        put(turn, what)
+def _look_at_deadlines(turn: Turn, known_until: float) -> None:
+    """Do what is due. Facts up to `known_until` have been taken; later ones may wait in the inbox."""
+    _settle_contact(turn, known_until)
+    door_at = _door_deadline(turn.state, turn.rules)
+    if door_at is not None and turn.now >= door_at:
+        _settle_contact(turn, turn.now)
+        for what in door.due(turn.state.door, turn.now):
+            put(turn, what)
+    _try_lock_again(turn)
     for name, each in turn.state.appliances.items():
         _set_appliance(turn, name, appliance.age(each, turn.rules.appliances[name], turn.now))
     vision, orders = supervision.tend(turn.state.vision, turn.now)
@@ -92,12 +99,22 @@ def _look_at_deadlines(turn: Turn) -> None:
 
 
 def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
+    _settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
 
 
-def _settle_contact(turn: Turn) -> None:
+def _door_deadline(state: StationState, rules: Rules) -> float | None:
+    """The door's own, but not while a leaf that moved before it still bounces: who opened in time is no intruder."""
+    due_at = state.door.deadline()
+    settled_at = state.contact.deadline(rules.contact_debounce_s)
+    if due_at is None or settled_at is None or state.contact.raw_since > due_at:
+        return due_at
+    return max(due_at, settled_at)
+
+
+def _settle_contact(turn: Turn, until: float) -> None:
     before = turn.state.contact
-    after = debounce.settle(before, turn.now, turn.rules.contact_debounce_s)
+    after = debounce.settle(before, until, turn.rules.contact_debounce_s)
     if after.level == before.level:
         return
     turn.set(contact=after)
@@ -107,8 +124,8 @@ def _settle_contact(turn: Turn) -> None:
         put(turn, Input.OPENED if after.level else Input.CLOSED)
 
 
-def _on_exit_button(turn: Turn, _event: events.ExitButtonPressed) -> None:
-    let_out(turn)
+def _on_exit_button(turn: Turn, event: events.ExitButtonPressed) -> None:
+    let_out(turn, event.at)
 
 
 def _on_motion(turn: Turn, event: events.MotionChanged) -> None:
@@ -340,7 +357,7 @@ def _on_shutdown(turn: Turn, event: events.ShutdownRequested) -> None:
 def _end(turn: Turn, code: int, reason: str) -> None:
     if turn.state.is_ending:
         return
-    turn.set(is_ending=True, door=replace(turn.state.door, release_ends_at=None))
+    turn.set(is_ending=True)
     turn.log("stopping", {"reason": reason})
     turn.do(Exit(code, reason))
 
