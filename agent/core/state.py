@@ -69,6 +69,7 @@ class StationState:
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
+    lock_retry_at: float | None = None
     vision: Supervision = field(default_factory=Supervision)
     outbox: Outbox = field(default_factory=Outbox)
     session: str | None = None

@@ -27,6 +27,8 @@ from agent.events import Event, Member, Restored
 
 Result = tuple[StationState, tuple[Effect, ...]]
 
+LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
+
 
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
@@ -158,10 +160,21 @@ def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
 
 def _on_device_failed(turn: Turn, event: events.DeviceFailed) -> None:
     turn.raise_fault("lock.failed" if event.device == "lock" else "device.failed", event.device, event.reason)
+    if event.device == "lock":
+        turn.set(lock_retry_at=turn.now + LOCK_RETRY_S)
 
 
 def _on_device_recovered(turn: Turn, event: events.DeviceRecovered) -> None:
     turn.clear_fault("lock.failed" if event.device == "lock" else "device.failed", event.device)
+    if event.device == "lock":
+        turn.set(lock_retry_at=None)
+
+
+def _try_lock_again(turn: Turn) -> None:
+    """An order that failed may have been the one to secure the lock: it is given until it is carried out."""
+    if turn.state.lock_retry_at is not None and turn.now >= turn.state.lock_retry_at:
+        turn.set(lock_retry_at=turn.now + LOCK_RETRY_S)
+        drive_lock(turn)
 
 
 # --- vision ----------------------------------------------------------------------------------------------------------
