@@ -49,29 +49,38 @@ def handle(turn: Turn, asked: ControlRequested) -> None:
 
 def answer_in_time(turn: Turn) -> None:
     """Tell those whose answer waits for something that does not come."""
-    for request, waiting in tuple(turn.state.waiting.items()):
+    for request, waiting in turn.state.waiting.items():
         if turn.now >= waiting.until:
-            late = problem("storage.failed", waiting.place, "the log entry is not on the disk yet")
-            turn.set(waiting=_without(turn.state.waiting, request))
-            turn.do(Reply(request, ok=False, result=waiting.result, problems=(late.as_dict(),)))
-    for request, each in tuple(turn.state.enrolments.items()):
+            give_up(turn, request)
+    for request, each in turn.state.enrolments.items():
         if turn.now >= each.until:
-            turn.set(enrolments=_without(turn.state.enrolments, request))
-            turn.refuse(request, problem("request.timed_out", "members.enrol", "face recognition does not answer"))
+            stop_enrolment(turn, request, problem("request.timed_out", "members.enrol", "face recognition is silent"))
 
 
-def deadline(turn_waiting: Mapping[str, Any], enrolments: Mapping[str, Enrolment]) -> float | None:
+def deadline(waiting: Mapping[str, Waiting], enrolments: Mapping[str, Enrolment]) -> float | None:
     """When `answer_in_time` is due."""
-    return min((each.until for each in (*turn_waiting.values(), *enrolments.values())), default=None)
+    ends = [each.until for each in waiting.values()] + [each.until for each in enrolments.values()]
+    return min(ends, default=None)
+
+
+def give_up(turn: Turn, request: str) -> None:
+    """Say what did not come; nothing for a request that has had its answer."""
+    waiting = turn.forget(request)
+    if waiting is not None:
+        turn.do(Reply(request, ok=False, result=waiting.result, problems=(waiting.late.as_dict(),)))
+
+
+def stop_enrolment(turn: Turn, request: str, reason: Problem) -> None:
+    """End an enrolment that is under way and say why; its photos are forgotten."""
+    turn.set(enrolments={key: each for key, each in turn.state.enrolments.items() if key != request})
+    turn.refuse(request, reason)
 
 
 def answer_logged(turn: Turn, request: str, epoch: int, sequence: int) -> None:
     """The entry of this request is durable: now it is done."""
-    waiting = turn.state.waiting.get(request)
-    if waiting is None:
-        return
-    turn.set(waiting=_without(turn.state.waiting, request))
-    turn.do(Reply(request, ok=True, result={**waiting.result, "epoch": epoch, "sequence": sequence}))
+    waiting = turn.forget(request)
+    if waiting is not None:
+        turn.do(Reply(request, ok=True, result={**waiting.result, "epoch": epoch, "sequence": sequence}))
 
 
 def _status(turn: Turn, asked: ControlRequested) -> None:

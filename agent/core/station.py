@@ -181,14 +181,24 @@ def _try_lock_again(turn: Turn) -> None:
 
 
 def _on_vision_started(turn: Turn, event: events.VisionStarted) -> None:
-    turn.set(vision=supervision.started(turn.state.vision, turn.now), engine=(event.engine, event.weights))
+    engine = (event.engine, event.weights)
+    turn.set(vision=supervision.started(turn.state.vision, turn.now), engine=engine, gallery=None)
     turn.clear_fault("vision.stopped", "vision")
     _rebuild_gallery(turn)
 
 
 def _on_vision_stopped(turn: Turn, event: events.VisionStopped) -> None:
-    turn.set(vision=supervision.stopped(turn.state.vision, turn.now), tracks={}, engine=None, gallery=None)
+    turn.set(
+        vision=supervision.stopped(turn.state.vision, turn.now),
+        tracks={},
+        engine=None,
+        gallery=None,
+        gallery_request=turn.state.gallery_request + 1,  # one that is still being built may not fit the next engine
+    )
+    turn.clear_fault("camera.failed", "camera")  # the next child says anew what is wrong with its camera
     turn.raise_fault("vision.stopped", "vision", event.reason)
+    for request in turn.state.enrolments:
+        requests.stop_enrolment(turn, request, problem("vision.stopped", "vision", "it stopped meanwhile"))
 
 
 def _on_vision_beat(turn: Turn, _event: events.VisionBeat) -> None:
