@@ -13,7 +13,8 @@ from agent.core import enrolment, publication
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import open_for, put
-from agent.core.problems import problem
+from agent.core.problems import Problem, problem
+from agent.core.state import Waiting
 from agent.core.supervision import Phase
 from agent.core.turn import Turn
 from agent.effects import EncodePhoto, EraseMember, Reply, RunQuery
@@ -151,18 +152,22 @@ def _enrol(turn: Turn, asked: ControlRequested) -> None:
 
 
 def _erase(turn: Turn, asked: ControlRequested) -> None:
-    turn.do(EraseMember(asked.request, asked.arguments["id"], turn.now))
+    """Admit them no more from now on; done is only said once nothing is left on the disk."""
+    member_id = asked.arguments["id"]
+    for each in turn.state.enrolments.values():
+        if each.member_id == member_id:  # or they would be back as soon as their photos are read
+            stop_enrolment(turn, each.request, problem("request.invalid", "id", "this member is being erased"))
+    turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
+    turn.do(EraseMember(asked.request, member_id, turn.now))
+    turn.expect(asked.request, problem("storage.failed", asked.action, "the erasure is not on the disk yet"))
 
 
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
     def carry_out(turn: Turn, asked: ControlRequested) -> None:
         turn.do(RunQuery(asked.request, name, asked.arguments))
+        turn.expect(asked.request, problem("request.timed_out", asked.action, "the disk is slow"))
 
     return carry_out
-
-
-def _without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {each: value for each, value in mapping.items() if each != key}
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -46,11 +46,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A control request whose answer needs the disk. `result` is what it will be told."""
+    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`."""
 
     until: float
-    result: Mapping[str, Any]
-    place: str
+    late: Problem
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -136,7 +137,8 @@ def _on_motion(turn: Turn, event: events.MotionChanged) -> None:
 
 def _on_reading(turn: Turn, event: events.SensorRead) -> None:
     for quantity, value in event.values.items():
-        turn.do(WriteReading(event.at, event.sensor, quantity, value))
+        if math.isfinite(value):
+            turn.do(WriteReading(event.at, event.sensor, quantity, value))
     known = turn.state.appliances.get(event.sensor)
     power_w = event.values.get("power_w")
     if known is not None and power_w is not None:
@@ -283,24 +285,31 @@ def _carry_on(turn: Turn, begun: enrolment.Enrolment) -> None:
         turn.refuse(begun.request, *(begun.problems or (problem("vision.stopped", "vision", "it stopped meanwhile"),)))
         return
     template = events.Template(*turn.state.engine, enrolment.template_vector(begun))
-    turn.do(SaveMember(begun.request, Member(begun.member_id, (template,)), begun.name, turn.now))
+    known = turn.state.members.get(begun.member_id)
+    member = Member(begun.member_id, (template,), is_suspended=known is not None and known.is_suspended)
+    turn.do(SaveMember(begun.request, member, begun.name, turn.now))
+    turn.expect(begun.request, problem("storage.failed", "members.enrol", "the member is not on the disk yet"))
 
 
 def _on_member_saved(turn: Turn, event: events.MemberSaved) -> None:
     turn.set(members={**turn.state.members, event.member.id: event.member})
     _rebuild_gallery(turn)
     turn.log("member.enrolled", {"member": event.member.id}, tag=event.request)
-    turn.answer_when_logged(event.request, {"member": event.member.id}, "members.enrol")
+    if turn.forget(event.request):
+        turn.answer_when_logged(event.request, {"member": event.member.id}, "members.enrol")
 
 
 def _on_member_erased(turn: Turn, event: events.MemberErased) -> None:
     turn.set(members={key: each for key, each in turn.state.members.items() if key != event.member_id})
+    is_expected = turn.forget(event.request) is not None
     if not event.existed:
-        turn.refuse(event.request, problem("member.unknown", event.member_id))
+        if is_expected:
+            turn.refuse(event.request, problem("member.unknown", event.member_id))
         return
     _rebuild_gallery(turn)
     turn.log("member.erased", {"member": event.member_id}, tag=event.request)
-    turn.answer_when_logged(event.request, {"member": event.member_id}, "members.erase")
+    if is_expected:
+        turn.answer_when_logged(event.request, {"member": event.member_id}, "members.erase")
 
 
 # --- storage and broker ----------------------------------------------------------------------------------------------
@@ -316,6 +325,8 @@ def _on_logged(turn: Turn, event: events.EntriesLogged) -> None:
 
 def _on_lost(turn: Turn, event: events.EntriesLost) -> None:
     turn.raise_fault("storage.lost", "storage", str(len(event.tags)))
+    for request in event.tags:
+        requests.give_up(turn, request)
 
 
 def _on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:
@@ -333,6 +344,8 @@ def _on_outbox(turn: Turn, event: events.OutboxRead) -> None:
 
 
 def _on_query(turn: Turn, event: events.QueryAnswered) -> None:
+    if turn.forget(event.request) is None:
+        return
     if event.error:
         turn.refuse(event.request, problem("request.invalid", "query", event.error))
     else:

@@ -14,7 +14,8 @@ from agent.core.problems import Problem, problem
 from agent.core.state import Rules, StationState, Waiting
 from agent.effects import AppendEntry, Effect, Reply, VisitChange
 
-DISK_PATIENCE_S = 5.0  # how long a request waits for its log entry; an SD card may pause for a second or two
+DISK_PATIENCE_S = 10.0  # how long a request waits for the disk; an SD card may pause, and a query may take 5 s
+MAX_DETAIL = 300  # characters; a reason is often an exception's text, and a message has bounds
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Turn:
         """Raise a fault; the same one is not raised twice."""
         if (code, where) in self.state.faults:
             return
-        found = problem(code, where, detail, self.now)
+        found = problem(code, where, detail[:MAX_DETAIL], self.now)
         self.set(faults={**self.state.faults, (code, where): found})
         self.log("fault.raised", {"code": code, "where": where, "severity": found.severity.value})
 
@@ -59,7 +60,18 @@ class Turn:
         """Answer a control request with what is wrong."""
         self.do(Reply(request, ok=False, problems=tuple(each.as_dict() for each in problems)))
 
+    def expect(self, request: str, late: Problem, result: Mapping[str, Any] | None = None) -> None:
+        """Answer this request later; after `DISK_PATIENCE_S` with what is `late`. Only who is expected is answered."""
+        waiting = Waiting(self.now + DISK_PATIENCE_S, late, result or {})
+        self.set(waiting={**self.state.waiting, request: waiting})
+
+    def forget(self, request: str) -> Waiting | None:
+        """Take a request from those that wait: its answer comes now. None when it has had one."""
+        found = self.state.waiting.get(request)
+        if found is not None:
+            self.set(waiting={key: each for key, each in self.state.waiting.items() if key != request})
+        return found
+
     def answer_when_logged(self, request: str, result: Mapping[str, Any], place: str) -> None:
         """Answer once the entry tagged with this request is durable, or say after a while that it is not."""
-        waiting = Waiting(self.now + DISK_PATIENCE_S, result, place)
-        self.set(waiting={**self.state.waiting, request: waiting})
+        self.expect(request, problem("storage.failed", place, "the log entry is not on the disk yet"), result)
