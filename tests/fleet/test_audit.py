@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from agent.events import LoggedEntry
+from agent.fleet.audit import Forgery, Gap, audit
+from agent.mqtt.payloads import LogEvent, log_event
+from tests.mqtt.conftest import make_entries
+
+NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
+ENTRIES = make_entries(6)
+
+
+def events_of(*entries: LoggedEntry) -> list[LogEvent]:
+    return [log_event("demo-1", entry, NOW) for entry in entries]
+
+
+def test_a_whole_log_is_whole_in_any_order() -> None:
+    report = audit(reversed(events_of(*ENTRIES)))
+    assert report.is_whole
+    assert (report.entries, report.unlinked) == (6, ())
+
+
+def test_nothing_received_is_whole() -> None:
+    assert audit([]).is_whole
+
+
+def test_a_gap_is_named_by_its_ends() -> None:
+    report = audit(events_of(ENTRIES[0], ENTRIES[3], ENTRIES[5]))
+    assert report.gaps == (Gap(1, 2, 3), Gap(1, 5, 5))
+    assert report.unlinked == ((1, 4), (1, 6))
+    assert not report.is_whole
+
+
+def test_who_listens_late_misses_no_entry_but_cannot_prove_the_first() -> None:
+    report = audit(events_of(*ENTRIES[2:]))
+    assert report.is_whole
+    assert report.unlinked == ((1, 3),)
+
+
+def test_blanked_bodies_keep_the_chain_whole() -> None:
+    blanked = [replace(entry, body=None, salt=None) for entry in ENTRIES]
+    assert audit(events_of(*blanked)).is_whole
+
+
+def test_a_withheld_body_keeps_the_chain_whole() -> None:
+    withheld = replace(ENTRIES[2], body="{")
+    assert audit(events_of(*ENTRIES[:2], withheld, *ENTRIES[3:])).is_whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "station.visit.left"},
+        {"time": "2026-11-22T03:04:05.679Z"},
+        {"boot": "4c70"},
+        {"monotonic_ms": 1},
+        {"clock": "unsynchronised"},
+        {"body": '{"member":"m-666"}'},
+        {"salt": "ff" * 16},
+        {"digest": "0" * 64},
+        {"hash": "0" * 64},
+    ],
+)
+def test_a_change_anywhere_shows_at_that_entry(change: dict[str, Any]) -> None:
+    forged = events_of(*ENTRIES[:3], replace(ENTRIES[3], **change), *ENTRIES[4:])
+    report = audit(forged)
+    assert (1, 4) in {(forgery.epoch, forgery.sequence) for forgery in report.forgeries}
+    assert all(forgery.sequence >= 4 for forgery in report.forgeries)
+
+
+def test_an_id_that_does_not_fit_is_a_forgery() -> None:
+    event = events_of(ENTRIES[0])[0].model_copy(update={"id": "demo-2/1/1"})
+    (forgery,) = audit([event]).forgeries
+    assert isinstance(forgery, Forgery)
+    assert "id" in forgery.reason
+
+
+def test_a_later_epoch_follows_whatever_the_restored_log_still_had() -> None:
+    later = make_entries(3, epoch=2, previous=ENTRIES[3].hash)  # entries 5 and 6 were not in the backup
+    report = audit(events_of(*ENTRIES, *later))
+    assert report.is_whole
+    assert report.unlinked == ()
+    afresh = make_entries(3, epoch=3)  # a damaged file was set aside
+    assert audit(events_of(*ENTRIES, *later, *afresh)).unlinked == ()
+
+
+def test_the_missing_beginning_of_a_later_epoch_is_a_gap() -> None:
+    later = make_entries(3, epoch=2, previous=ENTRIES[5].hash)
+    assert audit(events_of(*ENTRIES, *later[1:])).gaps == (Gap(2, 1, 1),)
