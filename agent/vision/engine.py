@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from agent.vision.alignment import Aligner
-from agent.vision.detector import Detection, Detector, HogDetector, YuNetDetector
+from agent.vision.detector import Box, Detection, Detector, HogDetector, YuNetDetector
+from agent.vision.dlib_weights import VECTOR_LENGTH
 from agent.vision.embedder import ResNetEmbedder, load_embedder
 from agent.vision.models import PUBLISHED, EngineError, Model, is_installed, read_model
 
@@ -28,12 +29,14 @@ DETECTORS = ("auto", "hog", "yunet")
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a frame. `box`: x, y, width, height in pixels; `score`: the detector's own, only comparable within one.
+    """A face in a frame. `score`: the detector's own, only comparable within one detector.
 
+    `box`: x, y, width, height in pixels, may reach over the frame's edge; in the dlib engine the square that the
+    landmarks were predicted from, about as wide as the face whichever detector found it.
     `landmarks`: (5, 2) float32 x and y in pixels, those that this engine's `vector` aligns with.
     """
 
-    box: tuple[int, int, int, int]
+    box: Box
     score: float
     landmarks: NDArray[np.float32] = field(compare=False, repr=False)
 
@@ -45,8 +48,11 @@ class FaceEngine(Protocol):
     weights: str
     detector_name: str
 
-    def detect(self, frame_rgb: NDArray[np.uint8]) -> list[Face]:
-        """Faces above the score floor, largest first. `frame_rgb`: (H, W, 3) uint8 RGB, else ValueError."""
+    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Face]:
+        """Faces above the score floor, largest first. `frame_rgb`: (H, W, 3) uint8 RGB, else ValueError.
+
+        `exhaustive`: look for small faces too where a large one was found (a photo that must show one person).
+        """
 
     def vector(self, frame_rgb: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """(128,) float32 of length 1 of a face that `detect` found in this frame.
@@ -93,18 +99,15 @@ class DlibEngine:
         self._aligner = aligner
         self._embedder = embedder
 
-    def detect(self, frame_rgb: NDArray[np.uint8]) -> list[Face]:
+    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Face]:
         """See `FaceEngine`."""
-        _check_frame(frame_rgb)
-        return [
-            Face(_whole(found), found.score, self._aligner.landmarks(frame_rgb, found))
-            for found in self._detector.detect(frame_rgb)
-        ]
+        frame_rgb = _checked(frame_rgb)
+        found = self._detector.detect(frame_rgb, exhaustive=exhaustive)
+        return _faces([self._aligner.align(frame_rgb, detection) for detection in found])
 
     def vector(self, frame_rgb: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """See `FaceEngine`."""
-        _check_frame(frame_rgb)
-        return _normalise(self._embedder.embed(self._aligner.chip(frame_rgb, face.landmarks)))
+        return _normalise(self._embedder.embed(self._aligner.chip(_checked(frame_rgb), face.landmarks)))
 
 
 class SFaceEngine:
@@ -121,28 +124,32 @@ class SFaceEngine:
         except cv2.error as error:
             raise EngineError(f"OpenCV {cv2.__version__} cannot read SFace's file: {error.err}") from error
 
-    def detect(self, frame_rgb: NDArray[np.uint8]) -> list[Face]:
+    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Face]:
         """See `FaceEngine`."""
-        _check_frame(frame_rgb)
-        found = self._detector.detect(frame_rgb)
-        return [Face(_whole(face), face.score, face.points) for face in found if face.points is not None]
+        return _faces(self._detector.detect(_checked(frame_rgb), exhaustive=exhaustive))
 
     def vector(self, frame_rgb: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """See `FaceEngine`."""
-        _check_frame(frame_rgb)
         row = np.concatenate((face.box, face.landmarks.ravel(), (face.score,))).astype(np.float32)[None]
-        chip = self._net.alignCrop(cv2.cvtColor(frame_rgb, cv2.COLOR_RGB2BGR), row)
-        return _normalise(np.array(self._net.feature(chip), np.float32).ravel())
+        chip = self._net.alignCrop(cv2.cvtColor(_checked(frame_rgb), cv2.COLOR_RGB2BGR), row)
+        vector = np.array(self._net.feature(chip), np.float32).ravel()
+        if vector.shape != (VECTOR_LENGTH,):
+            raise EngineError(
+                f"SFace's file gives {vector.size} numbers, not {VECTOR_LENGTH}: install the published one"
+            )
+        return _normalise(vector)
 
 
-def _check_frame(frame_rgb: NDArray[np.uint8]) -> None:
+def _checked(frame_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame in one block of memory, as dlib and OpenCV want it; ValueError when it is not a frame."""
     if frame_rgb.ndim != 3 or frame_rgb.shape[2] != 3 or frame_rgb.dtype != np.uint8 or not frame_rgb.size:
         raise ValueError(f"a frame is (H, W, 3) uint8 RGB, not {frame_rgb.shape} {frame_rgb.dtype}")
+    return np.ascontiguousarray(frame_rgb)
 
 
-def _whole(found: Detection) -> tuple[int, int, int, int]:
-    x, y, width, height = found.box
-    return round(x), round(y), round(width), round(height)
+def _faces(detections: list[Detection]) -> list[Face]:
+    faces = [Face(found.box, found.score, found.points) for found in detections if found.points is not None]
+    return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
 
 def _normalise(vector: NDArray[np.float32]) -> NDArray[np.float32]:
