@@ -15,6 +15,7 @@ from agent.core import appliance, debounce, door, enrolment, outbox, publication
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause, Input
+from agent.core.gallery import GalleryError
 from agent.core.occupancy import Occupancy, Visit
 from agent.core.outbox import Outbox
 from agent.core.passage import admit, advise, drive_lock, let_out, put, refuse_entry
@@ -284,7 +285,11 @@ def _carry_on(turn: Turn, begun: enrolment.Enrolment) -> None:
     if begun.problems or turn.state.engine is None:
         turn.refuse(begun.request, *(begun.problems or (problem("vision.stopped", "vision", "it stopped meanwhile"),)))
         return
-    template = events.Template(*turn.state.engine, enrolment.template_vector(begun))
+    try:
+        template = events.Template(*turn.state.engine, enrolment.template_vector(begun))
+    except GalleryError as error:
+        turn.refuse(begun.request, problem("photo.unusable", "photos", str(error)))
+        return
     known = turn.state.members.get(begun.member_id)
     member = Member(begun.member_id, (template,), is_suspended=known is not None and known.is_suspended)
     turn.do(SaveMember(begun.request, member, begun.name, turn.now))
