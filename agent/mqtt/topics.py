@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 # The station's id is also part of a CloudEvents id, of an ACL pattern and of a client id. 64 keeps every topic far
 # below MQTT's 65,535 bytes and readable.
-_STATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# Other levels come from the settings and may be in any script: no wildcard, separator, control character or space, and
-# no `$`, which brokers keep for themselves.
-_LEVEL = re.compile(r"[^\s/+#$\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}")
-_PREFIX_LEVELS = 8  # `country/province/city/union` and as much again
+_STATION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+# Other levels come from the settings and may be in any script: no wildcard, separator, control character or space. A
+# topic that begins with `$` belongs to the broker.
+_LEVEL = r"[^\s/+#\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_PREFIX = re.compile(rf"(?!\$)(?=.{{1,128}}$){_LEVEL}+(/{_LEVEL}+)*")
+_PART = re.compile(rf"{_LEVEL}{{1,64}}(/{_LEVEL}{{1,64}})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,15 @@ class Topics:
     station: str
 
     def __post_init__(self) -> None:
-        levels = self.prefix.split("/")
-        if len(levels) > _PREFIX_LEVELS or not all(map(_LEVEL.fullmatch, levels)):
+        if not _PREFIX.fullmatch(self.prefix):
             raise ValueError(
-                f"prefix {self.prefix!r:.80} cannot begin a topic: use 1 to {_PREFIX_LEVELS} levels of 1 to 64 "
-                f"characters, without spaces, + # $, and no / at either end"
+                f"prefix {self.prefix!r:.80} cannot begin a topic: use 1 to 128 characters without spaces, + and #, "
+                f"no / at either end and no $ in front"
             )
         if not _STATION.fullmatch(self.station):
             raise ValueError(
                 f"station {self.station!r:.80} cannot be part of a topic: use 1 to 64 of A-Z a-z 0-9 . _ - and "
-                f"begin with a letter or a digit"
+                f"do not begin with a full stop"
             )
 
     @property
@@ -69,10 +69,9 @@ class Topics:
 
     def state(self, part: str) -> str:
         """Live state of one part: `door`, `appliances/microwave`. Retained. Raises ValueError for a bad name."""
-        first, *rest = part.split("/")
-        if not _LEVEL.fullmatch(first) or len(rest) > 1 or not all(map(_LEVEL.fullmatch, rest)):
+        if not _PART.fullmatch(part):
             raise ValueError(
-                f"part {part!r:.80} cannot be a topic: use a word, or a word, a slash and a name of 1 to 64 "
-                f"characters without spaces, / + # $"
+                f"part {part!r:.80} cannot be a topic: use a word, or a word, a slash and a name, each of 1 to 64 "
+                f"characters without spaces, / + #"
             )
         return f"{self.prefix}/{self.station}/state/{part}"
