@@ -120,18 +120,26 @@ def _read_line(connection: socket.socket, received: bytearray) -> bytes:
     return line
 
 
+_KINDS = {"ok": bool, "is_last": bool, "result": dict, "problems": list}
+
+
 def _decode(line: bytes) -> dict[str, Any]:
     """One answer with its keys and their types as the protocol has them."""
     try:
         answer = json.loads(line)
-        if not isinstance(answer, dict) or answer.get("version") != wire.VERSION:
-            raise ValueError("another version")
-        kinds = {"ok": bool, "is_last": bool, "result": dict, "problems": list}
-        if wrong := [key for key, kind in kinds.items() if not isinstance(answer.get(key), kind)]:
-            raise ValueError(f"{wrong[0]} is wrong or missing")
-    except (ValueError, RecursionError) as error:
-        raise ControlError(problem("agent.bad_answer", "control", str(error))) from None
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise _bad(Words("不是 JSON", "not JSON"))
+    if answer.get("version") != wire.VERSION:
+        raise _bad(Words("协议版本不同", "another version of the protocol"))
+    if any(not isinstance(answer.get(key), kind) for key, kind in _KINDS.items()):
+        raise _bad(Words("内容不完整", "incomplete"))
     return answer
+
+
+def _bad(detail: Words) -> ControlError:
+    return ControlError(problem("agent.bad_answer", "control", detail))
 
 
 def _problems(answer: dict[str, Any]) -> list[Problem]:

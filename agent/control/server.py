@@ -271,11 +271,14 @@ class _Connection:
         """Send every answer of one request; return whether the last one was among them."""
         until: float | None = time.monotonic() + ANSWER_S
         while True:
-            for reply in self._take(request):
+            taken = self._take(request)
+            for reply in taken:
                 until = None  # a subscription goes on for as long as it likes
                 self._send(_response(identifier, reply))
                 if reply.is_last:
                     return True
+            if taken:
+                continue  # what came while we sent has rung already
             if until is not None and time.monotonic() >= until:
                 waited = Words(f"{ANSWER_S:.0f} 秒内没有答复", f"nothing within {ANSWER_S:.0f} s")
                 self._send_problems(identifier, problem("request.timed_out", "control", waited))
