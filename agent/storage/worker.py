@@ -72,9 +72,9 @@ class Worker:
         while True:
             pause_s = self._retry_at - self._clock.monotonic()
             may_write = pause_s <= 0
-            self._orders.wait(
-                _TICK_S if may_write else min(_TICK_S, pause_s), may_write=may_write, knows_end=is_stopping
-            )
+            # After a failure what was taken waits here, where a new order's arrival would not wake it.
+            timeout_s = max(0.0, min(_TICK_S, pause_s)) if self._has_failed else _TICK_S
+            self._orders.wait(timeout_s, may_write=may_write, knows_end=is_stopping)
             is_first_of_end = self._orders.is_stopping and not is_stopping
             is_stopping = self._orders.is_stopping
             self._attempt(self._answer_reads)

@@ -40,6 +40,9 @@ from agent.storage.worker import Worker
 
 _logger = logging.getLogger(__name__)
 
+# Of the time to close, for what waits; the rest is for the readings and for closing the files.
+_WRITING_SHARE = 0.7
+
 
 class StorageWriter:
     """Storage as the agent uses it: `open`, then `submit` orders and receive events through `post`, then `close`.
@@ -102,14 +105,16 @@ class StorageWriter:
     def close(self, timeout_s: float = 1.4) -> bool:
         """Write what waits and end both threads; False when not all of it is durable after `timeout_s`.
 
-        The default leaves the agent time to end in under 2 s.
+        The default leaves the agent time to end in under 2 s. A second call only waits once more.
         """
         if self._files is None:
             return True
-        deadline = self._clock.monotonic() + timeout_s
-        self._worker.deadline = deadline
-        self._reader.stop()
-        self._orders.stop()
+        now = self._clock.monotonic()
+        deadline = now + timeout_s
+        if not self._orders.is_stopping:
+            self._worker.deadline = now + _WRITING_SHARE * timeout_s
+            self._reader.stop()
+            self._orders.stop()
         is_over = self._reader.join(timeout_s)
         self._thread.join(max(0.0, deadline - self._clock.monotonic()))
         return is_over and not self._thread.is_alive() and not self._orders.unfinished

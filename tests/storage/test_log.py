@@ -192,13 +192,18 @@ def test_reading_goes_on_across_epochs_without_a_gap_or_a_repetition() -> None:
     assert seen == [place_of(row) for row in range(1, ROWS + 1)]
 
 
+def append_and_fail(log: Log, database: Database) -> None:
+    with database.atomic():
+        log.append([make_entry(0)])
+        raise RuntimeError
+
+
 def test_a_rolled_back_append_leaves_no_trace_in_the_sequence() -> None:
     with closing(copy_of_the_log()) as database:
         log = Log(database)
         before = log.newest
-        with pytest.raises(RuntimeError), database.atomic():
-            log.append([make_entry(0)])
-            raise RuntimeError
+        with pytest.raises(RuntimeError):
+            append_and_fail(log, database)
         log.reload()
         assert log.newest == before
         with database.atomic():

@@ -143,6 +143,11 @@ def test_a_database_that_is_gone_begins_the_epoch_after_the_heads(
     assert first_of_epoch(state, 2)["reason"] == "database_missing"
 
 
+def drop_the_log(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE log")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -150,7 +155,7 @@ def test_a_database_that_is_gone_begins_the_epoch_after_the_heads(
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
         lambda path: path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:]),
         lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * (path.stat().st_size - 4096)),
-        lambda path: _drop_the_log(path),
+        drop_the_log,
     ],
     ids=["other content", "cut off", "header", "pages", "no table"],
 )
@@ -169,11 +174,6 @@ def test_a_damaged_database_is_kept_aside_and_a_new_epoch_begins(
     append(writer, inbox, "c")
     assert writer.close(5.0)
     assert_verifies(state)
-
-
-def _drop_the_log(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE log")
 
 
 def test_a_database_marked_while_it_ran_is_set_aside(

@@ -1,0 +1,500 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.clock import SystemClock
+from agent.effects import (
+    AppendEntry,
+    BeginVisit,
+    EndVisit,
+    EraseMember,
+    MoveCursor,
+    ReadOutbox,
+    SaveMember,
+    StartVision,
+    WriteReading,
+)
+from agent.events import (
+    EntriesLogged,
+    EntriesLost,
+    Event,
+    LoggedEntry,
+    Member,
+    MemberErased,
+    OutboxRead,
+    Receipt,
+    StorageFailed,
+    StorageRecovered,
+    Template,
+    WorkerFailed,
+)
+from agent.storage import orders
+from agent.storage.database import open_readonly
+from agent.storage.head import read_head
+from agent.storage.log import read_after, verify
+from agent.storage.writer import StorageWriter
+from tests.storage.conftest import Opener
+from tests.storage.inbox import WAIT_S, Inbox, append, entry, erase, save
+
+VECTOR = np.random.default_rng(5).normal(size=128).astype(np.float32)
+MEMBER = Member("member-0417", (Template("dlib", "w" * 64, VECTOR),))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def log_of(state: Path) -> tuple[LoggedEntry, ...]:
+    """Everything in the log, after checking it."""
+    with closing(open_readonly(state / "station.db")) as database:
+        assert verify(database, read_head(state / "head")).first_break is None
+        return read_after(database, 0, 0, 100_000)
+
+
+def connection_of(writer: StorageWriter) -> sqlite3.Connection:
+    assert writer._files is not None
+    return writer._files.database.conn
+
+
+# --- entries ---------------------------------------------------------------------------------------------------------
+
+
+def test_entries_are_told_in_order_with_their_tags_and_stand_in_the_log(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    for n in range(1200):
+        writer.submit(entry(f"t{n}"))
+    inbox.wait_for_tag("t1199")
+    assert inbox.receipts() == [Receipt(1, n + 2, f"t{n}") for n in range(1200)]
+    found = log_of(state)[1:]
+    assert [json.loads(each.body or "")["tag"] for each in found] == [f"t{n}" for n in range(1200)]
+
+
+def test_what_waits_together_is_committed_together(open_writer: Opener, inbox: Inbox) -> None:
+    writer, _ = open_writer()
+    blocker = sqlite3.connect(writer._directory / "station.db")
+    blocker.execute("BEGIN IMMEDIATE")
+    for n in range(20):
+        writer.submit(entry(f"t{n}"))
+    inbox.wait(StorageFailed)
+    blocker.rollback()
+    blocker.close()
+    inbox.wait_for_tag("t19")
+    assert len(inbox.all(EntriesLogged)) <= 2
+
+
+def test_an_entry_is_durable_and_in_the_head_before_it_is_told(tmp_path: Path, inbox: Inbox) -> None:
+    state = tmp_path / "state"
+    seen: list[tuple[bool, bool]] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, EntriesLogged):
+            place = (event.receipts[-1].epoch, event.receipts[-1].sequence)
+            found = read_head(state / "head")
+            committed = rows(
+                state / "station.db", f"SELECT 1 FROM log WHERE (epoch, sequence) = ({place[0]}, {place[1]})"
+            )
+            seen.append((bool(committed), found is not None and found.place >= place))
+        inbox(event)
+
+    writer = StorageWriter(state, "test-1", SystemClock(), look)
+    writer.open()
+    for n in range(5):
+        append(writer, inbox, f"t{n}")
+    assert writer.close(5.0)
+    assert seen == [(True, True)] * 5
+
+
+def test_the_header_has_the_time_the_boot_and_the_clock(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    clock = SystemClock()
+    writer, _ = open_writer()
+    at = clock.now() - 3.25
+    writer.submit(AppendEntry(at, "station.test.happened", {}, tag="a"))
+    inbox.wait_for_tag("a")
+    found = log_of(state)[-1]
+    assert found.monotonic_ms == round(at * 1000)
+    assert found.boot == clock.boot_id
+    assert found.clock in {"synchronised", "unsynchronised"}
+    ago = clock.wall().utc.timestamp() - _timestamp(found.time)
+    assert 3.2 < ago < 3.25 + WAIT_S
+    assert found.time.endswith("Z")
+    assert len(found.time) == len("2026-11-22T03:04:05.678Z")
+
+
+def _timestamp(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize(
+    "body", [{"value": float("nan")}, {"value": object()}, {"value": "\ud800"}, {"value": "x" * 60_000}]
+)
+def test_a_body_that_the_log_cannot_hold_is_refused_where_it_comes_from(
+    body: dict[str, object], open_writer: Opener, inbox: Inbox
+) -> None:
+    writer, _ = open_writer()
+    with pytest.raises((ValueError, TypeError)):
+        writer.submit(AppendEntry(100.0, "station.test.happened", body))
+    append(writer, inbox, "the next one")
+
+
+def test_other_orders_that_storage_cannot_hold_are_refused_too(open_writer: Opener, inbox: Inbox) -> None:
+    writer, _ = open_writer()
+    with pytest.raises(TypeError, match="StartVision"):
+        writer.submit(StartVision())
+    with pytest.raises(ValueError):
+        writer.submit(SaveMember("r", Member("m1"), "\ud800"))
+    with pytest.raises(ValueError, match="128"):
+        writer.submit(SaveMember("r", Member("m1", (Template("e", "w", VECTOR[:5]),)), "A"))
+    append(writer, inbox, "the next one")
+
+
+# --- visits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_visit_names_the_entries_that_report_it(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER)
+    came = replace(entry("in"), visits=(BeginVisit("v1", MEMBER.id, 100.0),))
+    left = replace(entry("out"), visits=(EndVisit("v1", 160.5, "exit_button"),))
+    writer.submit(came)
+    writer.submit(left)
+    writer.submit(replace(entry("again"), visits=(EndVisit("v1", 170.0, "time_limit"),)))
+    inbox.wait_for_tag("again")
+    ((id_, member_id, entered, left_at, how, *places),) = rows(
+        state / "station.db",
+        "SELECT id, member_id, entered_at_utc, left_at_utc, how, entered_sequence, left_sequence FROM visits",
+    )
+    assert (id_, member_id, how, places) == ("v1", MEMBER.id, "exit_button", [2, 3])
+    assert _timestamp(str(left_at)) - _timestamp(str(entered)) == pytest.approx(60.5, abs=0.5)
+
+
+def test_a_visit_and_its_entry_are_one_transaction(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    connection = connection_of(writer)
+    connection.execute("CREATE TEMP TRIGGER stop BEFORE INSERT ON main.visits BEGIN SELECT * FROM no_such_table; END")
+    writer.submit(replace(entry("in"), visits=(BeginVisit("v1", None, 100.0),)))
+    inbox.wait(StorageFailed)
+    assert rows(state / "station.db", "SELECT count(*) FROM log") == [(1,)]
+    connection.execute("DROP TRIGGER stop")
+    inbox.wait_for_tag("in")
+    assert rows(state / "station.db", "SELECT entered_sequence FROM visits") == [(2,)]
+
+
+def test_a_visit_of_a_member_who_was_just_erased_is_anonymous(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER)
+    assert erase(writer, inbox, MEMBER.id)
+    writer.submit(replace(entry("in"), visits=(BeginVisit("v1", MEMBER.id, 100.0),)))
+    inbox.wait_for_tag("in")
+    assert rows(state / "station.db", "SELECT id, member_id FROM visits") == [("v1", None)]
+
+
+# --- the outbox and the cursor ---------------------------------------------------------------------------------------
+
+
+def test_the_outbox_gives_the_next_entries_after_the_cursor(open_writer: Opener, inbox: Inbox) -> None:
+    writer, _ = open_writer()
+    for n in range(5):
+        append(writer, inbox, f"t{n}")
+    writer.submit(ReadOutbox(epoch=1, after=2, limit=3))
+    found = inbox.wait(OutboxRead).entries
+    assert [each.sequence for each in found] == [3, 4, 5]
+    writer.submit(ReadOutbox(epoch=1, after=6, limit=3))
+    assert inbox.wait(OutboxRead, lambda e: e.entries == ()).entries == ()
+
+
+def test_the_cursor_is_kept_and_never_goes_back_nor_beyond_the_log(open_writer: Opener, inbox: Inbox) -> None:
+    writer, _ = open_writer()
+    for n in range(3):
+        append(writer, inbox, f"t{n}")
+    for sequence in (1, 3, 2):
+        writer.submit(MoveCursor(1, sequence))
+    assert writer.close(5.0)
+    writer, restored = open_writer()
+    assert restored.cursor == (1, 3)
+    writer.submit(MoveCursor(1, 99))
+    assert writer.close(5.0)
+    assert open_writer()[1].cursor == (1, 4)
+
+
+def test_cursors_by_themselves_cost_about_one_commit_a_second(open_writer: Opener, inbox: Inbox) -> None:
+    writer, _ = open_writer()
+    for n in range(200):
+        writer.submit(entry(f"t{n}"))
+    inbox.wait_for_tag("t199")
+    commits: list[str] = []
+    connection_of(writer).set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    began = time.monotonic()
+    for sequence in range(200):
+        writer.submit(MoveCursor(1, sequence + 1))
+        time.sleep(0.01)
+    lasted_s = time.monotonic() - began
+    assert 1 <= len(commits) <= lasted_s + 2
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def test_saving_again_replaces_name_and_templates_but_not_the_day_of_enrolment(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER, "First Name")
+    created = rows(state / "station.db", "SELECT created_at_utc, enrolment FROM members")
+    save(writer, inbox, replace(MEMBER, templates=(Template("sface", "v" * 64, -VECTOR),)), "Second Name")
+    assert rows(state / "station.db", "SELECT id, name FROM members") == [(MEMBER.id, "Second Name")]
+    assert rows(state / "station.db", "SELECT created_at_utc, enrolment FROM members") == created
+    assert rows(state / "station.db", "SELECT engine FROM templates") == [("sface",)]
+
+
+def test_an_erasure_leaves_no_byte_of_the_member_but_the_ledgers_line(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER, "Zhang Unmistakable")
+    for n in range(30):
+        save(writer, inbox, Member(f"other-{n}", (Template("dlib", "w" * 64, VECTOR * (n + 2)),)), "Somebody Else")
+    visit = replace(entry("in", member=MEMBER.id), visits=(BeginVisit("v1", MEMBER.id, 100.0),))
+    writer.submit(visit)
+    inbox.wait_for_tag("in")
+    (state / "station.db.damaged-20260101T000000000000Z").write_bytes(b"Zhang Unmistakable")
+    traces = [b"Zhang Unmistakable", VECTOR.tobytes(), MEMBER.id.encode()]
+    assert erase(writer, inbox, MEMBER.id)
+    for path in sorted(state.iterdir()):
+        content = path.read_bytes()
+        for trace in traces:
+            assert trace not in content or (path.name == "ledger" and trace == traces[2]), path.name
+    assert MEMBER.id.encode() in (state / "ledger").read_bytes()
+    found = log_of(state)
+    assert [each.body is None for each in found] == [False, True]
+    assert rows(state / "station.db", "SELECT id, member_id FROM visits") == [("v1", None)]
+
+
+def test_erasing_nobody_says_so_and_is_remembered(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    assert not erase(writer, inbox, "nobody")
+    assert b"nobody" in (state / "ledger").read_bytes()
+
+
+def test_an_erasure_waits_for_a_reader_and_entries_do_not(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER)
+    with closing(sqlite3.connect(state / "station.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM members").fetchall()
+        writer.submit(EraseMember("e", MEMBER.id, 100.0))
+        append(writer, inbox, "meanwhile")
+        assert not inbox.all(MemberErased)
+        assert not inbox.all(StorageFailed)
+        reader.rollback()
+        assert inbox.wait(MemberErased).existed
+    assert VECTOR.tobytes() not in (state / "station.db-wal").read_bytes()
+
+
+# --- readings --------------------------------------------------------------------------------------------------------
+
+
+def test_readings_become_minimum_mean_and_maximum_of_their_minute(open_writer: Opener, state: Path) -> None:
+    now = SystemClock().now()
+    for values in ((1.0, 2.0, 6.0), (11.0,)):  # the second life adds to the same minutes
+        writer, _ = open_writer()
+        for value in values:
+            writer.submit(WriteReading(now - 120, "meter", "power_w", value))
+        writer.submit(WriteReading(now - 120, "meter", "voltage_v", 230.0))
+        assert writer.close(5.0)
+    found = rows(
+        state / "readings.db", "SELECT sensor, quantity, minimum, mean, maximum, count FROM readings ORDER BY 2"
+    )
+    assert [row[:3] + row[4:] for row in found] == [
+        ("meter", "power_w", 1.0, 11.0, 4),
+        ("meter", "voltage_v", 230.0, 230.0, 2),
+    ]
+    assert found[0][3] == pytest.approx(5.0)
+
+
+def test_readings_of_a_past_minute_are_written_while_the_agent_runs(open_writer: Opener, state: Path) -> None:
+    writer, _ = open_writer()
+    writer.submit(WriteReading(SystemClock().now() - 120, "meter", "power_w", 1.0))
+    deadline = time.monotonic() + WAIT_S
+    while not rows(state / "readings.db", "SELECT * FROM readings"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_damaged_readings_begin_again_and_the_log_is_untouched(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    append(writer, inbox, "a")
+    assert writer.close(5.0)
+    (state / "readings.db").write_bytes(b"damaged" * 1000)
+    writer, restored = open_writer()
+    assert (restored.newest, restored.problems) == ((1, 2), ())
+    assert rows(state / "readings.db", "SELECT count(*) FROM readings") == [(0,)]
+
+
+# --- a disk that does not write --------------------------------------------------------------------------------------
+
+
+def limit_pages(writer: StorageWriter, pages: int) -> None:
+    connection_of(writer).execute(f"PRAGMA max_page_count={pages}").fetchone()
+
+
+def test_a_full_database_is_said_once_and_nothing_is_lost(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    append(writer, inbox, "before")
+    limit_pages(writer, 1)  # SQLite takes the pages that there are
+    sent = [f"t{n}" for n in range(300)]
+    for tag in sent:
+        writer.submit(entry(tag, padding="x" * 200))
+    failed = inbox.wait(StorageFailed)
+    assert "disk is full" in failed.reason
+    for _ in range(3):
+        writer.submit(entry("one more"))
+        time.sleep(0.15)
+    writer.submit(ReadOutbox(1, 0, 10))
+    assert [each.sequence for each in inbox.wait(OutboxRead).entries] == [1, 2]
+    assert len(inbox.all(StorageFailed)) == 1
+    assert not inbox.all(StorageRecovered)
+    limit_pages(writer, 100_000)
+    inbox.wait(StorageRecovered)
+    assert [receipt.tag for receipt in inbox.receipts()] == ["before", *sent, *["one more"] * 3]
+    assert len(log_of(state)) == 2 + 300 + 3
+    assert not inbox.all(EntriesLost)
+
+
+def test_beyond_the_bound_entries_are_dropped_counted_and_said_in_the_log(
+    open_writer: Opener, inbox: Inbox, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "WAITING_ORDERS", 50)
+    writer, _ = open_writer()
+    limit_pages(writer, 1)
+    writer.submit(entry("fills", padding="x" * 50_000))
+    inbox.wait(StorageFailed)
+    kept = [f"t{n}" for n in range(49)]
+    dropped = [f"dropped{n}" for n in range(7)]
+    for tag in kept:
+        writer.submit(entry(tag))
+    for _ in range(4):
+        writer.submit(WriteReading(100.0, "meter", "power_w", 1.0))
+    for tag in dropped:
+        writer.submit(entry(tag))
+    save_request = SaveMember("people are not crowded out", Member("m1"), "A", 100.0)
+    writer.submit(save_request)
+    deadline = time.monotonic() + WAIT_S
+    while [tag for event in inbox.all(EntriesLost) for tag in event.tags] != dropped:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    limit_pages(writer, 100_000)
+    inbox.wait(StorageRecovered)
+    assert [receipt.tag for receipt in inbox.receipts()] == ["fills", *kept, ""]
+    last = log_of(state)[-1]
+    assert last.type == "station.log.entries_lost"
+    assert json.loads(last.body or "") == {"entries": 7, "readings": 4}
+    assert rows(state / "station.db", "SELECT id FROM members") == [("m1",)]
+
+
+def test_a_head_file_that_cannot_be_written_holds_the_telling_back_and_nothing_is_written_twice(
+    open_writer: Opener, inbox: Inbox, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, _ = open_writer()
+    assert writer._files is not None
+    head = writer._files.head
+    write = head.write
+    is_full = threading.Event()
+    is_full.set()
+
+    def fail(position: object) -> None:
+        if is_full.is_set():
+            raise OSError(28, "No space left on device")
+        write(position)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(head, "write", fail)
+    writer.submit(entry("a"))
+    inbox.wait(StorageFailed)
+    writer.submit(ReadOutbox(1, 1, 10))
+    assert inbox.wait(OutboxRead).entries == ()
+    assert not inbox.receipts()
+    is_full.clear()
+    assert inbox.wait_for_tag("a") == Receipt(1, 2, "a")
+    inbox.wait(StorageRecovered)
+    assert len(log_of(state)) == 2
+
+
+def test_damage_while_running_ends_the_worker_and_the_next_start_sets_it_aside(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    append(writer, inbox, "a")
+    with closing(sqlite3.connect(state / "station.db")) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = (state / "station.db").read_bytes()
+    with (state / "station.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (len(content) - 4096))
+    with closing(
+        sqlite3.connect(state / "station.db")
+    ) as other:  # a commit of another makes the writer read pages again
+        other.execute("PRAGMA user_version=7")
+    writer.submit(entry("b"))
+    inbox.wait(WorkerFailed)
+    assert "damaged" in inbox.wait(StorageFailed).reason
+    assert inbox.wait(EntriesLost).tags == ("b",)
+    writer.close(5.0)
+    _, restored = open_writer()
+    assert restored.newest == (2, 1)
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_closing_writes_what_waits(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    for n in range(500):
+        writer.submit(entry(f"t{n}"))
+    assert writer.close(5.0)
+    assert len(log_of(state)) == 501
+    assert len(inbox.receipts()) == 500
+    assert writer.close(5.0)
+
+
+def test_closing_ends_within_its_bound_while_the_disk_does_not_write(open_writer: Opener, inbox: Inbox) -> None:
+    writer, _ = open_writer()
+    limit_pages(writer, 1)
+    writer.submit(entry("a", padding="x" * 50_000))
+    inbox.wait(StorageFailed)
+    began = time.monotonic()
+    assert not writer.close(0.5)
+    assert time.monotonic() - began < 1.5
+    assert not writer.close(5.0)
+
+
+def test_closing_before_opening_is_harmless(tmp_path: Path, inbox: Inbox) -> None:
+    assert StorageWriter(tmp_path, "test-1", SystemClock(), inbox).close()
+
+
+def test_a_fault_in_the_worker_is_posted(open_writer: Opener, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, _ = open_writer()
+    assert writer._files is not None
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault of the program")
+
+    monkeypatch.setattr(writer._files.log, "append", fail)
+    writer.submit(entry("a"))
+    assert inbox.wait(WorkerFailed).worker == "storage writer"
