@@ -15,8 +15,8 @@ _DAYS = 365
 class Audit:
     """A gallery judged. `closest`: pairs of member ids with their distance, nearest first.
 
-    `expected_fpir`: the share of strangers that the estimate expects to be let in. It adds up the chances per member and
-    leaves out the margin to the second best, so it is an upper estimate.
+    `expected_fpir`: the share of strangers that the estimate expects to be let in. It adds up the chances per member
+    and leaves out the margin to the second best, so it is an upper estimate.
     """
 
     engine: str

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TARGET_FPIR = 0.01  # one stranger in a hundred who stands before the camera
 WARNING_SHARE = 0.1  # a look-alike is worth a warning when only one person in ten has one so near
+CAPACITY_MAX = 10_000  # what the largest galleries are built for; beyond it a capacity is only extrapolation
 WARNINGS_MAX = 5  # more names than these nobody reads
 _SHORTEST = 1e-6  # a vector without a direction
 
@@ -76,7 +77,7 @@ class Gallery:
     def __post_init__(self) -> None:
         for array in (self.vectors, self.pairs):
             array.flags.writeable = False
-        object.__setattr__(self, "model", fit(self.pairs, len(self.members), self.likeness))
+        object.__setattr__(self, "model", fit(self.pairs, self.likeness))
         object.__setattr__(self, "threshold", self.threshold_among(len(self.members)))
         object.__setattr__(self, "_rows", {member: row for row, member in enumerate(self.members)})
 
@@ -91,9 +92,9 @@ class Gallery:
 
     @property
     def capacity(self) -> int:
-        """With how many members who look as alike as these the target can still be kept without refusing many."""
+        """With how many members who look as alike as these the target is kept without refusing many; at most 10,000."""
         share = self.model.share(self.likeness.floor)
-        return int(min(self.target_fpir / share, 1e6)) if share > 0 else 1_000_000
+        return int(min(CAPACITY_MAX, self.target_fpir / share)) if share > 0 else CAPACITY_MAX
 
     @property
     def is_too_large(self) -> bool:

@@ -2,7 +2,7 @@
 
 What matters is the small end, and it is far thinner than one pair in those there are. So it is extrapolated: on
 normal-probability paper the closest pairs of a gallery lie on a straight line, and the line goes on. A small gallery
-says little about its tail, therefore its line is blended with a prior, by the number of members. The figures behind
+says little about its tail, therefore its line is blended with a prior, by the number of pairs. The figures behind
 every constant are in docs/decisions/2026-11-22-gallery-threshold.md.
 
 Distances are Euclidean between vectors of length 1, so 0 to 2. Any thread.
@@ -27,9 +27,9 @@ BINS = 2048  # of a histogram of distances 0 to 2: steps of 0.001, a fifth of th
 # look-alike swings the line; with more than 2 % the many who look unlike hide the few who look alike.
 _TAIL_SHARE = 0.02
 _TAIL_PAIRS = 50
-# The prior counts as this many members. Below 4 members (6 pairs) there is no line to draw.
-_PRIOR_MEMBERS = 16
-_FEWEST_MEMBERS = 4
+# The prior counts as this many pairs, so that a line that lacks its 50 counts less. Under 6 pairs there is no line.
+_PRIOR_PAIRS = 50
+_FEWEST_PAIRS = 6
 _BLOCK = 1024  # rows compared at once: 4 MB of cosines for every thousand members
 _NORMAL = NormalDist()
 
@@ -75,15 +75,15 @@ class PairModel:
         return _NORMAL.cdf((distance - self.centre) / self.spread)
 
 
-def fit(histogram: NDArray[np.int64], members: int, prior: Likeness) -> PairModel:
+def fit(histogram: NDArray[np.int64], prior: Likeness) -> PairModel:
     """The line through the closest pairs, blended with the prior; `histogram`: (2048,), of all pairs of members.
 
     Least squares of distance on the normal score of the pair's mid-rank. A line is linear in centre and spread, so the
     blend of two lines is one.
     """
-    if members < _FEWEST_MEMBERS:
-        return PairModel(prior.centre, prior.spread)
     total = int(histogram.sum())
+    if total < _FEWEST_PAIRS:
+        return PairModel(prior.centre, prior.spread)
     bins = np.flatnonzero(histogram)
     counts = histogram[bins].astype(np.float64)
     ranks = np.cumsum(counts) - counts / 2
@@ -95,7 +95,7 @@ def fit(histogram: NDArray[np.int64], members: int, prior: Likeness) -> PairMode
     mean_score, mean_distance = float(weight @ score), float(weight @ distance)
     variance = float(weight @ (score - mean_score) ** 2)
     slope = float(weight @ ((score - mean_score) * (distance - mean_distance))) / variance if variance > 0 else 0.0
-    own = members / (members + _PRIOR_MEMBERS)
+    own = total / (total + _PRIOR_PAIRS)
     return PairModel(
         centre=own * (mean_distance - slope * mean_score) + (1 - own) * prior.centre,
         spread=own * slope + (1 - own) * prior.spread,
