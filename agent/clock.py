@@ -7,9 +7,7 @@ with; the same for every process of a machine) and *wall* (UTC, for records, wit
 from __future__ import annotations
 
 import ctypes
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -93,21 +91,12 @@ class SkippingClock(SystemClock):
 
     def __init__(self) -> None:
         self._skipped_s = 0.0
-        self._lock = threading.Lock()
-        self._listeners: list[Callable[[], None]] = []
-
-    def on_skip(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every skip, on the skipping thread (the loop wakes by it)."""
-        self._listeners.append(listener)
 
     def skip(self, seconds: float) -> None:
-        """Let `seconds` (0 or more) pass at once."""
+        """Let `seconds` (0 or more) pass at once. Deciding thread only: post `PauseSkipped` instead of calling it."""
         if seconds < 0:
             raise ValueError(f"cannot skip {seconds} s: time only goes forward; give 0 or more")
-        with self._lock:
-            self._skipped_s += seconds
-        for listener in self._listeners:
-            listener()
+        self._skipped_s += seconds
 
     def now(self) -> float:
         """See `Clock`."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.events import LoggedEntry, Member
+from agent.events import LoggedEntry, Member, MinuteReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,13 @@ class PublishEntries(Effect):
 
     session: str
     entries: tuple[LoggedEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReadings(Effect):
+    """Publish minutes of readings when nothing else waits; without a link they are counted as lost."""
+
+    readings: tuple[MinuteReading, ...]
 
 
 # --- people and processes that ask -----------------------------------------------------------------------------------

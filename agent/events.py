@@ -224,6 +224,26 @@ class OutboxRead(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MinuteReading:
+    """One quantity of one sensor over one minute (UTC, `2026-11-22T03:04Z`); the unit is in the quantity's name."""
+
+    minute: str
+    sensor: str
+    quantity: str
+    minimum: float
+    mean: float
+    maximum: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsWritten(Event):
+    """Whole minutes of readings that were just written."""
+
+    readings: tuple[MinuteReading, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QueryAnswered(Event):
     """The answer to `RunQuery`. `error` is empty when it worked."""
 
@@ -270,14 +290,14 @@ class OpenVisit:
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
-    `new_epoch` says why the log begins a new epoch, or is empty.
+    `problems` are what had to be mended, as (code, sentence).
     """
 
     members: tuple[Member, ...] = ()
     open_visits: tuple[OpenVisit, ...] = ()
     cursor: tuple[int, int] = (0, 0)
     newest: tuple[int, int] = (0, 0)
-    new_epoch: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +367,13 @@ class SubscriberLeft(Event):
 @dataclass(frozen=True, slots=True)
 class TimePassed(Event):
     """A deadline came, or the inbox was quiet; rules look at `now`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseSkipped(Event):
+    """Station time jumped ahead by `seconds` (the demo and tests); real processes did not live through it."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

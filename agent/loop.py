@@ -11,11 +11,11 @@ import queue
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.clock import Clock
+from agent.clock import Clock, SkippingClock
 from agent.core import station
 from agent.core.state import Rules, StationState
 from agent.effects import Effect, Exit
-from agent.events import Event, Restored, ShutdownRequested, TimePassed
+from agent.events import Event, PauseSkipped, Restored, ShutdownRequested, TimePassed
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Loop:
         self._carry = carry
         self.state: StationState | None = None
 
-    def run(self, restored: Restored, feed_watchdog: Callable[[], None]) -> int:
+    def run(self, restored: Restored, feed_watchdog: Callable[[], object]) -> int:
         """Decide until the end; returns the process's exit code. Runs on the calling thread."""
         now = self._clock.now()
         state, effects = station.begin(self._rules, restored, now)
@@ -80,6 +80,8 @@ class Loop:
                 self._carry[type(effect)](effect)
             feed_watchdog()
             event = self._inbox.take(self._wait_s(state))
+            if isinstance(event, PauseSkipped) and isinstance(self._clock, SkippingClock):
+                self._clock.skip(event.seconds)
             now = max(now, self._clock.now())
             state, effects = station.step(state, event or TimePassed(now), now, self._rules)
 

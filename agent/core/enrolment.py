@@ -21,7 +21,7 @@ _PHOTO_PROBLEMS = {"no_face": "photo.no_face", "two_faces": "photo.two_faces"}
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """One request under way. `waiting` names the orders that are not answered yet; orders are `REQUEST/NUMBER`."""
+    """One request under way. `waiting` names the orders that are not answered yet; orders are `REQUEST:NUMBER`."""
 
     request: str
     member_id: str
@@ -39,12 +39,12 @@ class Enrolment:
 
 def order_of(request: str, number: int) -> str:
     """Name one photo's order, numbered from 1."""
-    return f"{request}/{number}"
+    return f"{request}:{number}"
 
 
 def request_of(order: str) -> str:
     """The request that an order belongs to."""
-    return order.rpartition("/")[0]
+    return order.rpartition(":")[0]
 
 
 def encoded(enrolment: Enrolment, order: str, vector: NDArray[np.float32]) -> Enrolment:
@@ -58,7 +58,7 @@ def refused(enrolment: Enrolment, order: str, reason: str) -> Enrolment:
     """Take the refusal of one photo: the enrolment as a whole will be refused with every reason."""
     if order not in enrolment.waiting:
         return enrolment
-    number = order.rpartition("/")[2]
+    number = order.rpartition(":")[2]
     code = _PHOTO_PROBLEMS.get(reason, "photo.unusable")
     detail = f"photo {number}" if reason in _PHOTO_PROBLEMS else f"photo {number}, {reason}"
     found = problem(code, "photos", detail)

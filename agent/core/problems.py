@@ -154,9 +154,9 @@ CATALOGUE: Mapping[str, Kind] = {
         "更换存储卡,并向上级说明缺少的记录。",
         "Replace the card and report the gap.",
     ),
-    "storage.new_epoch": _warning(
-        "记录从新的编号段开始:{detail}",
-        "The log began a new epoch: {detail}",
+    "storage.mended": _warning(
+        "启动时修复了存储:{detail}",
+        "Storage had to be mended at the start: {detail}",
         "如果没有恢复过备份,请检查存储卡。",
         "If no backup was restored, check the card.",
     ),

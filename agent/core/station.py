@@ -24,7 +24,7 @@ from agent.core.recognition import Recognised, Unrecognised
 from agent.core.state import Rules, StationState
 from agent.core.supervision import Supervision
 from agent.core.turn import Turn
-from agent.effects import BuildGallery, Effect, Exit, Reply, SaveMember, ShowIndication, WriteReading
+from agent.effects import BuildGallery, Effect, Exit, PublishReadings, Reply, SaveMember, ShowIndication, WriteReading
 from agent.events import Event, Member, Restored
 
 Result = tuple[StationState, tuple[Effect, ...]]
@@ -47,8 +47,8 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     turn = Turn(state, rules, now)
     drive_lock(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
-    if restored.new_epoch:
-        turn.raise_fault("storage.new_epoch", "storage", restored.new_epoch)
+    for place, detail in restored.problems:
+        turn.raise_fault("storage.mended", place, detail)
     turn.do(ShowIndication("ready"))
     _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
@@ -348,6 +348,10 @@ def _on_outbox(turn: Turn, event: events.OutboxRead) -> None:
     turn.do(*orders)
 
 
+def _on_readings(turn: Turn, event: events.ReadingsWritten) -> None:
+    turn.do(PublishReadings(event.readings))
+
+
 def _on_query(turn: Turn, event: events.QueryAnswered) -> None:
     if turn.forget(event.request) is None:
         return
@@ -385,6 +389,20 @@ def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
 
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
     """Deadlines are looked at after every event; this one brings nothing else."""
+
+
+def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
+    """Put off what waits for real processes: they did not live through the pause."""
+    state = turn.state
+    turn.set(
+        vision=supervision.put_off(state.vision, event.seconds),
+        appliances={
+            name: replace(each, read_at=None if each.read_at is None else each.read_at + event.seconds)
+            for name, each in state.appliances.items()
+        },
+        waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},
+        enrolments={key: replace(each, until=each.until + event.seconds) for key, each in state.enrolments.items()},
+    )
 
 
 def _on_worker_failed(turn: Turn, event: events.WorkerFailed) -> None:
@@ -426,6 +444,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.StorageFailed: _on_storage_failed,
     events.StorageRecovered: _on_storage_recovered,
     events.OutboxRead: _on_outbox,
+    events.ReadingsWritten: _on_readings,
     events.QueryAnswered: _on_query,
     events.MemberSaved: _on_member_saved,
     events.MemberErased: _on_member_erased,
@@ -435,6 +454,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.ControlRequested: requests.handle,
     events.SubscriberLeft: _on_subscriber_left,
     events.TimePassed: _on_time,
+    events.PauseSkipped: _on_skip,
     events.WorkerFailed: _on_worker_failed,
     events.ShutdownRequested: _on_shutdown,
 }

@@ -63,6 +63,13 @@ def stopped(state: Supervision, now: float) -> Supervision:
     return Supervision(Phase.STOPPED, recent, start_at=now + wait_s)
 
 
+def put_off(state: Supervision, seconds: float) -> Supervision:
+    """Station time jumped ahead, the child did not."""
+    start_at = None if state.start_at is None else state.start_at + seconds
+    silent_at = None if state.silent_at is None else state.silent_at + seconds
+    return replace(state, start_at=start_at, silent_at=silent_at)
+
+
 def tend(state: Supervision, now: float) -> tuple[Supervision, tuple[Effect, ...]]:
     """Do what is due."""
     if state.start_at is not None and now >= state.start_at:

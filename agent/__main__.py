@@ -1,0 +1,5 @@
+"""`python -m agent` is `station`."""
+
+from agent.cli import main
+
+main()

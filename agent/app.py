@@ -1,0 +1,219 @@
+"""Builds the agent once from its settings, runs it, and takes it apart in reverse."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+from types import FrameType
+
+from agent import __version__, effects, systemd
+from agent.clock import Clock, SystemClock
+from agent.control.server import ControlServer
+from agent.core.appliance import Profile
+from agent.core.door import DoorTimings, LockKind
+from agent.core.outbox import Limits
+from agent.core.recognition import RecognitionSettings
+from agent.core.state import GallerySettings, Rules
+from agent.effects import Effect
+from agent.events import Event, Restored, ShutdownRequested
+from agent.galleries import GalleryBuilder
+from agent.hardware import Hardware, open_hardware, stage_path
+from agent.loop import Carry, Inbox, Loop
+from agent.mqtt.client import Broker, Tls
+from agent.mqtt.link import BrokerLink
+from agent.mqtt.payloads import About, Coordinates, StationMaster
+from agent.mqtt.topics import Topics
+from agent.settings import Settings
+from agent.storage.writer import StorageWriter
+from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
+from agent.vision.supervisor import VisionProcess
+
+Post = Callable[[Event], None]
+
+APPLIANCE_STALE_POLLS = 5  # readings missed before an appliance's state is unknown
+
+
+@dataclass(slots=True)
+class App:
+    """The agent, built and ready. `hardware.simulated` is how the demo and tests reach the door's twins."""
+
+    settings: Settings
+    clock: Clock
+    inbox: Inbox
+    loop: Loop
+    hardware: Hardware
+    restored: Restored
+
+    def run(self) -> int:
+        """Decide until something ends it; returns the exit code. Blocks."""
+        systemd.ready()
+        try:
+            return self.loop.run(self.restored, systemd.feed_watchdog)
+        finally:
+            systemd.stopping()
+
+    def end(self, reason: str) -> None:
+        """Ask it to end; from any thread or signal handler."""
+        self.inbox.post(ShutdownRequested(self.clock.now(), reason))
+
+
+def run(settings: Settings) -> int:
+    """Run the agent until SIGTERM or SIGINT; returns the process's exit code. Main thread only.
+
+    Raises `StorageError` and `ControlSocketError` when it cannot begin at all.
+    """
+    with build(settings, SystemClock()) as app:
+
+        def end(number: int, _frame: FrameType | None) -> None:
+            app.end(signal.Signals(number).name)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        return app.run()
+
+
+@contextmanager
+def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPortrait] | None = None) -> Iterator[App]:
+    """Build every part, and close it in reverse on leaving: wires first (the lock is safe), the log last.
+
+    `portraits` are those whom a simulated camera can show. The bounds of all closings together stay under 2 s.
+    """
+    inbox = Inbox()
+    post = inbox.post
+    with ExitStack() as stack:
+        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post)
+        restored = writer.open()
+        stack.callback(writer.close)
+        link = _open_link(settings, clock, post)
+        if link is not None:
+            stack.callback(link.close, 0.5)
+        galleries = GalleryBuilder(gallery_settings(settings), clock, post)
+        stack.callback(galleries.close)
+        vision = VisionProcess(vision_config(settings, portraits or {}), clock, post)
+        stack.callback(vision.close)
+        control = ControlServer(settings.control.socket, settings.control.roles, post, clock)
+        control.start()
+        stack.callback(control.close)
+        hardware = stack.enter_context(open_hardware(settings, clock, post))
+        carry: dict[type[Effect], Carry] = {
+            effects.EnergiseLock: lambda order: hardware.lock.drive(energised=True, seen_at=order.seen_at),
+            effects.DeenergiseLock: lambda order: hardware.lock.drive(energised=False, seen_at=order.seen_at),
+            effects.ShowIndication: hardware.show,
+            effects.StartVision: lambda _order: vision.start(),
+            effects.KillVision: lambda order: vision.kill(order.reason),
+            effects.EncodePhoto: lambda order: vision.encode_photo(order.order, order.photo),
+            effects.BuildGallery: galleries.build,
+            effects.PublishState: link.publish_state if link else _nowhere,
+            effects.PublishEntries: link.publish_entries if link else _nowhere,
+            effects.PublishReadings: link.publish_readings if link else _nowhere,
+            effects.Reply: control.reply,
+            **dict.fromkeys(_STORAGE_ORDERS, writer.submit),
+        }
+        if link is not None:
+            link.start()
+        yield App(settings, clock, inbox, Loop(inbox, clock, rules_of(settings), carry), hardware, restored)
+
+
+_STORAGE_ORDERS = (
+    effects.AppendEntry,
+    effects.ReadOutbox,
+    effects.MoveCursor,
+    effects.WriteReading,
+    effects.SaveMember,
+    effects.EraseMember,
+    effects.RunQuery,
+)
+
+
+def _nowhere(_order: Effect) -> None:
+    """Without a broker there is nobody to publish to."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The settings as the rules need them."""
+    return Rules(
+        version=__version__,
+        visit_prefix=token_hex(4),
+        lock_kind=LockKind(settings.lock.kind),
+        door=DoorTimings(settings.door.unlock_s, settings.door.open_alarm_s),
+        contact_debounce_s=settings.door.contact_debounce_ms / 1000,
+        recognition=RecognitionSettings(
+            frames_needed=settings.recognition.frames_needed,
+            refuse_after=settings.recognition.refuse_after_frames,
+            again_s=settings.recognition.again_after_s,
+        ),
+        appliances={
+            name: Profile(
+                each.running_above_w, each.standby_above_w, max(10.0, APPLIANCE_STALE_POLLS * each.interval_s)
+            )
+            for name, each in settings.appliances.items()
+        },
+        outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
+        has_vision=settings.vision.enabled,
+    )
+
+
+def gallery_settings(settings: Settings) -> GallerySettings:
+    """How the gallery sets its threshold."""
+    return GallerySettings(settings.recognition.target_fpir, settings.recognition.max_distance)
+
+
+def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]) -> VisionConfig:
+    """What the vision child is told."""
+    directory = settings.state.directory
+    camera: CameraConfig | SimulatedCameraConfig
+    if settings.camera.source == "simulated":
+        camera = SimulatedCameraConfig(stage=str(stage_path(settings)), portraits=dict(portraits))
+    else:
+        camera = CameraConfig(source=settings.camera.source)
+    return VisionConfig(
+        camera=camera,
+        width_px=settings.camera.width,
+        height_px=settings.camera.height,
+        fps=settings.camera.fps,
+        engine=settings.vision.engine,
+        detector=settings.vision.detector,
+        models=str(settings.vision.models) if settings.vision.models else None,
+        cache=str(directory / "networks"),
+        face_width_floor_px=settings.vision.face_min_width_px,
+        score_floor=settings.vision.min_score,
+    )
+
+
+def _open_link(settings: Settings, clock: Clock, post: Post) -> BrokerLink | None:
+    chosen = settings.mqtt
+    if not chosen.enabled:
+        return None
+    tls = Tls(chosen.tls.ca_file, chosen.tls.cert_file, chosen.tls.key_file) if chosen.tls.enabled else None
+    broker = Broker(
+        host=chosen.host,
+        port=chosen.port,
+        protocol=chosen.version,
+        username=chosen.username or None,
+        password_file=chosen.password_file,
+        tls=tls,
+        keepalive_s=chosen.keepalive_s,
+    )
+    topics = Topics(chosen.prefix, settings.station.id)
+    return BrokerLink(broker, topics, about_of(settings), clock, post)
+
+
+def about_of(settings: Settings) -> About:
+    """What the service board shows; the station master only where the settings make it public."""
+    station = settings.station
+    place = None
+    if station.latitude is not None and station.longitude is not None:
+        place = Coordinates(latitude=station.latitude, longitude=station.longitude)
+    return About(
+        name=station.name or station.id,
+        address=station.address,
+        coordinates=place,
+        opening_hours=station.opening_hours,
+        equipment=station.equipment,
+        station_master=StationMaster(name=station.master_name, phone=station.master_phone)
+        if station.is_master_public
+        else None,
+    )

@@ -1,0 +1,193 @@
+"""`station demo`: the whole agent with simulated hardware, an embedded broker, real faces and real recognition."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from agent.app import App, build
+from agent.clock import SkippingClock
+from agent.control.client import ControlClient
+from agent.demo.broker import EmbeddedBroker
+from agent.demo.director import Director, Outcome
+from agent.demo.portraits import find_portraits
+from agent.demo.report import Evidence, as_json, count, missing, spread
+from agent.demo.scenario import Scenario, Scene, find_config, load_scenario
+from agent.fleet.watch import Watcher
+from agent.mqtt.client import Broker
+from agent.settings import Settings, load_settings
+from agent.vision.protocol import SimulatedPortrait
+
+START_S = 60.0  # the first start converts the network, on a slow card too
+SETTLE_S = 10.0  # until the last entries are acknowledged and received
+END_S = 5.0
+
+
+def main(seconds: int | None, report: Path | None, port: int | None) -> int:
+    """Play the scenario until Ctrl-C, or for about `seconds`; returns 1 when something expected did not happen.
+
+    `report`: where the figures go, as JSON. `port` is for the pages, which this version does not have yet.
+    """
+    del port
+    console = Console(highlight=False)
+    scenario = load_scenario(find_config("demo-scenario.toml"))
+    stop_at = time.monotonic() + seconds if seconds is not None else None
+    with _interruptible() as interrupted:
+
+        def is_over() -> bool:
+            return interrupted.is_set() or (stop_at is not None and time.monotonic() >= stop_at)
+
+        evidence = play(scenario, console, is_over)
+    lacking = missing(evidence)
+    if report is not None:
+        report.write_text(json.dumps(as_json(evidence, lacking), indent=2) + "\n", encoding="utf-8")
+    played = {scene.name for scene in evidence.scenes}
+    left_out = [scene.name for scene in scenario.scenes if scene.name not in played]
+    _summarise(console, evidence, left_out, lacking)
+    return 1 if lacking else 0
+
+
+def play(scenario: Scenario, console: Console, is_over: Callable[[], bool]) -> Evidence:
+    """Run an agent, a broker and a subscriber, and play scenes until `is_over` says so after one of them."""
+    portraits = {name: path for name, path in find_portraits().items() if name in scenario.portraits}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="station-demo-")))
+        broker = EmbeddedBroker()
+        stack.callback(broker.stop)
+        broker.start()
+        settings = _settings(folder, broker.port)
+        watcher = Watcher(Broker("127.0.0.1", broker.port, protocol="3.1.1"), settings.mqtt.prefix)
+        stack.callback(watcher.close)
+        watcher.start()
+        shown = {name: SimulatedPortrait(path=str(path)) for name, path in portraits.items()}
+        app = stack.enter_context(build(settings, SkippingClock(), shown))
+        stack.enter_context(_running(app))
+        client = ControlClient(settings.control.socket)
+        director = Director(app, watcher, client, portraits, partial(_tell, console))
+        _await_recognition(client)
+        scenes = _play_rounds(scenario, director, console, is_over)
+        return _gather(scenes, director, settings.station.id)
+
+
+def _play_rounds(scenario: Scenario, director: Director, console: Console, is_over: Callable[[], bool]) -> list[Scene]:
+    played: list[Scene] = []
+    rounds = 0
+    while True:
+        for scene in scenario.scenes:
+            if scene.once and rounds:
+                continue
+            console.print(f"\n[bold]{scene.zh}[/]\n[bold]{scene.en}[/]")
+            director.play(scene)
+            played.append(scene)
+            if is_over():
+                return played
+        rounds += 1
+
+
+def _gather(scenes: list[Scene], director: Director, station: str) -> Evidence:
+    """Let the last entries arrive, then read the figures off both ends."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        status = director.client.request("status")
+        received = director.watcher.entries(station)
+        written, acknowledged = status["log"]["sequence"], status["broker"]["acknowledged"]
+        if len(received) == written == acknowledged or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return Evidence(
+        scenes=scenes,
+        outcomes=director.outcomes,
+        latencies_ms=director.latencies_ms,
+        received=received,
+        audit=director.watcher.audit(station),
+        log_entries=written,
+        acknowledged=acknowledged,
+        complaints=director.watcher.complaints(),
+    )
+
+
+def _settings(folder: Path, broker_port: int) -> Settings:
+    """`config/demo.toml` with a state directory and a socket of its own, at the embedded broker."""
+    settings = load_settings(find_config("demo.toml"))
+    return settings.model_copy(
+        update={
+            "state": settings.state.model_copy(update={"directory": folder / "state"}),
+            "control": settings.control.model_copy(update={"socket": folder / "control.sock"}),
+            "mqtt": settings.mqtt.model_copy(update={"host": "127.0.0.1", "port": broker_port}),
+        }
+    )
+
+
+@contextmanager
+def _running(app: App) -> Iterator[None]:
+    """The deciding thread, ended and joined on leaving."""
+    thread = threading.Thread(target=app.run, name="deciding")
+    thread.start()
+    try:
+        yield
+    finally:
+        app.end("the demo is over")
+        thread.join(END_S)
+
+
+def _await_recognition(client: ControlClient) -> None:
+    deadline = time.monotonic() + START_S
+    while client.request("status")["parts"]["health"]["vision"] != "running":
+        if time.monotonic() > deadline:
+            return  # the scenes will name what does not happen
+        time.sleep(0.05)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C ends the demo after the scene that is running; a second one at once."""
+    interrupted = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(console: Console, outcome: Outcome) -> None:
+    mark = f"[red]✘ {outcome.failure}[/]" if outcome.failure else "[green]✔[/]"
+    console.print(f"  {outcome.took_ms:8.1f} ms  {outcome.step}  {mark}")
+
+
+def _summarise(console: Console, evidence: Evidence, left_out: list[str], lacking: list[str]) -> None:
+    counted = count(evidence.received)
+    latency = spread(evidence.latencies_ms)
+    console.print(
+        f"\n[bold]{len(evidence.scenes)} scenes[/]: {counted['visits']} visits, {counted['refusals']} refusals, "
+        f"{counted['alarms']} alarms; {evidence.log_entries} entries written, {evidence.acknowledged} acknowledged, "
+        f"{len(evidence.received)} received"
+    )
+    console.print(
+        f"face to lock: p50 {latency['p50']} ms, p95 {latency['p95']} ms, max {latency['max']} ms "
+        f"({len(evidence.latencies_ms)} openings)"
+    )
+    if left_out:
+        console.print(f"[yellow]time was up; left out: {', '.join(left_out)}[/]")
+    for each in lacking:
+        console.print(f"[red]✘ {each}[/]")
+    if not lacking:
+        console.print("[green]✔ everything that was expected happened[/]")

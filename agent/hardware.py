@@ -1,0 +1,299 @@
+"""Opens the station's drivers, or their simulated twins, and turns what they report into events.
+
+Beside the vision child the only place that knows drivers. A device that cannot be opened is reported as failed and the
+rest works without it; the lock is tried again with every order, for it is what the station is about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from gpiozero import Factory
+
+from agent.clock import Clock
+from agent.effects import ShowIndication
+from agent.events import (
+    DeviceFailed,
+    DeviceRecovered,
+    DoorContactChanged,
+    Event,
+    ExitButtonPressed,
+    MotionChanged,
+    SensorRead,
+    WorkerFailed,
+)
+from agent.settings import Settings
+from drivers.bus import BusPoller, PolledDevice
+from drivers.button import ExitButton
+from drivers.contact import Contact, DoorContact
+from drivers.errors import DriverError
+from drivers.indicator import Indicator, LightAndBuzzer
+from drivers.lock import Lock, LockRelay
+from drivers.motion import MotionSensor
+from drivers.pins import open_pins
+from drivers.simulated.button import SimulatedExitButton
+from drivers.simulated.camera import Stage
+from drivers.simulated.contact import SimulatedDoorContact
+from drivers.simulated.door import SimulatedDoor
+from drivers.simulated.indicator import SimulatedIndicator
+from drivers.simulated.lock import SimulatedLockRelay
+from drivers.simulated.meter import SimulatedMeter
+from drivers.simulated.motion import SimulatedMotionSensor
+
+log = logging.getLogger(__name__)
+
+_POLLER_JOIN_S = 0.3  # a SIGTERM has to end within 2 s; a read that hangs is left behind
+
+Post = Callable[[Event], None]
+Opened = TypeVar("Opened")
+
+
+@dataclass(slots=True)
+class SimulatedParts:
+    """The handles of the simulated twins: what a hand would do at a real door."""
+
+    door: SimulatedDoor
+    exit_button: SimulatedExitButton
+    motion: SimulatedMotionSensor
+    indicator: SimulatedIndicator
+    stage: Stage
+    meters: Mapping[str, SimulatedMeter] = field(default_factory=dict)
+
+
+def stage_path(settings: Settings) -> Path:
+    """The file that directs a simulated camera."""
+    return settings.state.directory / "stage.json"
+
+
+class LockPort:
+    """Carries out orders to the lock and says when it cannot; opens it anew when it could not be opened.
+
+    Deciding thread only.
+    """
+
+    def __init__(self, open_lock: Callable[[], Lock], clock: Clock, post: Post) -> None:
+        self._open = open_lock
+        self._clock = clock
+        self._post = post
+        self._lock: Lock | None = None
+        self._has_failed = False
+        self.on_moved: Callable[[bool, float | None], None] | None = None
+
+    def drive(self, *, energised: bool, seen_at: float | None) -> None:
+        """Put the current on or off; `on_moved` is then told that and the station time of the first sign."""
+        try:
+            if self._lock is None:
+                self._lock = self._open()
+            if energised:
+                self._lock.energise()
+            else:
+                self._lock.deenergise()
+        except DriverError as error:
+            if not self._has_failed:
+                self._has_failed = True
+                self._post(DeviceFailed(self._clock.now(), "lock", str(error)))
+            return
+        if self.on_moved is not None:
+            self.on_moved(energised, seen_at)
+        if self._has_failed:
+            self._has_failed = False
+            self._post(DeviceRecovered(self._clock.now(), "lock"))
+
+    def close(self) -> None:
+        """Take the current off and let go of the pin."""
+        if self._lock is None:
+            return
+        try:
+            self._lock.close()
+        except DriverError as error:
+            log.error("the lock may not be in its safe state: %s", error)  # noqa: TRY400 - one line says it all
+
+
+class Hardware:
+    """Everything with wires. `simulated` holds the twins' handles, and is None with real hardware."""
+
+    def __init__(
+        self, lock: LockPort, indicator: Indicator | None, contact: Contact | None, simulated: SimulatedParts | None
+    ) -> None:
+        self.lock = lock
+        self.contact = contact
+        self.simulated = simulated
+        self._indicator = indicator
+
+    def show(self, order: ShowIndication) -> None:
+        """Light and sound, where fitted."""
+        if self._indicator is not None:
+            self._indicator.show(order.pattern)
+
+
+@contextmanager
+def open_hardware(settings: Settings, clock: Clock, post: Post) -> Iterator[Hardware]:
+    """Open every device that the settings name; closes them in reverse, the lock last and without current."""
+    with ExitStack() as stack:
+        opening = _Simulated if settings.hardware.simulated else _Real
+        hardware = opening(settings, clock, post, stack).open()
+        if hardware.contact is not None:
+            post(DoorContactChanged(clock.now(), hardware.contact.is_open))
+        yield hardware
+
+
+class _Opening:
+    """What opening real and simulated devices have in common."""
+
+    def __init__(self, settings: Settings, clock: Clock, post: Post, stack: ExitStack) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.post = post
+        self.stack = stack
+
+    def contact_changed(self, at: float, is_open: bool | None) -> None:
+        self.post(DoorContactChanged(at, is_open))
+
+    def exit_pressed(self, at: float) -> None:
+        self.post(ExitButtonPressed(at))
+
+    def motion_changed(self, at: float, is_moving: bool) -> None:
+        self.post(MotionChanged(at, is_moving))
+
+    def failed(self, device: str) -> Callable[[float, str], None]:
+        return lambda at, reason: self.post(DeviceFailed(at, device, reason))
+
+    def died(self, worker: str, reason: str) -> None:
+        self.post(WorkerFailed(self.clock.now(), worker, reason))
+
+    def keep_lock(self, open_lock: Callable[[], Lock]) -> LockPort:
+        port = LockPort(open_lock, self.clock, self.post)
+        self.stack.callback(port.close)
+        return port
+
+    def poll(self, devices: Mapping[str, PolledDevice]) -> None:
+        """One thread for the meters; each is asked at the pace of the quickest."""
+        if not devices:
+            return
+        poller = BusPoller(
+            "meters",
+            devices,
+            interval_s=min(each.interval_s for each in self.settings.appliances.values()),
+            on_read=lambda at, device, values: self.post(SensorRead(at, device, values)),
+            on_failed=lambda at, device, reason: self.post(DeviceFailed(at, device, reason)),
+            on_recovered=lambda at, device: self.post(DeviceRecovered(at, device)),
+            on_died=self.died,
+            clock=self.clock.now,
+        )
+        poller.start()
+        self.stack.callback(poller.stop, _POLLER_JOIN_S)
+
+
+class _Simulated(_Opening):
+    def open(self) -> Hardware:
+        lock = SimulatedLockRelay()
+        contact = SimulatedDoorContact(self.contact_changed, clock=self.clock.now)
+        meters = {name: SimulatedMeter(clock=self.clock.now) for name in self.settings.appliances}
+        parts = SimulatedParts(
+            door=SimulatedDoor(lock, contact, is_fail_safe=self.settings.lock.kind == "fail_safe"),
+            exit_button=SimulatedExitButton(self.exit_pressed, clock=self.clock.now),
+            motion=SimulatedMotionSensor(self.motion_changed, clock=self.clock.now),
+            indicator=SimulatedIndicator(clock=self.clock.now),
+            stage=Stage(stage_path(self.settings)),
+            meters=meters,
+        )
+        port = self.keep_lock(lambda: lock)
+        for each in (contact, parts.exit_button, parts.motion, parts.indicator):
+            self.stack.callback(each.close)
+        self.poll(meters)
+        fitted = contact if self.settings.contact.fitted else None
+        return Hardware(port, parts.indicator, fitted, parts)
+
+
+class _Real(_Opening):
+    """Real pins. The chip and the lines are opened one by one, so that one missing wire leaves the others."""
+
+    def open(self) -> Hardware:
+        pins = self.attempt("gpio", lambda: self.stack.enter_context(open_pins(self.settings.hardware.gpio_chip)))
+        lock = self.keep_lock(lambda: self._open_lock(pins))
+        if pins is None:
+            return Hardware(lock, None, None, None)
+        contact = self.attempt("contact", lambda: self._open_contact(pins))
+        self.attempt("exit_button", lambda: self._open_exit_button(pins))
+        self.attempt("motion", lambda: self._open_motion(pins))
+        indicator = self.attempt("indicator", lambda: self._open_indicator(pins))
+        return Hardware(lock, indicator, contact, None)
+
+    def attempt(self, device: str, opening: Callable[[], Opened]) -> Opened | None:
+        try:
+            return opening()
+        except DriverError as error:
+            log.warning("%s: %s", device, error)
+            self.post(DeviceFailed(self.clock.now(), device, str(error)))
+            return None
+
+    def _open_lock(self, pins: Factory | None) -> Lock:
+        chosen = self.settings.lock
+        if chosen.pin is None:
+            raise DriverError("lock.pin is not set: name the line of the lock's relay in the settings")
+        if pins is None:
+            pins = self.stack.enter_context(open_pins(self.settings.hardware.gpio_chip))
+        return LockRelay(chosen.pin, active_high=chosen.active_high, pin_factory=pins)
+
+    def _open_contact(self, pins: Factory) -> Contact | None:
+        chosen = self.settings.contact
+        if not chosen.fitted or chosen.pin is None:
+            return None
+        contact = DoorContact(
+            chosen.pin,
+            self.contact_changed,
+            open_is_high=chosen.closed_when == "low",
+            pin_factory=pins,
+            clock=self.clock.now,
+        )
+        self.stack.callback(contact.close)
+        return contact
+
+    def _open_exit_button(self, pins: Factory) -> None:
+        chosen = self.settings.exit_button
+        if chosen.fitted and chosen.pin is not None:
+            button = ExitButton(
+                chosen.pin,
+                self.exit_pressed,
+                pressed_is_high=chosen.pressed_when == "high",
+                on_failed=self.failed("exit_button"),
+                pin_factory=pins,
+                clock=self.clock.now,
+            )
+            self.stack.callback(button.close)
+
+    def _open_motion(self, pins: Factory) -> None:
+        chosen = self.settings.motion
+        if chosen.fitted and chosen.pin is not None:
+            sensor = MotionSensor(
+                chosen.pin,
+                self.motion_changed,
+                moving_is_high=chosen.moving_when == "high",
+                on_failed=self.failed("motion"),
+                pin_factory=pins,
+                clock=self.clock.now,
+            )
+            self.stack.callback(sensor.close)
+
+    def _open_indicator(self, pins: Factory) -> Indicator | None:
+        chosen = self.settings.indicator
+        if chosen.light_pin is None:
+            return None
+        indicator = LightAndBuzzer(
+            chosen.light_pin,
+            chosen.buzzer_pin,
+            light_active_high=chosen.active_high,
+            buzzer_active_high=chosen.active_high,
+            on_failed=self.failed("indicator"),
+            on_recovered=lambda at: self.post(DeviceRecovered(at, "indicator")),
+            on_died=self.died,
+            pin_factory=pins,
+            clock=self.clock.now,
+        )
+        self.stack.callback(indicator.close)
+        return indicator
