@@ -148,6 +148,14 @@ def drop_the_log(path: Path) -> None:
         connection.execute("DROP TABLE log")
 
 
+def overwrite_a_page_that_no_start_reads(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'visits'").fetchall()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -155,9 +163,10 @@ def drop_the_log(path: Path) -> None:
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
         lambda path: path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:]),
         lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * (path.stat().st_size - 4096)),
+        overwrite_a_page_that_no_start_reads,
         drop_the_log,
     ],
-    ids=["other content", "cut off", "header", "pages", "no table"],
+    ids=["other content", "cut off", "header", "pages", "one page", "no table"],
 )
 def test_a_damaged_database_is_kept_aside_and_a_new_epoch_begins(
     damage: Callable[[Path], object], run: Callable[..., None], open_writer: Opener, inbox: Inbox, state: Path
