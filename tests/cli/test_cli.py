@@ -1,0 +1,440 @@
+"""The command line as an account uses it: the real command in a process of its own, a real control socket."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli.table import columns, csv_lines
+from agent.clock import SystemClock
+from agent.control.server import ControlServer
+from agent.core.problems import problem
+from agent.effects import Reply
+from agent.events import ControlRequested, Event
+
+_STATION = Path(sys.executable).with_name("station")
+_PINS = "[lock]\npin = 17\n[contact]\npin = 27\n[exit_button]\npin = 22\n"
+_VISIT = {
+    "id": "v-1",
+    "member_id": "m-1",
+    "entered_at_utc": "2026-11-01T10:00:00.000Z",
+    "left_at_utc": None,
+    "how": None,
+    "entered_epoch": 1,
+}
+_SNAPSHOT = {
+    "version": "0.1.0",
+    "parts": {
+        "door": {"mode": "normal", "lock": "secured", "contact": "open", "alarms": ["open_too_long"]},
+        "occupancy": {"count": 2, "is_occupied": True},
+        "appliances/microwave": {"state": "running", "power_w": 812.4},
+        "health": {
+            "faults": [problem("camera.failed", "camera", "unplugged").as_dict()],
+            "vision": "stopped",
+            "storage": "ok",
+            "backlog": 3,
+        },
+    },
+    "members": 16,
+    "broker": {"connected": False, "acknowledged": 40},
+    "log": {"epoch": 1, "sequence": 43},
+}
+
+Answer = Callable[[ControlRequested], list[Reply]]
+
+
+def _run(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, text: bool = True
+) -> subprocess.CompletedProcess[Any]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "STATION_"))}
+    return subprocess.run(
+        [_STATION, *arguments],
+        capture_output=True,
+        encoding="utf-8" if text else None,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**clean, "LANG": "en_US.UTF-8", "PYTHONUTF8": "1", **(env or {})},
+    )
+
+
+class _Agent:
+    """A control socket whose answers the test gives; its settings file says where it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[ControlRequested] = []
+        self.answer: Answer = lambda asked: [Reply(asked.request, ok=True)]
+        self.config = folder / "station.toml"
+        self.config.write_text('[control]\nsocket = "c.sock"\n', encoding="utf-8")
+        self._inbox: queue.Queue[Event | None] = queue.Queue()
+        self._server = ControlServer(folder / "c.sock", {}, self._inbox.put, SystemClock())
+        self._thread = threading.Thread(target=self._decide)
+
+    def __enter__(self) -> _Agent:
+        self._server.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inbox.put(None)
+        self._thread.join(10)
+        self._server.close()
+
+    def _decide(self) -> None:
+        while (event := self._inbox.get()) is not None:
+            if isinstance(event, ControlRequested):
+                self.asked.append(event)
+                for reply in self.answer(event):
+                    self._server.reply(reply)
+
+    def run(self, *arguments: str | Path, text: bool = True) -> subprocess.CompletedProcess[Any]:
+        return _run(*arguments, "--config", self.config, text=text)
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[_Agent]:
+    with _Agent(tmp_path) as running:
+        yield running
+
+
+# --- with an agent ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "action", "words"),
+    [
+        ("unlock", "door.unlock", "released once"),
+        ("hold-open", "door.hold_open", "stays released"),
+        ("lock-down", "door.lock_down", "leaving still works"),
+        ("resume", "door.resume", "back to normal"),
+    ],
+)
+def test_the_door_is_ordered_and_the_outcome_said(agent: _Agent, command: str, action: str, words: str) -> None:
+    done = agent.run("door", command)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout
+    assert agent.asked[0].action == action
+
+
+def test_a_refusal_says_why_and_what_to_do_and_fails(agent: _Agent) -> None:
+    refusal = problem("door.locked_down", "door")
+    agent.answer = lambda asked: [Reply(asked.request, ok=False, problems=(refusal.as_dict(),))]
+    english, chinese = agent.run("door", "unlock"), agent.run("door", "unlock", "--lang", "zh")
+
+    assert (english.returncode, chinese.returncode) == (1, 1)
+    assert "The door is locked down." in english.stderr
+    assert "Run `station door resume` first." in english.stderr
+    assert "门已封锁。" in chinese.stderr
+    assert english.stdout == ""
+
+
+def test_the_language_follows_the_locale_and_an_option_wins() -> None:
+    nowhere = ("--config", "/nowhere.toml")
+
+    assert "错误" in _run("check", *nowhere, env={"LANG": "zh_CN.UTF-8"}).stderr
+    assert "error" in _run("check", *nowhere, env={"LC_ALL": "de_DE.UTF-8", "LANG": "zh_CN.UTF-8"}).stderr
+    assert "错误" in _run("--lang", "zh", "check", *nowhere).stderr
+    assert "error" in _run("check", *nowhere, "--lang", "en", env={"LANG": "zh_CN.UTF-8"}).stderr
+
+
+def test_the_status_is_shown_in_words_with_every_fault(agent: _Agent) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=_SNAPSHOT)]
+    shown = agent.run("status")
+
+    assert shown.returncode == 0
+    for words in (
+        "door: normal, locked, open, ALARM: open too long",
+        "inside: 2",
+        "microwave: running, 812 W",
+        "recognition: stopped",
+        "server: not connected; acknowledged 40",
+        "to be sent: 3",
+        "members: 16",
+    ):
+        assert words in shown.stdout
+    assert "The camera gives no fresh picture: unplugged" in shown.stderr
+
+
+def test_the_status_as_json_is_what_the_agent_said(agent: _Agent) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=_SNAPSHOT)]
+
+    assert json.loads(agent.run("status", "--json").stdout) == _SNAPSHOT
+
+
+def test_watching_shows_the_whole_and_then_every_change(agent: _Agent) -> None:
+    change = {"part": "occupancy", "body": {"count": 3}}
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result=_SNAPSHOT, is_last=False),
+        Reply(asked.request, ok=True, result=change, is_last=False),
+        Reply(asked.request, ok=False, problems=(problem("agent.stopping", "control").as_dict(),)),
+    ]
+    shown, as_json = agent.run("status", "--watch"), agent.run("status", "--watch", "--json")
+
+    assert agent.asked[0].action == "subscribe"
+    assert "inside: 2" in shown.stdout
+    assert shown.stdout.endswith("inside: 3\n")
+    assert shown.returncode == 1
+    assert "The agent is stopping." in shown.stderr
+    assert [json.loads(line) for line in as_json.stdout.splitlines()] == [_SNAPSHOT, change]
+
+
+def test_a_member_is_enrolled_with_the_photos_as_they_are(agent: _Agent, tmp_path: Path) -> None:
+    photos = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    for number, photo in enumerate(photos):
+        photo.write_bytes(b"\xff\xd8" + bytes([number]) * 100_000)
+    done = agent.run("members", "enrol", "m-1", "--name", "张三", *photos)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert agent.asked[0].arguments["photos"] == tuple(photo.read_bytes() for photo in photos)
+    assert agent.asked[0].arguments["name"] == "张三"
+    assert "张三" not in done.stdout
+
+
+def test_a_photo_that_is_not_there_is_a_wrong_use_and_reaches_nobody(agent: _Agent, tmp_path: Path) -> None:
+    assert agent.run("members", "enrol", "m-1", "--name", "x", tmp_path / "none.jpg").returncode == 2
+    assert agent.run("members", "enrol", "m-1", tmp_path).returncode == 2
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"x")
+    assert agent.run("members", "enrol", "m-1", "--name", "x", *[photo] * 7).returncode == 2
+    photo.write_bytes(bytes(6 * 1024 * 1024 + 1))
+    assert agent.run("members", "enrol", "m-1", "--name", "x", photo).returncode == 1
+    assert agent.asked == []
+
+
+def test_all_members_are_listed_page_by_page(agent: _Agent) -> None:
+    pages = [
+        [{"id": "m-1", "name": "张三", "created_at_utc": "2026-11-01", "is_suspended": 0, "templates": 1}],
+        [{"id": "m-2", "name": "Bo\x1b[31m", "created_at_utc": "2026-11-02", "is_suspended": 1, "templates": 1}],
+        [],
+    ]
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"rows": pages[(len(agent.asked) - 1) % 3]})]
+    shown = agent.run("members", "list")
+    as_json = agent.run("members", "list", "--json")
+
+    assert [asked.arguments["after_id"] for asked in agent.asked[:3]] == ["", "m-1", "m-2"]
+    assert shown.stdout.splitlines()[1].split() == ["m-1", "张三", "2026-11-01"]
+    assert "\x1b" not in shown.stdout
+    assert [row["id"] for row in json.loads(as_json.stdout)] == ["m-1", "m-2"]
+
+
+def test_a_member_is_erased_by_id(agent: _Agent) -> None:
+    assert agent.run("members", "erase", "m-1").returncode == 0
+    assert (agent.asked[0].action, agent.asked[0].arguments) == ("members.erase", {"id": "m-1"})
+
+
+def test_visits_are_listed_for_a_period_in_local_time(agent: _Agent) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"rows": [_VISIT]})]
+    shown = _run(
+        "visits", "list", "--since", "2026-11-01", "--limit", "5", "--config", agent.config, env={"TZ": "Asia/Shanghai"}
+    )
+
+    assert agent.asked[0].arguments == {"since": "2026-10-31T16:00:00.000Z", "limit": 5}
+    assert "v-1" in shown.stdout
+    assert agent.run("visits", "list", "--limit", "501").returncode == 2
+    assert agent.run("visits", "list", "--since", "yesterday").returncode == 2
+
+
+def _pages(agent: _Agent) -> None:
+    evil = {**_VISIT, "id": "v-2", "member_id": "=cmd|'/C calc'!A0", "how": 'a,"b"\nc'}
+
+    def answer(asked: ControlRequested) -> list[Reply]:
+        rows = {"": [_VISIT], "v-1": [evil]}.get(asked.arguments["after_id"], [])
+        return [Reply(asked.request, ok=True, result={"rows": rows})]
+
+    agent.answer = answer
+
+
+def test_an_export_is_whole_and_safe_to_open_in_a_spreadsheet(agent: _Agent) -> None:
+    _pages(agent)
+    done = agent.run("visits", "export", "--csv", text=False)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"\xef\xbb\xbfid,member_id,")
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode("utf-8-sig"), newline="")))
+    assert [row["id"] for row in rows] == ["v-1", "v-2"]
+    assert rows[1]["member_id"] == "'=cmd|'/C calc'!A0"
+    assert rows[1]["how"] == 'a,"b"\nc'
+    assert [asked.action for asked in agent.asked] == ["visits.page"] * 3
+    assert agent.asked[1].arguments["after_entered_at"] == _VISIT["entered_at_utc"]
+
+
+def test_an_export_into_a_file_is_put_in_place_whole_or_not_at_all(agent: _Agent, tmp_path: Path) -> None:
+    _pages(agent)
+    output = tmp_path / "visits.csv"
+    assert agent.run("visits", "export", "--csv", "--output", output).returncode == 0
+    assert output.stat().st_mode & 0o777 == 0o600
+    whole = output.read_bytes()
+
+    refusal = problem("request.forbidden", "visits.page", "viewer").as_dict()
+    agent.answer = lambda asked: [Reply(asked.request, ok=False, problems=(refusal,))]
+    assert agent.run("visits", "export", "--csv", "--output", output).returncode == 1
+    assert output.read_bytes() == whole
+    assert not output.with_name("visits.csv.part").exists()
+    assert agent.run("visits", "export", "--output", tmp_path / "none" / "x.csv").returncode == 1
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠x"])
+def test_no_cell_begins_like_a_formula(cell: str) -> None:
+    lines = "".join(csv_lines(("a", "b"), [{"a": cell, "b": "plain"}]))
+
+    assert next(csv.reader(io.StringIO(lines.removeprefix("\ufeff"), newline=""))) == ["a", "b"]
+    assert list(csv.reader(io.StringIO(lines.removeprefix("\ufeff"), newline="")))[1] == [f"'{cell}", "plain"]
+
+
+def test_columns_are_aligned_under_wide_characters() -> None:
+    lines = list(columns(("姓名", "x"), [("张三丰", 1), ("Bo", None), ("Ann", 2)]))
+
+    assert lines == ["姓名    x", "张三丰  1", "Bo", "Ann     2"]
+
+
+# --- without an agent ------------------------------------------------------------------------------------------------
+
+
+def test_no_agent_is_said_so_with_the_remedy(tmp_path: Path) -> None:
+    done = _run("status", "--socket", tmp_path / "none.sock")
+
+    assert done.returncode == 1
+    assert "The agent is not running" in done.stderr
+    assert "systemctl status station-agent" in done.stderr
+
+
+def test_wrong_use_is_exit_code_2() -> None:
+    for arguments in (["door"], ["door", "open"], ["fly"], ["demo", "--seconds", "soon"], ["--lang", "fr", "status"]):
+        assert _run(*arguments).returncode == 2, arguments
+
+
+def test_check_names_all_mistakes_and_fails(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text('[station]\nid = "A"\nnaem = "x"\n[mqtt]\nport = 70000\n' + _PINS, encoding="utf-8")
+    english, chinese = _run("check", "--config", config), _run("check", "--config", config, "--lang", "zh")
+
+    assert (english.returncode, chinese.returncode) == (1, 1)
+    for where in ("station.id", "station.naem", "mqtt.port"):
+        assert f"error: {where}: " in english.stderr
+        assert f"错误: {where}: " in chinese.stderr
+    assert "3 mistakes" in english.stderr
+    assert "The nearest is station.name." in english.stderr
+
+
+def test_check_of_a_good_file_says_what_it_holds(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text('[station]\nid = "gate-7"\n' + _PINS, encoding="utf-8")
+    done = _run("check", env={"STATION_CONFIG": str(config)})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gate-7" in done.stdout
+    assert "lock.pin = 17" in done.stdout
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_check_warns_of_missing_files_without_failing(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    mqtt = '[mqtt]\nenabled = true\nusername = "s"\npassword_file = "secret"\n'
+    config.write_text('[station]\nid = "gate-7"\n' + _PINS + mqtt, encoding="utf-8")
+    done = _run("check", "--config", config)
+
+    assert done.returncode == 0
+    assert "warning: mqtt.password_file: " in done.stderr
+
+
+def test_run_with_wrong_settings_says_why_and_fails(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text('[station]\nid = "A"\n' + _PINS, encoding="utf-8")
+    done = _run("run", "--config", config)
+
+    assert done.returncode == 1
+    assert "error: station.id: " in done.stderr
+
+
+# --- lock-safe -------------------------------------------------------------------------------------------------------
+
+
+def test_lock_safe_of_simulated_hardware_touches_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text("[hardware]\nsimulated = true\n", encoding="utf-8")
+    done = _run("lock-safe", "--config", config)
+
+    assert done.returncode == 0
+    assert "simulated" in done.stdout
+
+
+@pytest.mark.skipif(Path("/dev/gpiochip99").exists(), reason="this machine really has such a chip")
+def test_lock_safe_that_cannot_reach_the_lock_says_so_and_fails(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    broken = "[mqtt]\nport = = 1\n"
+    config.write_text(broken + '[lock]\npin = 17\n[hardware]\ngpio_chip = "/dev/gpiochip99"\n', encoding="utf-8")
+    done = _run("lock-safe", "--config", config)
+
+    assert done.returncode == 1
+    assert "The lock may still have current" in done.stderr
+    assert "/dev/gpiochip99" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_lock_safe_without_a_known_pin_touches_nothing_and_fails(tmp_path: Path) -> None:
+    for text in ("", "[lock]\npin = 'seventeen'\n", None):
+        config = tmp_path / "station.toml"
+        if text is None:
+            config.unlink()
+        else:
+            config.write_text(text, encoding="utf-8")
+        done = _run("lock-safe", "--config", config)
+
+        assert done.returncode == 1
+        assert "no pin was touched" in done.stderr
+
+
+_LOCK_SAFE = """
+import sys
+import drivers.lock
+calls = []
+drivers.lock.make_safe = lambda *arguments, **options: calls.append((arguments, options))
+sys.argv = ["station", "lock-safe", "--config", sys.argv[1]]
+from agent.cli import main
+try:
+    main()
+finally:
+    print(calls)
+    print(sorted(name for name in sys.modules if name.split(".")[0] in ("agent", "drivers", "numpy", "cv2", "paho")))
+"""
+
+
+def test_lock_safe_orders_the_wired_pin_and_imports_the_locks_driver_alone(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text("[station]\nid = 5\n[lock]\npin = 17\nactive_high = false\n[log]\nx = 1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", _LOCK_SAFE, config], capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "((17,), {'active_high': False, 'chip': '/dev/gpiochip0'})" in done.stdout
+    imported = set(re.findall(r"'([a-z_.]+)'", done.stdout.splitlines()[-1]))
+    assert {name for name in imported if name.startswith("drivers.")} <= {
+        "drivers.errors",
+        "drivers.lock",
+        "drivers.pins",
+    }
+    assert not imported & {"numpy", "cv2", "paho", "agent.app", "agent.loop", "agent.storage"}
+
+
+def test_asking_for_the_status_imports_nothing_heavy() -> None:
+    code = "import sys, agent.cli.program; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+    heavy = {"pydantic", "numpy", "cv2", "paho", "gpiozero", "dlib", "sqlite_utils", "agent.settings", "drivers"}
+    assert not heavy & set(done.stdout.split())
