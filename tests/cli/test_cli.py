@@ -432,9 +432,7 @@ def test_lock_safe_orders_the_wired_pin_and_imports_the_locks_driver_alone(tmp_p
 
 def test_asking_for_the_status_imports_nothing_heavy() -> None:
     code = "import sys, agent.cli.program; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     heavy = {"pydantic", "numpy", "cv2", "paho", "gpiozero", "dlib", "sqlite_utils", "agent.settings", "drivers"}
     assert not heavy & set(done.stdout.split())
