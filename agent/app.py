@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 from types import FrameType
 
@@ -30,6 +32,8 @@ from agent.settings import Settings
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
 from agent.vision.supervisor import VisionProcess
+
+log = logging.getLogger(__name__)
 
 Post = Callable[[Event], None]
 
@@ -110,7 +114,7 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.PublishReadings: link.publish_readings if link else _nowhere,
             effects.Reply: control.reply,
-            **dict.fromkeys(_STORAGE_ORDERS, writer.submit),
+            **dict.fromkeys(_STORAGE_ORDERS, partial(_store, writer)),
         }
         if link is not None:
             link.start()
@@ -126,6 +130,14 @@ _STORAGE_ORDERS = (
     effects.EraseMember,
     effects.RunQuery,
 )
+
+
+def _store(writer: StorageWriter, order: Effect) -> None:
+    """Hand an order over; one that cannot be stored is a mistake in the program, and must not stop the door."""
+    try:
+        writer.submit(order)
+    except (TypeError, ValueError):
+        log.exception("an order to the storage was refused: %s", type(order).__name__)
 
 
 def _nowhere(_order: Effect) -> None:
@@ -152,6 +164,7 @@ def rules_of(settings: Settings) -> Rules:
             for name, each in settings.appliances.items()
         },
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
+        readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         has_vision=settings.vision.enabled,
     )
 

@@ -16,7 +16,7 @@ from agent.core.outbox import Limits, Outbox
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.supervision import Supervision
-from agent.events import Member
+from agent.events import Member, MinuteReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class GallerySettings:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the installer chose, as the rules need it. Times in seconds."""
+    """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here."""
 
     version: str = ""
     visit_prefix: str = "visit"
@@ -40,8 +40,8 @@ class Rules:
     gallery: GallerySettings = field(default_factory=GallerySettings)
     appliances: Mapping[str, Profile] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
+    readings_every_s: float | None = 300.0
     has_vision: bool = True
-    has_broker: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +78,7 @@ class StationState:
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refresh_at: float = 0.0
+    readings: tuple[MinuteReading, ...] = ()
+    readings_due_at: float | None = None
     entries_logged: int = 0
     is_ending: bool = False

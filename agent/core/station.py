@@ -27,6 +27,9 @@ from agent.core.turn import Turn
 from agent.effects import BuildGallery, Effect, Exit, PublishReadings, Reply, SaveMember, ShowIndication, WriteReading
 from agent.events import Event, Member, Restored
 
+MAX_READINGS = 5_000
+"""Minutes that wait to be published: a hundred quantities for most of an hour; the oldest go first."""
+
 Result = tuple[StationState, tuple[Effect, ...]]
 
 LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
@@ -73,6 +76,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
         state.refresh_at,
+        state.readings_due_at,
     ]
     candidates += [each.deadline(rules.appliances[name]) for name, each in state.appliances.items()]
     return min((at for at in candidates if at is not None), default=None)
@@ -93,6 +97,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.set(vision=vision)
     turn.do(*orders)
     requests.answer_in_time(turn)
+    _publish_readings(turn)
     publication.tell_changes(turn)
     sending, orders = outbox.ask(turn.state.outbox, turn.now, turn.rules.outbox)
     turn.set(outbox=sending)
@@ -349,7 +354,18 @@ def _on_outbox(turn: Turn, event: events.OutboxRead) -> None:
 
 
 def _on_readings(turn: Turn, event: events.ReadingsWritten) -> None:
-    turn.do(PublishReadings(event.readings))
+    if turn.rules.readings_every_s is None:
+        return
+    waiting = (*turn.state.readings, *event.readings)[-MAX_READINGS:]
+    due_at = turn.state.readings_due_at or turn.now + turn.rules.readings_every_s
+    turn.set(readings=waiting, readings_due_at=due_at)
+
+
+def _publish_readings(turn: Turn) -> None:
+    due_at = turn.state.readings_due_at
+    if due_at is not None and turn.now >= due_at:
+        turn.do(PublishReadings(turn.state.readings))
+        turn.set(readings=(), readings_due_at=None)
 
 
 def _on_query(turn: Turn, event: events.QueryAnswered) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
-from agent.events import Member
+from agent.events import Restored
 from agent.storage import members, visits
 from agent.storage.chain import GENESIS, Position, canonical
 from agent.storage.database import (
@@ -54,21 +54,6 @@ _SUSPECT_MARK = "station.db.suspect"
 _SET_ASIDE = "station.db.damaged-"
 # Each may be as large as the database; a card that dies slowly must not fill itself with them.
 _SET_ASIDE_KEPT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What the agent needs at its start. `cursor` and `newest` are (epoch, sequence).
-
-    `problems` are what a person should see, as `code: sentence`: `log_epoch_began`, `database_set_aside`,
-    `ledger_unreadable`, `templates_unreadable`, `members_erased_again`.
-    """
-
-    members: tuple[Member, ...]
-    open_visits: tuple[visits.OpenVisit, ...]
-    cursor: tuple[int, int]
-    newest: tuple[int, int]
-    problems: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -205,7 +190,18 @@ def _restore(database: Database, log: Log, problems: list[str]) -> Restored:
     if unreadable:
         problems.append(f"templates_unreadable: {unreadable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
-    return Restored(found, visits.load_open(database), tuple(cursor or (0, 0)), log.newest.place, tuple(problems))
+    return Restored(
+        found,
+        visits.load_open(database),
+        (cursor[0], cursor[1]) if cursor else (0, 0),
+        log.newest.place,
+        _split(problems),
+    )
+
+
+def _split(problems: list[str]) -> tuple[tuple[str, str], ...]:
+    """`code: sentence` each."""
+    return tuple((code, sentence) for code, _, sentence in (each.partition(": ") for each in problems))
 
 
 def _entry(type_: str, body: dict[str, Any], stamps: Stamps, now: float) -> Entry:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.events import MinuteReading
 from agent.storage.database import Database, DatabaseError, explain, is_damage, open_writable
 from agent.storage.schema import READINGS
 from agent.storage.stamps import Stamps
@@ -69,11 +70,14 @@ class Readings:
             return 0
         return self._minutes.pop(next(iter(self._minutes))).count
 
-    def write(self, before: str | None = None) -> None:
-        """Write the minutes before the one named, or all. A failure is logged once and they wait for the next call."""
+    def write(self, before: str | None = None) -> tuple[MinuteReading, ...]:
+        """Write the minutes before the one named, or all, and return them.
+
+        A failure is logged once, and they wait for the next call.
+        """
         ready = {key: minute for key, minute in self._minutes.items() if before is None or key[0] < before}
         if not ready:
-            return
+            return ()
         try:
             with self._database.atomic():
                 self._database.conn.executemany(
@@ -84,10 +88,11 @@ class Readings:
                 logging.DEBUG if self._has_failed else logging.WARNING, "readings wait in memory: %s", explain(error)
             )
             self._has_failed = True
-            return
+            return ()
         self._has_failed = False
         for key in ready:
             del self._minutes[key]
+        return tuple(MinuteReading(*key, m.minimum, m.total / m.count, m.maximum, m.count) for key, m in ready.items())
 
     def close(self) -> None:
         """Close the database; what was not written is gone."""

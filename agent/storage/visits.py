@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from agent.effects import BeginVisit, VisitChange
+from agent.events import OpenVisit
 from agent.storage.chain import Position
 from agent.storage.database import Database
-from agent.storage.stamps import Stamps, parse_rfc3339
-
-
-@dataclass(frozen=True, slots=True)
-class OpenVisit:
-    """A visit that had not ended when the agent stopped."""
-
-    visit: str
-    member_id: str | None
-    entered_at_utc: datetime
+from agent.storage.stamps import Stamps
 
 
 def change(database: Database, change_: VisitChange, entry: Position, stamps: Stamps) -> None:
@@ -39,6 +28,6 @@ def change(database: Database, change_: VisitChange, entry: Position, stamps: St
 def load_open(database: Database) -> tuple[OpenVisit, ...]:
     """The visits without an end, oldest first."""
     rows = database.conn.execute(
-        "SELECT id, member_id, entered_at_utc FROM visits WHERE left_at_utc IS NULL ORDER BY entered_at_utc, id"
+        "SELECT id, member_id FROM visits WHERE left_at_utc IS NULL ORDER BY entered_at_utc, id"
     )
-    return tuple(OpenVisit(id_, member_id, parse_rfc3339(entered)) for id_, member_id, entered in rows)
+    return tuple(OpenVisit(id_, member_id) for id_, member_id in rows)

@@ -15,6 +15,7 @@ from agent.events import (
     MemberErased,
     MemberSaved,
     OutboxRead,
+    ReadingsWritten,
     Receipt,
     StorageFailed,
     StorageRecovered,
@@ -288,4 +289,6 @@ class Worker:
         stamps = Stamps(self._clock)
         for each in self._orders.take_readings():
             self._lost_readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
-        self._files.readings.write(None if is_last else stamps.minute(self._clock.now()))
+        written = self._files.readings.write(None if is_last else stamps.minute(self._clock.now()))
+        if written:
+            self._post(ReadingsWritten(self._clock.now(), written))

@@ -23,7 +23,7 @@ from agent.effects import (
     SaveMember,
     WriteReading,
 )
-from agent.events import Event, WorkerFailed
+from agent.events import Event, Restored, WorkerFailed
 from agent.storage import members
 from agent.storage.chain import canonical
 from agent.storage.database import explain
@@ -31,7 +31,6 @@ from agent.storage.opening import (
     READINGS_DATABASE,
     STATION_DATABASE,
     OpenFiles,
-    Restored,
     open_files,
 )
 from agent.storage.orders import Orders, Pending, PendingErasure, PendingSave, pending_entry

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.storage.opening import Restored
+from agent.events import Restored
 from agent.storage.writer import StorageWriter
 from tests.storage.inbox import Inbox
 

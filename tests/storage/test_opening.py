@@ -104,7 +104,7 @@ def test_a_restored_backup_begins_a_new_epoch_and_keeps_the_chain(
     shutil.copy(tmp_path / "backup", state / "station.db")
     writer, restored = open_writer()
     assert restored.newest == (2, 1)
-    assert [problem.split(":")[0] for problem in restored.problems] == ["log_epoch_began"]
+    assert [code for code, _ in restored.problems] == ["log_epoch_began"]
     assert append(writer, inbox, "d").epoch == 2
     assert writer.close(5.0)
     body = first_of_epoch(state, 2)
@@ -176,7 +176,7 @@ def test_a_damaged_database_is_kept_aside_and_a_new_epoch_begins(
     damaged = (state / "station.db").read_bytes()
     writer, restored = open_writer()
     assert restored.newest == (2, 1)
-    assert [problem.split(":")[0] for problem in restored.problems] == ["database_set_aside", "log_epoch_began"]
+    assert [code for code, _ in restored.problems] == ["database_set_aside", "log_epoch_began"]
     (kept,) = state.glob("station.db.damaged-*Z")
     assert kept.read_bytes() == damaged
     assert first_of_epoch(state, 2)["reason"] == "database_damaged"
@@ -259,7 +259,7 @@ def test_a_member_that_a_backup_brings_back_is_erased_again(
     shutil.copy(tmp_path / "backup", state / "station.db")
     writer, restored = open_writer()
     assert [member.id for member in restored.members] == ["m2"]
-    assert any(problem.startswith("members_erased_again: 1 ") for problem in restored.problems)
+    assert any(code == "members_erased_again" and text.startswith("1 ") for code, text in restored.problems)
     assert writer.close(5.0)
     assert VECTOR.tobytes() not in (state / "station.db").read_bytes()
     assert_verifies(state)
@@ -298,9 +298,7 @@ def test_members_and_open_visits_come_back(open_writer: Opener, inbox: Inbox) ->
     _, restored = open_writer()
     assert restored.members == (MEMBER, suspended, two_engines)
     np.testing.assert_array_equal(restored.members[2].templates[1].vector, -VECTOR)
-    assert [(visit.visit, visit.member_id) for visit in restored.open_visits] == [("v2", None), ("v3", "m1")]
-    stay = restored.open_visits[1].entered_at_utc - restored.open_visits[0].entered_at_utc
-    assert stay.total_seconds() == pytest.approx(1.0, abs=0.002)
+    assert [(visit.id, visit.member_id) for visit in restored.open_visits] == [("v2", None), ("v3", "m1")]
 
 
 def entry_with(visits: tuple[VisitChange, ...], tag: str) -> AppendEntry:
@@ -318,7 +316,7 @@ def test_a_template_that_cannot_be_read_is_said_and_the_others_are_used(
         connection.execute("UPDATE templates SET key_id = 'k1' WHERE member_id = 'm1'")
     _, restored = open_writer()
     assert restored.members == (Member("m1"), Member("m2", MEMBER.templates))
-    assert [problem.split(":")[0] for problem in restored.problems] == ["templates_unreadable"]
+    assert [code for code, _ in restored.problems] == ["templates_unreadable"]
 
 
 def test_a_second_writer_in_the_same_directory_is_refused(open_writer: Opener) -> None:
