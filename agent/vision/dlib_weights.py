@@ -187,7 +187,7 @@ def _read_head(reader: _Reader) -> None:
     reader.name("input_rgb_image_sized")
     for expected in MEAN_RGB:
         mean = reader.real("the mean colour")
-        if abs(mean - expected) > 1e-3:
+        if np.float32(mean) != np.float32(expected):
             raise reader.refuse(f"the mean colour is {mean}, not {expected}")
     for what in ("the input's rows", "the input's columns"):
         reader.expect(CHIP_PX, what)
