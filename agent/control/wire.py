@@ -3,7 +3,7 @@
 A client sends a request and gets one answer or, for a subscription, several; the last one says so. Requests on one
 connection are answered one after the other. Everything is bounded, for a client may be anything that found the socket.
 
-Apart from `protocol` and its models, so that a command need not wait half a second for pydantic on a Raspberry Pi.
+Apart from `protocol`, so that a command starts without building models that only the agent needs.
 """
 
 from __future__ import annotations
