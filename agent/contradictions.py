@@ -44,7 +44,7 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
         pins["exit_button.pin"] = settings.exit_button.pin
     if settings.motion.fitted:
         pins["motion.pin"] = settings.motion.pin
-    for name in ("red_pin", "green_pin", "buzzer_pin"):
+    for name in ("light_pin", "buzzer_pin"):
         if (pin := getattr(settings.indicator, name)) is not None:
             pins[f"indicator.{name}"] = pin
     return pins

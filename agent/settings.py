@@ -160,8 +160,7 @@ class MotionSettings(Table):
 class IndicatorSettings(Table):
     """Lights and the buzzer at the door; a pin that is not set is not fitted."""
 
-    red_pin: Pin | None = None
-    green_pin: Pin | None = None
+    light_pin: Pin | None = None
     buzzer_pin: Pin | None = None
     active_high: bool = True
 

@@ -89,6 +89,6 @@ def demo(
     _lang: LanguageOption = None,
 ) -> None:
     """演示整个站点 / Watch a whole station work, on real faces and simulated hardware."""
-    from agent import demo as shown
+    from agent.demo.run import main
 
-    raise typer.Exit(shown.main(seconds, report, port))
+    raise typer.Exit(main(seconds, report, port))
