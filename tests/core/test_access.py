@@ -1,0 +1,46 @@
+"""Who may come in, and what those are told who may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.core.access import WORDS, Reason, advice_for, refusal_of
+from agent.core.door import Mode
+from agent.events import Member
+from drivers.indicator import PATTERNS
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_stranger_has_no_way_through_in_any_mode(mode: Mode) -> None:
+    assert refusal_of(None, mode) is Reason.NOT_ENROLLED
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_suspended_member_has_no_way_through_in_any_mode(mode: Mode) -> None:
+    assert refusal_of(Member("m-1", is_suspended=True), mode) is Reason.SUSPENDED
+
+
+def test_a_member_comes_in_unless_the_station_is_locked_down() -> None:
+    assert refusal_of(Member("m-1"), Mode.NORMAL) is None
+    assert refusal_of(Member("m-1"), Mode.UNLOCKED) is None
+    assert refusal_of(Member("m-1"), Mode.LOCKED_DOWN) is Reason.LOCKED_DOWN
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_refusal_has_words_in_both_languages_and_a_light(reason: Reason) -> None:
+    advice = advice_for(reason)
+    assert advice.words == WORDS[reason]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in advice.words.zh)
+    assert advice.words.en.endswith((".", "?"))
+    assert advice.pattern in PATTERNS
+
+
+def test_only_a_picture_that_can_be_mended_asks_the_rider_to_look_here() -> None:
+    about_the_person = {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN}
+    assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person
+    assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person} == {"look_here"}
+
+
+def test_a_stranger_and_a_member_who_was_not_recognised_are_told_the_same() -> None:
+    assert WORDS[Reason.NOT_ENROLLED].en.startswith("You were not recognised.")
+    assert "suspended" not in WORDS[Reason.NOT_ENROLLED].en

@@ -1,0 +1,119 @@
+"""Vectors of one track become one person or nobody."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from agent.core.gallery import Gallery, build_gallery
+from agent.core.recognition import (
+    BACK_OFF_MAX_S,
+    BACK_OFF_S,
+    MAX_TRACKS,
+    Recognised,
+    RecognitionSettings,
+    Tracks,
+    Unrecognised,
+    end,
+    observe,
+)
+from agent.events import FaceSeen
+from tests.core.station_play import face_of
+
+SETTINGS = RecognitionSettings(frames_needed=2, refuse_after=5, again_s=10.0)
+Decision = Recognised | Unrecognised | None
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Gallery:
+    return build_gallery([("m-1", face_of(1)), ("m-2", face_of(2))], engine="dlib", weights="0" * 64)
+
+
+def watch(
+    gallery: Gallery, person: int, *times: float, tracks: Tracks | None = None, track: int = 1
+) -> tuple[Tracks, list[Decision]]:
+    """One face at these times; its track began at the first of them."""
+    seen = tracks or {}
+    decisions: list[Decision] = []
+    for at in times:
+        seen, decision = observe(seen, FaceSeen(at, track, times[0], face_of(person)), gallery, SETTINGS)
+        decisions.append(decision)
+    return seen, decisions
+
+
+def test_a_member_is_recognised_as_soon_as_there_are_frames_enough(gallery: Gallery) -> None:
+    _, decisions = watch(gallery, 1, 5.0, 5.1)
+    assert decisions[0] is None
+    assert isinstance(decisions[1], Recognised)
+    assert (decisions[1].member_id, decisions[1].first_at) == ("m-1", 5.0)
+
+
+def test_a_stranger_is_refused_once_and_only_after_the_last_try(gallery: Gallery) -> None:
+    _, decisions = watch(gallery, 9, *[n / 10 for n in range(10)])
+    assert decisions == [None] * 4 + [Unrecognised(0.0)] + [None] * 5
+
+
+def test_every_further_refusal_of_one_track_rests_twice_as_long(gallery: Gallery) -> None:
+    tracks: Tracks = {}
+    refused_at: list[float] = []
+    for n in range(3000):
+        tracks, decision = observe(tracks, FaceSeen(n / 10, 1, 0.0, face_of(9)), gallery, SETTINGS)
+        if isinstance(decision, Unrecognised):
+            refused_at.append(n / 10)
+    rests_s = [later - earlier for earlier, later in pairwise(refused_at)]
+    assert rests_s[:3] == pytest.approx([BACK_OFF_S + 0.4, 2 * BACK_OFF_S + 0.4, 4 * BACK_OFF_S + 0.4], abs=0.2)
+    assert max(rests_s) <= BACK_OFF_MAX_S + 0.6
+
+
+def test_a_member_who_stays_is_recognised_again_only_after_a_rest(gallery: Gallery) -> None:
+    tracks, _ = watch(gallery, 1, 0.0, 0.1)
+    tracks, decisions = watch(gallery, 1, 1.0, 9.0, tracks=tracks)
+    assert decisions == [None, None]
+    _, decisions = watch(gallery, 1, 10.2, 10.3, tracks=tracks)
+    assert isinstance(decisions[1], Recognised)
+
+
+def test_after_a_rest_the_time_of_the_first_sign_is_the_first_frame_after_it(gallery: Gallery) -> None:
+    tracks, _ = watch(gallery, 1, 0.0, 0.1)
+    for at in (10.2, 10.3):
+        tracks, decision = observe(tracks, FaceSeen(at, 1, 0.0, face_of(1)), gallery, SETTINGS)
+    assert isinstance(decision, Recognised)
+    assert decision.first_at == 10.2
+
+
+def test_a_stranger_does_not_delay_the_member_beside_them(gallery: Gallery) -> None:
+    tracks, _ = watch(gallery, 9, *[n / 10 for n in range(5)], track=1)
+    _, decisions = watch(gallery, 2, 0.6, 0.7, tracks=tracks, track=2)
+    assert isinstance(decisions[1], Recognised)
+    assert decisions[1].member_id == "m-2"
+
+
+def test_frames_of_two_faces_are_never_mixed(gallery: Gallery) -> None:
+    tracks, _ = watch(gallery, 1, 0.0, track=1)
+    _, decisions = watch(gallery, 1, 0.1, tracks=tracks, track=2)
+    assert decisions == [None]
+
+
+def test_a_track_that_ended_begins_anew(gallery: Gallery) -> None:
+    tracks, _ = watch(gallery, 1, 0.0)
+    assert end(tracks, 1) == {}
+    assert end(tracks, 7) == tracks
+    _, decisions = watch(gallery, 1, 0.1, tracks=end(tracks, 1))
+    assert decisions == [None]
+
+
+def test_a_tracker_that_goes_mad_piles_up_nothing(gallery: Gallery) -> None:
+    tracks: Tracks = {}
+    for n in range(100):
+        tracks, _ = watch(gallery, 9, float(n), tracks=tracks, track=n)
+    assert set(tracks) == set(range(100 - MAX_TRACKS, 100))
+    for n in range(100, 200):
+        tracks, _ = watch(gallery, 9, float(n), tracks=tracks, track=1)
+        assert all(len(each.vectors) < SETTINGS.refuse_after for each in tracks.values())
+
+
+def test_nobody_is_recognised_in_an_empty_gallery() -> None:
+    empty = build_gallery([], engine="dlib", weights="0" * 64)
+    _, decisions = watch(empty, 1, *[n / 10 for n in range(5)])
+    assert decisions == [None] * 4 + [Unrecognised(0.0)]
