@@ -17,7 +17,7 @@ Position = tuple[int, int]
 START: Position = (0, 0)
 
 RETRY_S = 5.0  # after a read that gave nothing; the disk may be failing, and asking again costs one small query
-_ROUNDING = 1e-9  # of an allowance that has grown to 1
+_ROUNDING = 1e-3  # of an allowance that has grown to 1; a float of station time has steps of nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
