@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -201,3 +202,17 @@ def test_installing_twice_changes_nothing_and_keeps_the_settings(tmp_path: Path)
     second = _install("--root", str(tmp_path), "--id", "other")
     assert second.returncode == 0, second.stderr
     assert _tree(tmp_path) == before
+
+
+def test_the_build_tool_comes_with_everything_it_asks_for() -> None:
+    chosen = re.search(r"\^\(([a-z|-]+)\)==", (_UNITS / "install").read_text())
+    assert chosen is not None
+    names = set(chosen[1].split("|"))
+    asked = {
+        re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower()
+        for name in names
+        for requirement in importlib.metadata.requires(name) or ()
+        if "extra ==" not in requirement and "python_version <" not in requirement
+    }
+
+    assert asked <= names
