@@ -18,6 +18,8 @@ from agent.core.recognition import RecognitionSettings, Track
 from agent.core.supervision import Supervision
 from agent.events import Member, MinuteReading
 
+_UNREAD: Debounced[bool | None] = Debounced(None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class GallerySettings:
@@ -59,7 +61,7 @@ class StationState:
 
     started_at: float
     door: DoorState = field(default_factory=DoorState)
-    contact: Debounced[bool | None] = field(default_factory=lambda: Debounced[bool | None](None, None))
+    contact: Debounced[bool | None] = field(default_factory=lambda: _UNREAD)
     is_moving: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)
     gallery: Gallery | None = None
