@@ -80,6 +80,12 @@ class Play:
         self.wait_until(event.at if now is None else now)
         self._step(event)
 
+    def put_late(self, now: float, *events: Event) -> None:
+        """Facts that waited in the inbox while nothing decided; they are taken one after the other at `now`."""
+        self.now = now
+        for event in events:
+            self._step(event)
+
     def wait(self, seconds: float) -> None:
         """Let time pass, waking at every deadline as the loop does."""
         self.wait_until(self.now + seconds)
