@@ -181,4 +181,5 @@ ACTIONS: Mapping[str, Action] = {
     "members.erase": Action("master", _erase),
     "members.list": Action("master", _query("members_list")),
     "visits.list": Action("master", _query("visits_list")),
+    "visits.page": Action("master", _query("visits_page")),
 }
