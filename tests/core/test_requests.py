@@ -1,0 +1,401 @@
+"""Requests over the control socket: who may do what, and one answer for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.control.protocol import ARGUMENTS
+from agent.core import enrolment
+from agent.core.requests import ACTIONS, MAX_ENROLMENTS, MAX_SUBSCRIBERS, ROLES
+from agent.core.turn import DISK_PATIENCE_S
+from agent.effects import BuildGallery, EncodePhoto, EraseMember, RunQuery, SaveMember
+from agent.events import (
+    Actor,
+    EntriesLost,
+    GalleryBuilt,
+    MemberErased,
+    MemberSaved,
+    PhotoEncoded,
+    PhotoRefused,
+    QueryAnswered,
+    SubscriberLeft,
+    VisionStopped,
+)
+from agent.storage.queries import QUERIES
+from tests.core.station_play import MASTER, VIEWER, Play, begin, face_of, member, ready
+
+
+def enrol(play: Play, member_id: str = "m-1", *, photos: int = 1, request: str = "r-1") -> list[str]:
+    """Ask for an enrolment; returns the orders to vision."""
+    already = len(play.found(EncodePhoto))
+    pictures = tuple(b"photo" for _ in range(photos))
+    play.ask("members.enrol", request=request, id=member_id, name="Somebody", photos=pictures)
+    return [each.order for each in play.found(EncodePhoto)[already:]]
+
+
+def save(play: Play) -> None:
+    """The disk has the member, then the entry."""
+    order = play.found(SaveMember)[-1]
+    play.put(MemberSaved(play.now, order.member, order.request))
+    play.write_log()
+
+
+def finals(play: Play, request: str = "r-1") -> int:
+    """How many last answers a request has had."""
+    return sum(each.is_last for each in play.replies(request))
+
+
+# --- roles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("role", [*ROLES, "guest", ""])
+def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str) -> None:
+    play = ready()
+    play.ask(action, actor=Actor("local", "somebody", role), id="m-1", name="Somebody", photos=(b"photo",))
+    may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)
+    is_forbidden = (
+        bool(play.replies())
+        and play.replies()[-1].problems[:1] != ()
+        and (play.problem_codes() == ["request.forbidden"])
+    )
+    assert is_forbidden is not may
+    if not may:
+        assert play.logged("control.refused") == [{"action": action, "actor": "somebody", "role": role}]
+        assert play.lock_orders() == []
+        assert finals(play) == 1
+
+
+def test_an_action_that_does_not_exist_is_refused() -> None:
+    play = ready()
+    play.ask("door.explode")
+    assert play.problem_codes() == ["request.unknown"]
+    assert finals(play) == 1
+
+
+def test_a_viewer_may_only_look() -> None:
+    assert {name for name, action in ACTIONS.items() if action.role == "viewer"} == {"status", "subscribe"}
+
+
+def test_the_socket_knows_the_same_actions_as_the_rules() -> None:
+    assert set(ARGUMENTS) == set(ACTIONS)
+
+
+# --- the door --------------------------------------------------------------------------------------------------------
+
+
+def test_an_unlock_opens_at_once_and_is_done_once_it_is_on_the_disk() -> None:
+    play = ready()
+    play.ask("door.unlock")
+    assert play.lock_orders() == [True]
+    assert play.replies() == []
+    play.write_log()
+    (reply,) = play.replies()
+    assert (reply.ok, reply.result["lock"]) == (True, "released")
+    assert (reply.result["epoch"], reply.result["sequence"]) >= (1, 1)
+    (done,) = play.logged("control.done")
+    assert done == {"action": "door.unlock", "actor": "master", "kind": "local", "lock": "released"}
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+def test_an_unlock_is_refused_in_a_lock_down() -> None:
+    play = ready()
+    play.ask("door.lock_down")
+    play.take()
+    play.ask("door.unlock", request="r-2")
+    assert play.problem_codes("r-2") == ["door.locked_down"]
+    assert play.lock_orders() == []
+    assert play.logged("control.refused") == [{"action": "door.unlock", "actor": "master", "reason": "locked_down"}]
+
+
+@pytest.mark.parametrize(
+    ("action", "mode"),
+    [("door.hold_open", "unlocked"), ("door.lock_down", "locked_down"), ("door.resume", "normal")],
+)
+def test_a_mode_is_changed_and_said_on_the_disk(action: str, mode: str) -> None:
+    play = ready()
+    play.ask(action)
+    play.write_log()
+    assert play.replies()[-1].result["mode"] == mode
+    assert play.state.door.mode.value == mode
+
+
+def test_a_disk_that_stands_still_is_said_once_and_the_late_entry_is_no_second_answer() -> None:
+    play = ready()
+    play.ask("door.unlock")
+    play.wait(DISK_PATIENCE_S)
+    assert play.problem_codes() == ["storage.failed"]
+    assert play.replies()[-1].result == {"lock": "released"}  # it was opened all the same
+    play.write_log()
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+def test_an_entry_that_was_lost_is_said_at_once() -> None:
+    play = ready()
+    play.ask("door.unlock")
+    play.put(EntriesLost(play.now, ("r-1",)))
+    assert play.problem_codes() == ["storage.failed"]
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_status_tells_every_part_and_no_name() -> None:
+    play = ready(member("m-1", 1))
+    play.ask("status", actor=VIEWER)
+    (reply,) = play.replies()
+    assert reply.is_last
+    assert set(reply.result["parts"]) == {"door", "occupancy", "appliances/microwave", "health"}
+    assert reply.result["members"] == 1
+    assert reply.result["broker"] == {"connected": False, "acknowledged": 0}
+
+
+def test_a_subscriber_hears_every_change_until_they_leave() -> None:
+    play = ready()
+    play.ask("subscribe", actor=VIEWER)
+    (first,) = play.replies()
+    assert (first.is_last, set(first.result["parts"]["door"])) == (False, {"mode", "lock", "contact", "alarms"})
+    play.take()
+    play.ask("door.unlock", request="r-2")
+    parts = [each.result["part"] for each in play.replies()]
+    assert parts == ["door"]
+    play.put(SubscriberLeft(play.now, "r-1"))
+    play.take()
+    play.wait(10.0)
+    assert play.replies() == []
+
+
+def test_subscribers_are_bounded_and_one_who_leaves_makes_room() -> None:
+    play = ready()
+    for n in range(MAX_SUBSCRIBERS):
+        play.ask("subscribe", request=f"s-{n}")
+    play.ask("subscribe")
+    assert play.problem_codes() == ["request.busy"]
+    play.put(SubscriberLeft(play.now, "s-0"))
+    play.ask("subscribe", request="r-2")
+    assert play.replies("r-2")[-1].ok
+
+
+@pytest.mark.parametrize("action", ["members.list", "visits.list", "visits.page"])
+def test_a_query_is_answered_by_the_disk_or_by_time(action: str) -> None:
+    play = ready()
+    play.ask(action, limit=5)
+    (order,) = play.found(RunQuery)
+    assert order.query in QUERIES
+    assert set(order.arguments) <= set(QUERIES[order.query].defaults)
+    play.put(QueryAnswered(play.now, "r-1", ({"id": "m-1"},)))
+    assert play.replies()[-1].result == {"rows": [{"id": "m-1"}]}
+    play.ask(action, request="r-2")
+    play.put(QueryAnswered(play.now, "r-2", (), "no such argument"))
+    assert play.problem_codes("r-2") == ["request.invalid"]
+    play.ask(action, request="r-3")
+    play.wait(DISK_PATIENCE_S)
+    assert play.problem_codes("r-3") == ["request.timed_out"]
+    play.put(QueryAnswered(play.now, "r-3", ()))
+    assert [finals(play, f"r-{n}") for n in (1, 2, 3)] == [1, 1, 1]
+
+
+# --- enrolment -------------------------------------------------------------------------------------------------------
+
+
+def test_photos_become_a_member_who_can_come_in() -> None:
+    play = ready()
+    for order in enrol(play, photos=3):
+        play.put(PhotoEncoded(play.now, order, face_of(5)))
+    (saving,) = play.found(SaveMember)
+    assert (saving.member.id, saving.name) == ("m-1", "Somebody")
+    assert play.replies() == []
+    save(play)
+    assert play.replies()[-1].ok
+    play.build_gallery()
+    play.take()
+    play.see_face(5)
+    assert play.lock_orders() == [True]
+
+
+def test_the_name_is_in_no_entry_and_on_no_topic() -> None:
+    play = ready()
+    play.connect()
+    for order in enrol(play):
+        play.put(PhotoEncoded(play.now, order, face_of(5)))
+    save(play)
+    play.wait(60.0)
+    others = [each for each in play.orders if not isinstance(each, SaveMember)]
+    assert "Somebody" not in repr(others)
+    assert "Somebody" not in repr(play.orders)
+
+
+def test_one_bad_photo_refuses_the_whole_enrolment_with_every_reason() -> None:
+    play = ready()
+    first, second, third = enrol(play, photos=3)
+    play.put(PhotoRefused(play.now, first, "no_face"))
+    play.put(PhotoEncoded(play.now, second, face_of(5)))
+    assert play.replies() == []
+    play.put(PhotoRefused(play.now, third, "two_faces"))
+    assert play.problem_codes() == ["photo.no_face", "photo.two_faces"]
+    assert play.found(SaveMember) == []
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+def test_photos_that_are_nobody_are_refused() -> None:
+    play = ready()
+    first, second = enrol(play, photos=2)
+    play.put(PhotoEncoded(play.now, first, face_of(5)))
+    play.put(PhotoEncoded(play.now, second, -face_of(5)))
+    assert play.problem_codes() == ["photo.unusable"]
+
+
+def test_vision_that_dies_in_the_middle_ends_the_enrolment_at_once() -> None:
+    play = ready()
+    first, second = enrol(play, photos=2)
+    play.put(PhotoEncoded(play.now, first, face_of(5)))
+    play.put(VisionStopped(play.now, "killed"))
+    assert play.problem_codes() == ["vision.stopped"]
+    play.see_engine()
+    play.put(PhotoEncoded(play.now, second, face_of(5)))
+    play.wait(60.0)
+    assert finals(play) == 1
+    assert play.found(SaveMember) == []
+
+
+def test_vision_that_says_nothing_ends_the_enrolment_in_time() -> None:
+    play = ready()
+    (order,) = enrol(play)
+    play.wait(enrolment.PATIENCE_S)
+    assert finals(play) == 1
+    play.put(PhotoEncoded(play.now, order, face_of(5)))
+    play.wait(60.0)
+    assert finals(play) == 1
+    assert play.found(SaveMember) == []
+
+
+def test_nobody_is_enrolled_without_vision() -> None:
+    play = begin()
+    enrol(play)
+    assert play.problem_codes() == ["vision.stopped"]
+
+
+@pytest.mark.parametrize("photos", [0, enrolment.MAX_PHOTOS + 1])
+def test_the_number_of_photos_is_bounded(photos: int) -> None:
+    play = ready()
+    enrol(play, photos=photos)
+    assert play.problem_codes() == ["request.invalid"]
+
+
+def test_enrolments_at_once_are_bounded() -> None:
+    play = ready()
+    for n in range(MAX_ENROLMENTS):
+        enrol(play, f"m-{n}", request=f"e-{n}")
+    enrol(play, "m-9")
+    assert play.problem_codes() == ["request.busy"]
+
+
+def test_a_member_that_is_not_saved_in_time_is_said_and_a_late_save_is_no_second_answer() -> None:
+    play = ready()
+    (order,) = enrol(play)
+    play.put(PhotoEncoded(play.now, order, face_of(5)))
+    play.wait(DISK_PATIENCE_S)
+    assert play.problem_codes() == ["storage.failed"]
+    save(play)
+    play.wait(60.0)
+    assert finals(play) == 1
+    assert "m-1" in play.state.members
+
+
+def test_a_new_enrolment_does_not_lift_a_suspension() -> None:
+    play = ready(member("m-1", 1, is_suspended=True))
+    (order,) = enrol(play)
+    play.put(PhotoEncoded(play.now, order, face_of(5)))
+    save(play)
+    play.build_gallery()
+    play.take()
+    play.see_face(5)
+    assert play.lock_orders() == []
+    assert [each["reason"] for each in play.logged("access.refused")] == ["suspended"]
+
+
+# --- erasing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_member_is_refused_from_the_moment_they_are_to_be_erased() -> None:
+    play = ready(member("m-1", 1))
+    play.ask("members.erase", id="m-1")
+    assert [each.member_id for each in play.found(EraseMember)] == ["m-1"]
+    assert play.state.gallery is not None
+    assert "m-1" in play.state.gallery.members  # still the old one
+    play.see_face(1)
+    assert play.lock_orders() == []
+    assert play.logged("access.refused") == [{"way": "face", "reason": "not_enrolled", "member": None}]
+
+
+def test_an_erasure_is_done_once_it_and_its_entry_are_on_the_disk() -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    play.ask("members.erase", id="m-1")
+    assert play.replies() == []
+    play.put(MemberErased(play.now, "m-1", "r-1", existed=True))
+    assert play.replies() == []
+    assert [each.id for each in play.found(BuildGallery)[-1].members] == ["m-2"]
+    play.write_log()
+    assert play.replies()[-1].ok
+    assert play.logged("member.erased") == [{"member": "m-1"}]
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+def test_whoever_is_not_there_cannot_be_erased() -> None:
+    play = ready()
+    play.ask("members.erase", id="m-9")
+    play.put(MemberErased(play.now, "m-9", "r-1", existed=False))
+    assert play.problem_codes() == ["member.unknown"]
+    assert play.logged("member.erased") == []
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_an_erasure_that_comes_late_is_no_second_answer(existed: bool) -> None:
+    play = ready(member("m-1", 1))
+    play.ask("members.erase", id="m-1")
+    play.wait(DISK_PATIENCE_S)
+    assert play.problem_codes() == ["storage.failed"]
+    play.put(MemberErased(play.now, "m-1", "r-1", existed))
+    play.write_log()
+    play.wait(60.0)
+    assert finals(play) == 1
+    assert len(play.logged("member.erased")) == existed
+
+
+def test_an_erasure_ends_an_enrolment_of_the_same_member() -> None:
+    play = ready()
+    (order,) = enrol(play)
+    (other,) = enrol(play, "m-2", request="r-2")
+    play.ask("members.erase", request="r-3", id="m-1")
+    assert play.problem_codes("r-1") == ["request.invalid"]
+    play.put(PhotoEncoded(play.now, order, face_of(5)))
+    assert play.found(SaveMember) == []
+    play.put(PhotoEncoded(play.now, other, face_of(6)))
+    assert [each.member.id for each in play.found(SaveMember)] == ["m-2"]
+
+
+def test_an_older_gallery_never_takes_the_place_of_a_newer_one() -> None:
+    play = ready(member("m-1", 1))
+    old = play.state.gallery
+    assert old is not None
+    play.ask("members.erase", id="m-1")
+    play.put(MemberErased(play.now, "m-1", "r-1", existed=True))
+    play.build_gallery()
+    play.put(GalleryBuilt(play.now, 1, old))
+    assert play.state.gallery is not None
+    assert play.state.gallery.members == ()
+
+
+def test_the_master_who_asks_is_named_by_account_only() -> None:
+    play = ready()
+    play.ask("door.unlock", actor=MASTER)
+    (done,) = play.logged("control.done")
+    assert (done["actor"], done["kind"]) == ("master", "local")
