@@ -84,9 +84,12 @@ def fit(histogram: NDArray[np.int64], prior: Likeness) -> PairModel:
     total = int(histogram.sum())
     if total < _FEWEST_PAIRS:
         return PairModel(prior.centre, prior.spread)
-    bins = np.flatnonzero(histogram)
-    counts = histogram[bins].astype(np.float64)
-    ranks = np.cumsum(counts) - counts / 2
+    # A pair taken out again may fall into the bin beside the one it was counted in: rounding differs between products.
+    below = np.maximum.accumulate(np.maximum(np.cumsum(histogram), 0)).astype(np.float64)
+    counts = np.diff(below, prepend=0.0)
+    bins = np.flatnonzero(counts)
+    counts = counts[bins]
+    ranks = below[bins] - counts / 2
     closest = max(_TAIL_PAIRS, math.ceil(_TAIL_SHARE * total))
     used = max(2, int(np.count_nonzero(ranks <= closest)))
     weight = counts[:used] / counts[:used].sum()

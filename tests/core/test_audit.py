@@ -21,11 +21,11 @@ def _english(gallery: Gallery, strangers_a_day: float = 50) -> str:
 
 
 def test_expected_wrong_openings_follow_the_target() -> None:
-    found = audit(_gallery(0.45, 100), 20)
+    found = audit(_gallery(0.36, 100), 20)
 
     assert found.expected_fpir == pytest.approx(0.01, rel=1e-6)  # the ceiling is not reached, so the target is
     assert found.wrong_openings_a_year == pytest.approx(73, rel=1e-6)
-    assert "about 73 times a year" in _english(_gallery(0.45, 100), 20)
+    assert "about 73 times a year" in _english(_gallery(0.36, 100), 20)
 
 
 def test_a_ceiling_below_the_threshold_lets_fewer_in() -> None:
@@ -48,7 +48,7 @@ def test_closest_pairs_are_named_nearest_first() -> None:
 
 
 def test_gallery_too_large_is_told_to_ask_for_a_code() -> None:
-    text = _english(_gallery(0.36, 300))
+    text = _english(_gallery(0.24, 300))
 
     assert "too large" in text
     assert "a number, a card or a pass" in text
@@ -70,6 +70,6 @@ def test_unusable_templates_are_named() -> None:
 
 
 def test_every_sentence_is_there_in_both_languages() -> None:
-    for words in audit(_gallery(0.36, 300), 50).in_words():
+    for words in audit(_gallery(0.24, 300), 50).in_words():
         assert any("一" <= character <= "鿿" for character in words.zh)
         assert words.en.isascii()

@@ -71,7 +71,7 @@ def test_the_usual_tolerance_would_have_let_strangers_in() -> None:
 
 
 def test_threshold_falls_with_every_order_of_members() -> None:
-    crowd = Crowd(0.45).people(600)
+    crowd = Crowd(0.38).people(600)
     thresholds = [_gallery(crowd[:count]).threshold for count in (30, 120, 600)]
 
     assert thresholds == sorted(thresholds, reverse=True)
@@ -214,8 +214,8 @@ def test_removing_members_leaves_no_trace_of_them() -> None:
 
     rest = np.delete(crowd, (0, 17, 40), axis=0)
     np.testing.assert_array_equal(gallery.vectors, rest[:, 0])
-    assert gallery.pairs.min() >= 0
     assert gallery.pairs.sum() == 38 * 37 // 2
+    assert gallery.threshold == pytest.approx(_gallery(rest).threshold, abs=1e-3)
     assert gallery.identify(crowd[17]) is None
     assert gallery.identify(crowd[18]) is not None
     assert gallery.without_member("nobody") is gallery
@@ -257,9 +257,10 @@ def test_galleries_cannot_be_changed_in_place() -> None:
 
 
 def test_a_code_confirms_a_face_that_is_too_far_for_everybody() -> None:
-    crowd = Crowd(0.45).people(600)
+    crowd = Crowd(0.38).people(600)
     gallery = _gallery(crowd)
-    far = _between(crowd[0, 0], crowd[1, 0], (gallery.threshold + gallery.threshold_among(1)) / 2)
+    nobody_else = np.eye(128, dtype=np.float32)[100]
+    far = _between(crowd[0, 0], nobody_else, (gallery.threshold + gallery.threshold_among(1)) / 2)
 
     assert gallery.identify(far) is None
     match = gallery.verify(["m0"], far)
@@ -296,7 +297,7 @@ def test_a_code_that_names_twins_lets_neither_in_when_they_are_nearly_equal() ->
 
 
 def test_gallery_too_large_for_its_target_says_so() -> None:
-    alike = _gallery(Crowd(0.36).people(300))
+    alike = _gallery(Crowd(0.24).people(300))
     unlike = _gallery(Crowd(0.60).people(300))
 
     assert alike.is_too_large
