@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.core import door, occupancy
+from agent.core import debounce, door, occupancy
 from agent.core.access import Reason, advice_for, refusal_of
 from agent.core.door import Cause, Input
 from agent.core.turn import Turn
@@ -60,6 +60,19 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY) -> None:
         drive_lock(turn, cause.seen_at)
     for report in reports:
         _report(turn, report)
+
+
+def settle_contact(turn: Turn, until: float) -> None:
+    """Let a level of the contact count that has held long enough by `until` (station time)."""
+    before = turn.state.contact
+    after = debounce.settle(before, until, turn.rules.contact_debounce_s)
+    if after.level == before.level:
+        return
+    turn.set(contact=after)
+    if after.level is None:
+        put(turn, Input.CONTACT_LOST)
+    else:
+        put(turn, Input.OPENED if after.level else Input.CLOSED)
 
 
 def drive_lock(turn: Turn, seen_at: float | None = None) -> None:

@@ -5,6 +5,7 @@ The agent decides, never the process that asks: a web page that is taken over ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from agent.core import enrolment, publication
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
-from agent.core.passage import open_for, put
+from agent.core.passage import open_for, put, settle_contact
 from agent.core.problems import Problem, problem
 from agent.core.state import Waiting
 from agent.core.supervision import Phase
@@ -118,6 +119,7 @@ def _unlock(turn: Turn, asked: ControlRequested) -> None:
 
 def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
     def carry_out(turn: Turn, asked: ControlRequested) -> None:
+        settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
         put(turn, what)
         _record(turn, asked, {"mode": turn.state.door.mode.value})
 

@@ -14,11 +14,11 @@ from agent import events
 from agent.core import appliance, debounce, door, enrolment, outbox, publication, recognition, requests, supervision
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
-from agent.core.door import Cause, Input
+from agent.core.door import Cause
 from agent.core.gallery import GalleryError
 from agent.core.occupancy import Occupancy, Visit
 from agent.core.outbox import Outbox
-from agent.core.passage import admit, advise, drive_lock, let_out, put, refuse_entry
+from agent.core.passage import admit, advise, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
 from agent.core.recognition import Recognised, Unrecognised
 from agent.core.state import Rules, StationState
@@ -84,10 +84,10 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
 
 def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     """Do what is due. Facts up to `known_until` have been taken; later ones may wait in the inbox."""
-    _settle_contact(turn, known_until)
+    settle_contact(turn, known_until)
     door_at = _door_deadline(turn.state, turn.rules)
     if door_at is not None and turn.now >= door_at:
-        _settle_contact(turn, turn.now)
+        settle_contact(turn, turn.now)
         for what in door.due(turn.state.door, turn.now):
             put(turn, what)
     _try_lock_again(turn)
@@ -108,7 +108,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
 
 
 def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
-    _settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
+    settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
 
 
@@ -119,18 +119,6 @@ def _door_deadline(state: StationState, rules: Rules) -> float | None:
     if due_at is None or settled_at is None or state.contact.raw_since > due_at:
         return due_at
     return max(due_at, settled_at)
-
-
-def _settle_contact(turn: Turn, until: float) -> None:
-    before = turn.state.contact
-    after = debounce.settle(before, until, turn.rules.contact_debounce_s)
-    if after.level == before.level:
-        return
-    turn.set(contact=after)
-    if after.level is None:
-        put(turn, Input.CONTACT_LOST)
-    else:
-        put(turn, Input.OPENED if after.level else Input.CLOSED)
 
 
 def _on_exit_button(turn: Turn, event: events.ExitButtonPressed) -> None:

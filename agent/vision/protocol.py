@@ -269,15 +269,7 @@ class PhotoRefused(Fact):
 
 
 AnyFact = Annotated[
-    Hello
-    | Beat
-    | CameraFailed
-    | CameraRecovered
-    | FaceSeen
-    | FaceUnusable
-    | TrackEnded
-    | PhotoEncoded
-    | PhotoRefused,
+    Hello | Beat | CameraFailed | CameraRecovered | FaceSeen | FaceUnusable | TrackEnded | PhotoEncoded | PhotoRefused,
     Field(discriminator="type"),
 ]
 

@@ -1,0 +1,85 @@
+"""Frames become facts: gate, detector, track, quality, vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.vision.gate import MotionGate
+from agent.vision.protocol import FaceSeen, FaceUnusable, Fact, TrackEnded, encode_vector
+from agent.vision.quality import Floors, unusable
+from agent.vision.tracking import Track, Tracker
+
+if TYPE_CHECKING:
+    from agent.vision.capture import Frame
+    from agent.vision.engine import Face, FaceEngine
+
+BRISK_S = 0.06  # between two vectors while a person is new: a decision wants several soon
+CALM_S = 0.5  # after that: somebody who waits costs little
+BRISK_VECTORS = 10
+ADVICE_S = 1.0  # the same advice is not repeated sooner
+RIVAL = 0.75  # a second face at least so wide as the largest stands as near, and it is not said who wants to come in
+
+
+class Pipeline:
+    """One thread. Facts carry `order`, the id of the `Watch` they belong to."""
+
+    def __init__(self, engine: FaceEngine, floors: Floors, order: str) -> None:
+        self._engine = engine
+        self._floors = floors
+        self._order = order
+        self._gate = MotionGate()
+        self._tracker = Tracker()
+        self._advised: tuple[str, float] = ("", float("-inf"))
+
+    def take(self, frame: Frame) -> list[Fact]:
+        """The facts of one frame."""
+        if not self._gate.is_open(frame.picture, frame.at) and self._tracker.track is None:
+            return []
+        floor = self._floors.score
+        faces = [face for face in self._engine.detect(frame.picture) if floor is None or face.score >= floor]
+        track, ended = self._tracker.follow(faces[0] if faces else None, frame.at)
+        facts = self._ended(ended, frame.at)
+        if track is not None:
+            facts += self._look_at(frame, track, faces)
+        return facts
+
+    def drop_track(self, at: float) -> list[Fact]:
+        """End what was followed, as when the camera fails: after a gap it is somebody else until shown."""
+        return self._ended(self._tracker.end(), at)
+
+    def _look_at(self, frame: Frame, track: Track, faces: list[Face]) -> list[Fact]:
+        face = faces[0]
+        if len(faces) > 1 and faces[1].box[2] >= RIVAL * face.box[2]:
+            return self._advise(track, "two_faces", frame.at)
+        reason = unusable(frame.picture, face, self._floors)
+        if reason:
+            return self._advise(track, reason, frame.at)
+        pace_s = BRISK_S if track.vectors < BRISK_VECTORS else CALM_S
+        if frame.at - track.vector_at < pace_s:
+            return []
+        vector = self._engine.vector(frame.picture, face)
+        facts: list[Fact] = []
+        if not self._tracker.is_same_person(track, vector, frame.at):
+            track, ended = self._tracker.replace(face, frame.at)
+            self._tracker.is_same_person(track, vector, frame.at)
+            facts = self._ended(ended, frame.at)
+        seen = FaceSeen(
+            at=frame.at,
+            order=self._order,
+            track=track.number,
+            first_at=track.first_at,
+            vector=encode_vector(vector),
+            score=face.score,
+            width_px=face.box[2],
+        )
+        return [*facts, seen]
+
+    def _advise(self, track: Track, reason: str, at: float) -> list[Fact]:
+        said, said_at = self._advised
+        if reason == said and at - said_at < ADVICE_S:
+            return []
+        self._advised = (reason, at)
+        return [FaceUnusable(at=at, order=self._order, track=track.number, reason=reason)]
+
+    def _ended(self, number: int | None, at: float) -> list[Fact]:
+        return [] if number is None else [TrackEnded(at=at, order=self._order, track=number)]

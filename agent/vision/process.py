@@ -1,0 +1,217 @@
+"""The vision child: `python -m agent.vision FD`. Owns the camera, speaks `protocol` over the socket FD.
+
+Everything native that may hang or crash runs here, so that it can be killed without taking the door with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cv2
+
+from agent.vision.capture import Capture, Source
+from agent.vision.engine import FaceEngine, load_engine
+from agent.vision.models import EngineError
+from agent.vision.photos import PhotoRefusedError, encode_photo
+from agent.vision.pipeline import Pipeline
+from agent.vision.protocol import (
+    MAX_ORDER_BYTES,
+    PROTOCOL_VERSION,
+    Beat,
+    CameraFailed,
+    CameraRecovered,
+    Configure,
+    EncodePhoto,
+    Fact,
+    Hello,
+    Order,
+    PhotoEncoded,
+    PhotoRefused,
+    ProtocolError,
+    SimulatedCameraConfig,
+    Stop,
+    VisionConfig,
+    Watch,
+    encode_vector,
+    pack,
+    parse_order,
+    read_body,
+)
+from agent.vision.quality import Floors
+from drivers.camera import open_camera
+from drivers.errors import DriverError
+from drivers.simulated.camera import Portrait, SimulatedCamera
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 1.0
+HANG_S = 12.0
+"""A camera that has given nothing for so long while its driver does not return: only a new process helps."""
+
+ORDERS_MAX = 16  # photos that wait; the agent asks for four enrolments of six at the most, one after another
+_PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int) -> int:
+    """Serve one agent over the socket `descriptor` until it says stop or is gone. Returns the exit code."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the agent says when to stop
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    cv2.setNumThreads(1)  # the other cores belong to the door
+    with socket.socket(fileno=descriptor) as connection:
+        try:
+            return _serve(connection)
+        except (EngineError, ProtocolError, OSError) as error:
+            print(error, file=sys.stderr)
+            return 1
+
+
+def _serve(connection: socket.socket) -> int:
+    first = _read_order(connection)
+    if not isinstance(first, Configure) or first.protocol != PROTOCOL_VERSION:
+        raise ProtocolError(f"the agent must begin with Configure of version {PROTOCOL_VERSION}")
+    config = first.config
+    os.nice(config.niceness)
+    engine = load_engine(
+        engine=config.engine, detector=config.detector, models=config.models_path, cache=Path(config.cache)
+    )
+    child = _Child(connection, engine, config)
+    child.send(
+        Hello(
+            at=time.monotonic(),
+            protocol=PROTOCOL_VERSION,
+            engine=engine.name,
+            weights=engine.weights,
+            detector=engine.detector_name,
+        )
+    )
+    return child.run()
+
+
+class _Child:
+    """The main loop: orders first, then the newest frame, then the beat."""
+
+    def __init__(self, connection: socket.socket, engine: FaceEngine, config: VisionConfig) -> None:
+        self._connection = connection
+        self._engine = engine
+        self._config = config
+        self._orders: queue.Queue[Order | None] = queue.Queue(ORDERS_MAX)
+        self._capture: Capture | None = None
+        self._pipeline: Pipeline | None = None
+        self._frames = 0
+        self._frame_at: float | None = None
+        self._has_failed = False
+        self._beat_at = 0.0
+        threading.Thread(target=self._read_orders, name="orders", daemon=True).start()
+
+    def run(self) -> int:
+        try:
+            while self._obey():
+                self._watch()
+                self._beat()
+            return 0
+        finally:
+            if self._capture is not None:
+                self._capture.close()
+
+    def send(self, *facts: Fact) -> None:
+        for fact in facts:
+            self._connection.sendall(pack(fact))
+
+    def _obey(self) -> bool:
+        """Carry out the orders that wait; False when it is time to end."""
+        while True:
+            try:
+                # Without a camera to look through there is nothing else to wait for.
+                order = self._orders.get(timeout=BEAT_S / 2) if self._capture is None else self._orders.get_nowait()
+            except queue.Empty:
+                return True
+            match order:
+                case None | Stop():
+                    return False
+                case Watch():
+                    self._begin_to_watch(order)
+                case EncodePhoto():
+                    self.send(self._encode(order))
+                case Configure():
+                    raise ProtocolError("Configure came twice")
+
+    def _begin_to_watch(self, order: Watch) -> None:
+        config = self._config
+        floors = Floors(
+            width_px=config.face_width_floor_px,
+            score=config.score_floor,
+            darkest=config.brightness_floor,
+            brightest=config.brightness_ceiling,
+            sharpness=config.sharpness_floor,
+        )
+        self._pipeline = Pipeline(self._engine, floors, order.id)
+        if self._capture is None:
+            self._capture = Capture(self._open_camera, (DriverError, cv2.error, OSError), config.fresh_within_s)
+
+    def _open_camera(self) -> Source:
+        size = (self._config.width_px, self._config.height_px)
+        camera = self._config.camera
+        if isinstance(camera, SimulatedCameraConfig):
+            portraits = {name: Portrait(Path(each.path), each.face) for name, each in camera.portraits.items()}
+            return SimulatedCamera(Path(camera.stage), portraits, size=size, fps=self._config.fps)
+        return open_camera(
+            camera.source, size=size, fps=self._config.fps, is_looping=camera.is_looping, shown_s=camera.shown_s
+        )
+
+    def _watch(self) -> None:
+        if self._capture is None or self._pipeline is None:
+            return
+        frame = self._capture.next(self._frames, BEAT_S / 5)
+        if frame is not None:
+            self._frames, self._frame_at = frame.number, frame.at
+            if self._has_failed:
+                self._has_failed = False
+                self.send(CameraRecovered(at=time.monotonic()))
+            self.send(*self._pipeline.take(frame))
+            return
+        reason = self._capture.failure()
+        if reason and not self._has_failed:
+            self._has_failed = True
+            now = time.monotonic()
+            self.send(*self._pipeline.drop_track(now), CameraFailed(at=now, reason=reason[:300]))
+        if self._capture.is_stuck(HANG_S):
+            raise OSError("the camera's driver hangs; a new process is needed")
+
+    def _encode(self, order: EncodePhoto) -> Fact:
+        try:
+            vector = encode_photo(order.photo, self._engine)
+        except PhotoRefusedError as error:
+            return PhotoRefused(at=time.monotonic(), order=order.id, reason=error.reason)
+        except (EngineError, cv2.error):
+            return PhotoRefused(at=time.monotonic(), order=order.id, reason="not_readable")
+        return PhotoEncoded(at=time.monotonic(), order=order.id, vector=encode_vector(vector))
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat_at >= BEAT_S:
+            self._beat_at = now
+            self.send(Beat(at=now, frames=self._frames, frame_at=self._frame_at))
+
+    def _read_orders(self) -> None:
+        """A thread of its own: an order must be seen while a frame is worked on, and so must the agent's end."""
+        order: Order | None = None
+        with contextlib.suppress(OSError, ProtocolError):
+            while (order := _read_order(self._connection)) is not None:
+                self._orders.put(order)
+        self._orders.put(None)
+
+
+def _read_order(connection: socket.socket) -> Order | None:
+    body = read_body(connection.recv, MAX_ORDER_BYTES)
+    return None if body is None else parse_order(body)
