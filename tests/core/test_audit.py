@@ -11,7 +11,7 @@ from tests.crowd import Crowd
 
 
 def _gallery(unlike: float, count: int, ceiling: float | None = None) -> Gallery:
-    people = Crowd(unlike).people(count)
+    people = Crowd(unlike, moods=0.05).people(count)
     templates = ((f"m{number}", vectors) for number, vectors in enumerate(people))
     return build_gallery(templates, engine="dlib", weights="w", ceiling=ceiling)
 

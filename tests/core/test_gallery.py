@@ -297,7 +297,7 @@ def test_a_code_that_names_twins_lets_neither_in_when_they_are_nearly_equal() ->
 
 
 def test_gallery_too_large_for_its_target_says_so() -> None:
-    alike = _gallery(Crowd(0.24).people(300))
+    alike = _gallery(Crowd(0.24, moods=0.05).people(300))
     unlike = _gallery(Crowd(0.60).people(300))
 
     assert alike.is_too_large
