@@ -1,0 +1,274 @@
+"""Any facts, in any order, at any time: what must hold all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import events
+from agent.core.door import Lock, LockKind, Mode, is_energised
+from agent.core.gallery import Gallery, build_gallery
+from agent.core.publication import parts
+from agent.core.requests import ACTIONS
+from agent.core.station import HANDLERS
+from agent.effects import (
+    AppendEntry,
+    BuildGallery,
+    DeenergiseLock,
+    EncodePhoto,
+    EnergiseLock,
+    EraseMember,
+    Exit,
+    KillVision,
+    PublishEntries,
+    PublishState,
+    ReadOutbox,
+    RunQuery,
+    SaveMember,
+)
+from agent.events import Actor, Event, LoggedEntry, Member, MinuteReading, OpenVisit, Receipt, Restored
+from agent.mqtt.payloads import encode, state_of
+from tests.core.station_play import ENGINE, RULES, Play, begin, face_of, member
+
+PEOPLE = 4  # 0 may come in, 1 is suspended, the others are strangers until somebody enrols them
+RELEASES = ("door.unlock", "door.hold_open")
+GALLERY = build_gallery([("m-0", face_of(0)), ("m-1", face_of(1))], engine=ENGINE[0], weights=ENGINE[1])
+
+
+@dataclass
+class World:
+    """The station and what its orders led to, as far as facts were made of it."""
+
+    play: Play
+    requests: list[str] = field(default_factory=list)
+    subscriptions: set[str] = field(default_factory=set)
+    sequence: int = 0
+    now: float = 0.0
+
+    def gallery(self, order: BuildGallery) -> Gallery:
+        templates = [(each.id, template.vector) for each in order.members for template in each.templates]
+        return build_gallery(templates, engine=order.engine, weights=order.weights)
+
+    def ask(self, action: str, role: str, number: int) -> Event:
+        request = f"r-{len(self.requests)}"
+        self.requests.append(request)
+        if action == "subscribe":
+            self.subscriptions.add(request)
+        arguments = {"id": f"m-{number % PEOPLE}", "name": "Somebody", "photos": (b"photo",) * (1 + number % 3)}
+        return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
+
+    def log(self, count: int) -> Event:
+        entries = self.play.found(AppendEntry)[self.sequence :][: 1 + count]
+        receipts = tuple(Receipt(1, self.sequence + n, each.tag) for n, each in enumerate(entries, 1))
+        self.sequence += len(receipts)
+        return events.EntriesLogged(self.now, receipts)
+
+    def outbox(self, works: bool) -> Event:
+        reads = self.play.found(ReadOutbox)
+        if not reads or not works:
+            return events.OutboxRead(self.now, ())
+        last = min(self.sequence, reads[-1].after + reads[-1].limit)
+        entries = [
+            LoggedEntry(1, n, "station.started", "", "", 0, "", "{}", "", "", "")
+            for n in range(reads[-1].after + 1, last + 1)
+        ]
+        return events.OutboxRead(self.now, tuple(entries))
+
+    def acknowledge(self, number: int) -> Event:
+        sent = self.play.found(PublishEntries)
+        if not sent:
+            return events.EntryAcknowledged(self.now, "s-1", 1, number)
+        entry = sent[-1].entries[number % len(sent[-1].entries)]
+        return events.EntryAcknowledged(self.now, sent[-1].session, entry.epoch, entry.sequence)
+
+    def photo(self, number: int) -> Event:
+        orders = self.play.found(EncodePhoto)
+        order = orders[-1 - number % len(orders)].order if orders else "r-0:1"
+        if number % 5 == 0:
+            return events.PhotoRefused(self.now, order, "no_face")
+        return events.PhotoEncoded(self.now, order, face_of(number % PEOPLE) * (-1 if number % 7 == 0 else 1))
+
+    def saved(self, number: int) -> Event:
+        saves = self.play.found(SaveMember)
+        if not saves:
+            return events.MemberSaved(self.now, Member("m-9"), "r-0")
+        save = saves[-1 - number % len(saves)]
+        return events.MemberSaved(self.now, save.member, save.request)
+
+    def erased(self, number: int) -> Event:
+        erasures = self.play.found(EraseMember)
+        if not erasures:
+            return events.MemberErased(self.now, "m-9", "r-0", existed=False)
+        erasure = erasures[-1 - number % len(erasures)]
+        return events.MemberErased(self.now, erasure.member_id, erasure.request, number % 2 == 0)
+
+    def answered(self, number: int) -> Event:
+        queries = self.play.found(RunQuery)
+        request = queries[-1 - number % len(queries)].request if queries else "r-0"
+        return events.QueryAnswered(self.now, request, (), "" if number % 2 else "it failed")
+
+    def built(self, number: int) -> Event:
+        orders = self.play.found(BuildGallery)
+        if not orders:
+            return events.GalleryBuilt(self.now, number, GALLERY)
+        order = orders[-1 - number % len(orders)]
+        return events.GalleryBuilt(self.now, order.request, self.gallery(order))
+
+
+READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
+MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
+    events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
+    events.ExitButtonPressed: lambda w, n: events.ExitButtonPressed(w.now),
+    events.MotionChanged: lambda w, n: events.MotionChanged(w.now, n % 2 == 0),
+    events.SensorRead: lambda w, n: events.SensorRead(
+        w.now, "microwave", {"power_w": (0.0, 5.0, 700.0, float("nan"), -1.0)[n % 5]}
+    ),
+    events.DeviceFailed: lambda w, n: events.DeviceFailed(w.now, ("lock", "button", "microwave")[n % 3], "x" * n),
+    events.DeviceRecovered: lambda w, n: events.DeviceRecovered(w.now, ("lock", "button", "microwave")[n % 3]),
+    events.VisionStarted: lambda w, n: events.VisionStarted(w.now, *ENGINE),
+    events.VisionStopped: lambda w, n: events.VisionStopped(w.now, "killed"),
+    events.VisionBeat: lambda w, n: events.VisionBeat(w.now, n, None if n % 2 else 0.1),
+    events.CameraFailed: lambda w, n: events.CameraFailed(w.now, "x" * 100 * n),
+    events.CameraRecovered: lambda w, n: events.CameraRecovered(w.now),
+    events.FaceSeen: lambda w, n: events.FaceSeen(w.now, n % 3, w.now, face_of(n % PEOPLE)),
+    events.FaceUnusable: lambda w, n: events.FaceUnusable(w.now, n % 3, ("too_far", "two_faces", "hat")[n % 3]),
+    events.TrackEnded: lambda w, n: events.TrackEnded(w.now, n % 3),
+    events.GalleryBuilt: World.built,
+    events.PhotoEncoded: World.photo,
+    events.PhotoRefused: World.photo,
+    events.EntriesLogged: World.log,
+    events.EntriesLost: lambda w, n: events.EntriesLost(w.now, (f"r-{n}",)),
+    events.StorageFailed: lambda w, n: events.StorageFailed(w.now, "full"),
+    events.StorageRecovered: lambda w, n: events.StorageRecovered(w.now),
+    events.OutboxRead: lambda w, n: w.outbox(n % 4 > 0),
+    events.ReadingsWritten: lambda w, n: events.ReadingsWritten(w.now, (READING,) * n),
+    events.QueryAnswered: World.answered,
+    events.MemberSaved: World.saved,
+    events.MemberErased: World.erased,
+    events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
+    events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
+    events.EntryAcknowledged: World.acknowledge,
+    events.ControlRequested: lambda w, n: w.ask(
+        (*ACTIONS, "nonsense")[n % (len(ACTIONS) + 1)], ("viewer", "master", "master", "guest")[n % 4], n
+    ),
+    events.SubscriberLeft: lambda w, n: events.SubscriberLeft(w.now, f"r-{n}"),
+    events.TimePassed: lambda w, n: events.TimePassed(w.now),
+    events.PauseSkipped: lambda w, n: events.PauseSkipped(w.now, float(n)),
+}
+ENDS: dict[type[Event], Callable[[World], Event]] = {
+    events.WorkerFailed: lambda w: events.WorkerFailed(w.now, "storage", "OSError"),
+    events.ShutdownRequested: lambda w: events.ShutdownRequested(w.now, "SIGTERM"),
+}
+# What a day is made of comes more often than what hardly ever happens.
+OFTEN = [
+    events.DoorContactChanged,
+    events.ExitButtonPressed,
+    events.FaceSeen,
+    events.GalleryBuilt,
+    events.VisionStarted,
+    events.ControlRequested,
+    events.EntriesLogged,
+    events.BrokerConnected,
+]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([*MAKERS, *OFTEN, *OFTEN, *OFTEN]),
+        st.integers(0, 60),
+        st.one_of(st.just(0.0), st.floats(0, 0.2), st.floats(0, 40)),
+        st.one_of(st.just(0.0), st.floats(0, 2)),
+    ),
+    max_size=60,
+)
+
+
+def test_every_kind_of_fact_is_tried() -> None:
+    assert {*MAKERS, *ENDS} == set(HANDLERS)
+
+
+def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
+    """The lock is released for a reason, for a time, and the current is right."""
+    door = play.state.door
+    if before is Lock.SECURED and door.lock is Lock.RELEASED:
+        if isinstance(cause, events.ControlRequested):
+            assert cause.action in RELEASES
+            assert cause.actor.role == "master"
+        elif isinstance(cause, events.FaceSeen):
+            granted = play.logged("access.granted")[-1]["member"]
+            assert not play.state.members[granted].is_suspended
+        else:
+            assert isinstance(cause, events.ExitButtonPressed)
+    if door.lock is Lock.RELEASED and door.mode is not Mode.UNLOCKED:
+        assert door.release_ends_at is not None
+        assert door.release_ends_at <= play.now + play.rules.door.release_s
+    orders = [each for each in play.orders[seen:] if isinstance(each, (EnergiseLock, DeenergiseLock))]
+    if orders:
+        assert isinstance(orders[-1], EnergiseLock) is is_energised(door.lock, play.rules.lock_kind)
+    if door.lock is not before:
+        assert orders
+
+
+def check_visits(play: Play) -> None:
+    """Each visit begins once and ends at most once, and those that have not ended are inside."""
+    changes = [change for entry in play.found(AppendEntry) for change in entry.visits]
+    begun = [each.visit for each in changes if hasattr(each, "entered_at")]
+    ended = [each.visit for each in changes if hasattr(each, "left_at")]
+    assert len(set(begun)) == len(begun)
+    assert len(set(ended)) == len(ended)
+    assert {"before-1", *begun} - set(ended) == {each.id for each in play.state.occupancy.visits}
+    assert 0 <= play.inside <= len(play.state.occupancy.visits)
+
+
+def check_faults(play: Play) -> None:
+    """Each fault in the log is raised before it is cleared, and what is left is what is wrong."""
+    standing: set[tuple[str, str]] = set()
+    for entry in play.found(AppendEntry):
+        key = (str(entry.body.get("code")), str(entry.body.get("where")))
+        if entry.type == "station.fault.raised":
+            assert key not in standing
+            standing.add(key)
+        if entry.type == "station.fault.cleared":
+            standing.remove(key)
+    assert standing == set(play.state.faults)
+
+
+def check_published(play: Play) -> None:
+    """What is published fits the contract."""
+    for order in play.found(PublishState):
+        assert encode(state_of(order.part, order.body, order.at, lambda at: "2026-11-22T03:04:05Z"))
+    assert set(parts(play.state, play.now)) >= {"door", "occupancy", "health"}
+
+
+@settings(max_examples=150)
+@given(steps=STEPS, kind=st.sampled_from(LockKind), end=st.sampled_from(list(ENDS)))
+def test_whatever_happens(
+    steps: Sequence[tuple[type[Event], int, float, float]], kind: LockKind, end: type[Event]
+) -> None:
+    restored = Restored(open_visits=(OpenVisit("before-1", None),))
+    people = member("m-0", 0), member("m-1", 1, is_suspended=True)
+    world = World(begin(*people, rules=replace(RULES, lock_kind=kind), restored=restored))
+    play = world.play
+    for what, number, wait_s, late_s in steps:
+        # Time passes with the loop awake; then, perhaps, it stands still while the fact waits in the inbox.
+        play.wait(wait_s)
+        world.now = play.now
+        before, seen = play.state.door.lock, len(play.orders)
+        fact = MAKERS[what](world, number)
+        play.put_late(play.now + late_s, fact)
+        check_lock(before, fact, play, seen)
+    check_visits(play)
+    check_faults(play)
+    check_published(play)
+    play.wait(120.0)
+    assert [len([r for r in play.replies(request) if r.is_last]) for request in world.requests] == [
+        0 if request in world.subscriptions and play.replies(request)[0].ok else 1 for request in world.requests
+    ]
+    door = play.state.door
+    assert door.lock is (Lock.RELEASED if door.mode is Mode.UNLOCKED else Lock.SECURED)
+    assert not play.found(Exit)
+    world.now = play.now
+    play.put_late(play.now, ENDS[end](world))
+    assert isinstance(play.orders[-1], Exit)
+    assert len(play.found(KillVision)) <= play.now  # one in five seconds at the most
