@@ -45,7 +45,7 @@ def main(seconds: int | None, report: Path | None, port: int | None) -> int:
     with _interruptible() as interrupted:
 
         def is_over() -> bool:
-            return interrupted.is_set() or (stop_at is not None and time.monotonic() >= stop_at)
+            return interrupted.is_set() or _is_time_up(stop_at)
 
         evidence = play(scenario, console, is_over)
     lacking = missing(evidence)
@@ -55,6 +55,10 @@ def main(seconds: int | None, report: Path | None, port: int | None) -> int:
     left_out = [scene.name for scene in scenario.scenes if scene.name not in played]
     _summarise(console, evidence, left_out, lacking)
     return 1 if lacking else 0
+
+
+def _is_time_up(stop_at: float | None) -> bool:
+    return stop_at is not None and time.monotonic() >= stop_at
 
 
 def play(scenario: Scenario, console: Console, is_over: Callable[[], bool]) -> Evidence:
