@@ -166,6 +166,12 @@ def _contains(data: Mapping[str, object], expected: Mapping[str, object]) -> boo
 
 
 def _describe(step: script.Step) -> str:
-    values = {key: value for key, value in step.model_dump(by_alias=True).items() if key != "do"}
-    words = step.do.replace("_", " ")
-    return f"{words} {' '.join(str(value) for value in values.values())}".strip()
+    """The step in a few words, such as `expect entry station.visit.entered (member m-0001, inside 1)`."""
+    values = [value for key, value in step.model_dump(by_alias=True).items() if key != "do"]
+    words = [step.do.replace("_", " ")]
+    for value in values:
+        if isinstance(value, Mapping):
+            words.append(f"({', '.join(f'{key} {each}' for key, each in value.items())})" if value else "")
+        else:
+            words.append(str(value))
+    return " ".join(word for word in words if word)

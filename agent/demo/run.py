@@ -53,7 +53,7 @@ def main(seconds: int | None, report: Path | None, port: int | None) -> int:
         report.write_text(json.dumps(as_json(evidence, lacking), indent=2) + "\n", encoding="utf-8")
     played = {scene.name for scene in evidence.scenes}
     left_out = [scene.name for scene in scenario.scenes if scene.name not in played]
-    _summarise(console, evidence, left_out, lacking)
+    summarise(console, evidence, left_out, lacking)
     return 1 if lacking else 0
 
 
@@ -177,7 +177,8 @@ def _tell(console: Console, outcome: Outcome) -> None:
     console.print(f"  {outcome.took_ms:8.1f} ms  {outcome.step}  {mark}")
 
 
-def _summarise(console: Console, evidence: Evidence, left_out: list[str], lacking: list[str]) -> None:
+def summarise(console: Console, evidence: Evidence, left_out: list[str], lacking: list[str]) -> None:
+    """Print the figures, what was left out and what is missing."""
     counted = count(evidence.received)
     latency = spread(evidence.latencies_ms)
     console.print(
