@@ -8,7 +8,7 @@ from agent.core import debounce, door, occupancy
 from agent.core.access import Reason, advice_for, refusal_of
 from agent.core.door import Cause, Input
 from agent.core.turn import Turn
-from agent.effects import DeenergiseLock, EnergiseLock, ShowIndication
+from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
 
 _ALARM_PATTERNS = {door.Alarm.FORCED: "alarm", door.Alarm.OPEN_TOO_LONG: "door_open_too_long"}
 
@@ -26,18 +26,15 @@ def admit(turn: Turn, cause: Cause) -> Reason | None:
 
 def open_for(turn: Turn, cause: Cause) -> None:
     """Release the lock for an entry that was granted. The relay comes first: nobody waits for the log."""
-    put(turn, Input.GRANT, cause)
+    put(turn, Input.GRANT, cause, "access.granted")
     turn.do(ShowIndication("granted"))
-    turn.log("access.granted", _who(cause))
 
 
 def let_out(turn: Turn, pressed_at: float) -> None:
     """Honour the exit button, whatever the mode; a bouncing button counts once for each opening."""
     already = any(cause.is_exit for cause in turn.state.door.causes)
     cause = Cause("exit_button", seen_at=pressed_at)
-    put(turn, Input.EXIT, cause)
-    if not already:
-        turn.log("access.exit_requested", _who(cause))
+    put(turn, Input.EXIT, cause, "" if already else "access.exit_requested")
 
 
 def refuse_entry(turn: Turn, reason: Reason, way: str, member_id: str | None = None) -> None:
@@ -51,13 +48,15 @@ def advise(turn: Turn, reason: Reason) -> None:
     turn.do(ShowIndication(advice_for(reason).pattern))
 
 
-def put(turn: Turn, what: Input, cause: Cause = door.NOBODY) -> None:
-    """Put one input to the door and carry its reports on."""
+def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") -> None:
+    """Put one input to the door and carry its reports on: the relay first, then the `entry` about the cause."""
     before = turn.state.door
     after, reports = door.step(before, what, turn.now, turn.rules.door, cause)
     turn.set(door=after)
     if after.lock is not before.lock:
         drive_lock(turn, cause.seen_at)
+    if entry:
+        turn.log(entry, _who(cause))
     for report in reports:
         _report(turn, report)
 
@@ -107,7 +106,8 @@ def _pass(turn: Turn, cause: Cause) -> None:
         return
     inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, turn.now)
     turn.set(occupancy=inside)
-    body = {**_who(cause), "visit": inside.visits[-1].id, "inside": inside.count}
+    ended = [each.visit for each in changes if isinstance(each, EndVisit)]
+    body = {**_who(cause), "visit": inside.visits[-1].id, "ended": ended, "inside": inside.count}
     turn.log("visit.entered", body, visits=changes)
 
 

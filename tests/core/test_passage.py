@@ -33,7 +33,7 @@ def test_a_member_comes_in_and_the_door_locks_behind_them() -> None:
     assert play.lock_orders() == [True, False]
     assert play.log_types() == ["access.granted", "visit.entered"]
     (entry,) = [each for each in play.found(AppendEntry) if each.visits]
-    assert entry.body == {"way": "face", "member": "m-1", "visit": "a-1", "inside": 1}
+    assert entry.body == {"way": "face", "member": "m-1", "visit": "a-1", "ended": [], "inside": 1}
     (change,) = entry.visits
     assert isinstance(change, BeginVisit)
     assert (change.visit, change.member_id) == ("a-1", "m-1")
