@@ -1,7 +1,9 @@
 """The chain: what makes an entry of the log unalterable, in terms that any server can recompute.
 
 *Canonical JSON* is RFC 8785: no white space, object members sorted by the UTF-16 code units of their names, shortest
-escapes, numbers as ECMAScript prints them (`1.0` is `1`, `1e-7` is `1e-7`); here integers stay within ±(2^53 - 1).
+escapes, numbers as ECMAScript prints them (`1.0` is `1`, `1e-7` is `1e-7`). Every number is a double, so an integer
+beyond ±(2^53 - 1) is written only if its digits are the ones that ECMAScript prints for a double (`1e17` is
+`100000000000000000`): whatever was written reads back, and is written as the same text again.
 
     header  = canonical JSON of {"boot", "clock", "epoch", "monotonic_ms", "sequence", "time", "type"}
     digest  = SHA-256(salt ‖ body)
@@ -25,6 +27,7 @@ from math import isfinite
 
 GENESIS = "0" * 64
 _GREATEST_INTEGER = 2**53 - 1  # beyond it a double, and so JavaScript, loses digits
+_EXPONENT_FROM = 10**21  # from here on ECMAScript prints an exponent
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,7 +77,7 @@ def entry_hash(  # noqa: PLR0917 - the header's members in their canonical order
     return sha256(f"{previous}{header}{digest}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _encode(value: object) -> str:  # noqa: PLR0911 - one for each kind of JSON value
+def _encode(value: object) -> str:
     match value:
         case None:
             return "null"
@@ -83,9 +86,7 @@ def _encode(value: object) -> str:  # noqa: PLR0911 - one for each kind of JSON 
         case str():
             return encode_basestring(value)
         case int():
-            if abs(value) > _GREATEST_INTEGER:
-                raise ValueError("an integer beyond 2^53 - 1 does not survive JSON: send it as a string")
-            return int.__repr__(value)
+            return _encode_integer(value)
         case float():
             return _encode_float(value)
         case Mapping():
@@ -101,6 +102,13 @@ def _encode(value: object) -> str:  # noqa: PLR0911 - one for each kind of JSON 
 
 def _utf16(name: str) -> bytes:
     return name.encode("utf-16-be")
+
+
+def _encode_integer(value: int) -> str:
+    text = int.__repr__(value)
+    if abs(value) > _GREATEST_INTEGER and (abs(value) >= _EXPONENT_FROM or _encode_float(float(value)) != text):
+        raise ValueError("an integer beyond 2^53 - 1 does not survive JSON: send it as a string")
+    return text
 
 
 def _encode_float(value: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 from agent.events import LoggedEntry
 from agent.fleet.audit import Forgery, Gap, audit
 from agent.mqtt.payloads import LogEvent, log_event
+from agent.storage.chain import GENESIS, body_digest, canonical, entry_hash
 from tests.mqtt.conftest import make_entries
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
@@ -50,6 +51,16 @@ def test_blanked_bodies_keep_the_chain_whole() -> None:
 def test_a_withheld_body_keeps_the_chain_whole() -> None:
     withheld = replace(ENTRIES[2], body="{")
     assert audit(events_of(*ENTRIES[:2], withheld, *ENTRIES[3:])).is_whole
+
+
+@pytest.mark.parametrize("value", [2.0**53, -1e17, 999999999999999700000.0, 1e21])
+def test_a_great_number_in_a_body_is_no_forgery_when_it_has_come_over_the_wire(value: float) -> None:
+    first = ENTRIES[0]
+    body, salt = canonical({"value": value}), "ab" * 16
+    digest = body_digest(salt, body)
+    hash_ = entry_hash(GENESIS, first.boot, first.clock, 1, first.monotonic_ms, 1, first.time, first.type, digest)
+    (sent,) = events_of(replace(first, body=body, salt=salt, digest=digest, hash=hash_))
+    assert audit([LogEvent.model_validate_json(sent.model_dump_json())]).is_whole
 
 
 @pytest.mark.parametrize(

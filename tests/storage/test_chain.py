@@ -64,12 +64,36 @@ def test_strings_have_the_shortest_escapes() -> None:
 
 @given(JSON_VALUES)
 def test_canonical_json_reads_back_as_what_was_written(value: Any) -> None:
-    read = json.loads(canonical(value), parse_int=float)  # as a reader does whose numbers are doubles
-    assert read == value
-    assert canonical(read) == canonical(value)
+    doubles = json.loads(canonical(value), parse_int=float)  # as a reader does whose numbers are doubles
+    assert doubles == value
+    assert canonical(doubles) == canonical(value)
+    assert canonical(json.loads(canonical(value))) == canonical(value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, 2**53, {1: 2}, b"x", object(), "\ud800", {"a": {"\ud800": 1}}])
+@pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 1e17, 295147905179352830000.0, -999999999999999700000.0, 1e21])
+def test_a_great_whole_float_is_written_again_as_the_same_text_by_a_reader_with_integers(number: float) -> None:
+    read = json.loads(canonical({"a": number}))
+    assert float(read["a"]) == number
+    assert canonical(read) == canonical({"a": number})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        2**53 + 1,
+        -(2**53) - 1,
+        295147905179352825856,
+        10**21,
+        10**400,
+        {1: 2},
+        b"x",
+        object(),
+        "\ud800",
+        {"a": {"\ud800": 1}},
+    ],
+)
 def test_what_json_does_not_have_is_refused(value: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         canonical(value)
