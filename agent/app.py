@@ -67,7 +67,7 @@ class App:
 def run(settings: Settings) -> int:
     """Run the agent until SIGTERM or SIGINT; returns the process's exit code. Main thread only.
 
-    Raises `StorageError` and `ControlSocketError` when it cannot begin at all.
+    Raises `StorageInUseError` and `ControlSocketError` when it cannot begin at all.
     """
     with build(settings, SystemClock()) as app:
 
@@ -83,7 +83,8 @@ def run(settings: Settings) -> int:
 def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPortrait] | None = None) -> Iterator[App]:
     """Build every part, and close it in reverse on leaving: wires first (the lock is safe), the log last.
 
-    `portraits` are those whom a simulated camera can show. The bounds of all closings together stay under 2 s.
+    `portraits` are those whom a simulated camera can show. All closings together stay under 2 s, for the log is written
+    out while the others close.
     """
     inbox = Inbox()
     post = inbox.post
@@ -118,6 +119,7 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
         }
         if link is not None:
             link.start()
+        stack.callback(writer.stop)  # nobody orders anything any more: its time runs beside the closings of the others
         yield App(settings, clock, inbox, Loop(inbox, clock, rules_of(settings), carry), hardware, restored)
 
 

@@ -286,6 +286,10 @@ class OpenVisit:
     member_id: str | None
 
 
+STORAGE_NOT_OPENED = "not_opened"
+"""The code of the problem in `Restored` that the files cannot be written; `StorageOpened` follows when they can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
@@ -307,6 +311,17 @@ class Member:
     id: str
     templates: tuple[Template, ...] = ()
     is_suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StorageOpened(Event):
+    """Storage that could not be opened at the start now is; what waited is written next.
+
+    `restored` is what a start would have got, without members whose erasure waits; of open visits only those that the
+    start did not know.
+    """
+
+    restored: Restored
 
 
 # --- the broker ------------------------------------------------------------------------------------------------------

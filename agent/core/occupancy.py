@@ -59,6 +59,11 @@ def enter(
     return Occupancy((*visits, visit), unnamed, state.begun + 1), tuple(changes)
 
 
+def rejoin(state: Occupancy, visits: tuple[Visit, ...]) -> Occupancy:
+    """Visits from before the start that could not be read then: they are the older ones."""
+    return replace(state, visits=(*visits, *state.visits))
+
+
 def leave(state: Occupancy, now: float, how: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:
     """Somebody leaves; from an empty room nobody does."""
     if state.count == 0:

@@ -66,6 +66,12 @@ def logged(state: Outbox, newest: Position) -> Outbox:
     return replace(state, newest=max(state.newest, newest))
 
 
+def opened(state: Outbox, cursor: Position, newest: Position) -> Outbox:
+    """The log could be opened after the start: what the broker had before that is not sent again."""
+    cursor = max(state.cursor, cursor)
+    return replace(state, cursor=cursor, sent=max(state.sent, cursor), newest=max(state.newest, newest), retry_at=None)
+
+
 def connected(state: Outbox, session: str, now: float, limits: Limits) -> Outbox:
     """Begin again behind the cursor: what was in flight is in doubt."""
     return replace(

@@ -16,7 +16,7 @@ from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause
 from agent.core.gallery import GalleryError
-from agent.core.occupancy import Occupancy, Visit
+from agent.core.occupancy import Occupancy, Visit, rejoin
 from agent.core.outbox import Outbox
 from agent.core.passage import admit, advise, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
@@ -51,7 +51,10 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     drive_lock(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
     for place, detail in restored.problems:
-        turn.raise_fault("storage.mended", place, detail)
+        if place == events.STORAGE_NOT_OPENED:
+            turn.raise_fault("storage.failed", "storage", detail)
+        else:
+            turn.raise_fault("storage.mended", place, detail)
     turn.do(ShowIndication("ready"))
     _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
@@ -327,6 +330,20 @@ def _on_lost(turn: Turn, event: events.EntriesLost) -> None:
         requests.give_up(turn, request)
 
 
+def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
+    """Go on from what is on the disk, as a start does; what happened since is written to it next."""
+    found = event.restored
+    visits = tuple(Visit(each.id, each.member_id) for each in found.open_visits)
+    turn.set(
+        members={each.id: each for each in found.members},
+        occupancy=rejoin(turn.state.occupancy, visits),
+        outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
+    )
+    _rebuild_gallery(turn)
+    for place, detail in found.problems:
+        turn.raise_fault("storage.mended", place, detail)
+
+
 def _on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:
     turn.raise_fault("storage.failed", "storage", event.reason)
 
@@ -446,6 +463,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.EntriesLogged: _on_logged,
     events.EntriesLost: _on_lost,
     events.StorageFailed: _on_storage_failed,
+    events.StorageOpened: _on_storage_opened,
     events.StorageRecovered: _on_storage_recovered,
     events.OutboxRead: _on_outbox,
     events.ReadingsWritten: _on_readings,

@@ -8,4 +8,5 @@ Files in one directory, all of them the agent's alone (mode 0600):
 - `ledger`: what no backup may bring back, one line each; it is not part of a backup.
 
 `database` alone imports SQLite. `writer` is the one thread that writes; `reader` answers queries beside it.
+`late` is a start on a disk that cannot be written.
 """

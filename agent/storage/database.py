@@ -16,6 +16,7 @@ __all__ = [
     "Migrations",
     "OperationalError",
     "StorageError",
+    "StorageInUseError",
     "attach_readonly",
     "checkpoint",
     "explain",
@@ -23,6 +24,7 @@ __all__ = [
     "is_missing_schema",
     "is_sound",
     "open_readonly",
+    "open_without_writing",
     "open_writable",
 ]
 
@@ -52,6 +54,10 @@ class StorageError(Exception):
     """Storage cannot be opened; the message names the fault and the remedy. Trying again helps once that is done."""
 
 
+class StorageInUseError(StorageError):
+    """Another agent works in this directory: two at a time would give out the same places twice."""
+
+
 def open_writable(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> Database:
     """Open or create a database for the writer; safe to hand to another thread, for use by one at a time.
 
@@ -78,6 +84,26 @@ def open_readonly(path: Path) -> Database:
     """Open for reading only, beside the writer. Raises `DatabaseError` when there is nothing to open."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
     try:
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        return Database(connection, execute_plugins=False)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def open_without_writing(path: Path) -> Database:
+    """Open for reading where not even a lock or an index can be written: on a full disk or a read-only one.
+
+    Nobody may write to the file meanwhile, in this process or another. Raises `DatabaseError`.
+    """
+    # `mode=ro` alone needs the shared index (-shm), which a full disk has no room for. What is in the write-ahead file
+    # is read with an index in memory, which exclusive mode gives; without that file `immutable` takes the database as
+    # it is, and would pass over that file (https://www.sqlite.org/wal.html, "Read-Only Databases").
+    how = "vfs=unix-none" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&{how}", uri=True)
+    try:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
         return Database(connection, execute_plugins=False)

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.storage.chain import Position
-from agent.storage.database import StorageError
+from agent.storage.database import StorageInUseError
 
 _SLOT_OFFSETS = (0, 4096)
 _SLOT_BYTES = 3 * 21 + 64 + 1 + 16 + 1  # three numbers of 20 digits, a hash, a check sum, their separators
@@ -36,11 +36,11 @@ class Head:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create and lock it. Raises `StorageError` when another agent holds it, `OSError`."""
+        """Open or create and lock it. Raises `StorageInUseError` when another agent holds it, OSError."""
         is_new = not path.exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._lock(path)
+            _lock(self._descriptor, path)
             if is_new:
                 sync_directory(path.parent)
             size = os.fstat(self._descriptor).st_size
@@ -69,16 +69,28 @@ class Head:
         """Close it and let go of the lock."""
         os.close(self._descriptor)
 
-    def _lock(self, path: Path) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                f"another agent is using {path.parent}: end it, or give this one another directory"
-            ) from None
-
     def _read_slot(self, offset: int) -> tuple[int, Position] | None:
         return _parse(os.pread(self._descriptor, _SLOT_BYTES, offset))
+
+
+def lock_unwritable(path: Path) -> int | None:
+    """Lock a head file that cannot be written, until the descriptor returned is closed.
+
+    None when there is none that could be locked. Raises `StorageInUseError` when another agent holds it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        _lock(descriptor, path)
+    except OSError:  # a file system without locks
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def read_head(path: Path) -> Position | None:
@@ -98,6 +110,15 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StorageInUseError(
+            f"another agent is using {path.parent}: end it, or give this one another directory"
+        ) from None
 
 
 def _parse(line: bytes) -> tuple[int, Position] | None:

@@ -24,17 +24,18 @@ class Ledger:
     removed.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or create it and read every line. Raises OSError."""
+    def __init__(self, path: Path, *, is_readonly: bool = False) -> None:
+        """Open or create it and read every line; `is_readonly` neither creates nor mends it. Raises OSError."""
         self.unreadable = 0
         self.highest_epoch = 0
         self._enrolled_since_erasure: dict[str, set[str]] = {}
         is_new = not path.exists()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
+        self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
         try:
             if is_new:
                 sync_directory(path.parent)
-            self._read(path)
+            self._read(path, may_mend=not is_readonly)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -68,10 +69,10 @@ class Ledger:
             raise OSError("the ledger took only a part of a line: free some space")
         os.fsync(self._descriptor)
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path, *, may_mend: bool) -> None:
         content = path.read_bytes()
         self._size = content.rfind(b"\n") + 1
-        if self._size < len(content):
+        if may_mend and self._size < len(content):
             os.ftruncate(self._descriptor, self._size)
         for raw in content[: self._size].split(b"\n")[:-1]:
             line = _parse(raw)

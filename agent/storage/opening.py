@@ -50,10 +50,22 @@ STATION_DATABASE = "station.db"
 READINGS_DATABASE = "readings.db"
 HEAD_FILE = "head"
 LEDGER_FILE = "ledger"
-_SUSPECT_MARK = "station.db.suspect"
+SUSPECT_MARK = "station.db.suspect"
 _SET_ASIDE = "station.db.damaged-"
 # Each may be as large as the database; a card that dies slowly must not fill itself with them.
 _SET_ASIDE_KEPT = 3
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far attempts to open that failed have come, so that the next one does not do the same again.
+
+    `epoch`: begun in the ledger for `reason`; 0 when none was.
+    """
+
+    set_aside: str = ""
+    epoch: int = 0
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -75,8 +87,11 @@ class OpenFiles:
         self.head.close()
 
 
-def open_files(directory: Path, station: str, clock: Clock) -> OpenFiles:
-    """Open or create everything, repair what can be repaired. Raises `StorageError` (disk full, no right, in use)."""
+def open_files(directory: Path, station: str, clock: Clock, progress: Progress) -> OpenFiles:
+    """Open or create everything, repair what can be repaired; after a failure try again with the same `progress`.
+
+    Raises `StorageError` (disk full, no right) and `StorageInUseError`.
+    """
     closers: list[Any] = []
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,14 +99,14 @@ def open_files(directory: Path, station: str, clock: Clock) -> OpenFiles:
         closers.append(head)
         ledger = Ledger(directory / LEDGER_FILE)
         closers.append(ledger)
-        database, set_aside = _open_database(directory, clock)
+        database = _open_database(directory, clock, progress)
         closers.append(database)
         log = Log(database)
-        problems = _continue_or_begin(log, database, head, ledger, station=station, clock=clock, set_aside=set_aside)
+        problems = _continue_or_begin(log, database, head, ledger, progress, station=station, clock=clock)
         readings = Readings(directory / READINGS_DATABASE)
         closers.append(readings)
         sync_directory(directory)
-        restored = _restore(database, log, problems)
+        restored = load_restored(database, log.newest, problems)
     except (DatabaseError, OSError, StorageError) as error:
         for each in reversed(closers):
             each.close()
@@ -104,7 +119,7 @@ def open_files(directory: Path, station: str, clock: Clock) -> OpenFiles:
 def mark_suspect(directory: Path) -> None:
     """Have the next start set the database aside: damage that showed while it ran need not show at the opening."""
     try:
-        (directory / _SUSPECT_MARK).touch()
+        (directory / SUSPECT_MARK).touch()
     except OSError as error:
         _logger.warning("the damaged database cannot be marked: %s", explain(error))
 
@@ -116,7 +131,7 @@ def remove_set_aside(directory: Path) -> None:
         _logger.info("removed %s, for an erasure", path.name)
 
 
-def reason_for_new_epoch(  # noqa: PLR0911 - a table
+def reason_for_new_epoch(
     newest: Position, head: Head, *, hash_at_head: str | None, is_set_aside: bool, highest_known: int
 ) -> str | None:
     """Why a new epoch must begin, or None; see the module's table. `hash_at_head`: the database's there."""
@@ -136,29 +151,23 @@ def reason_for_new_epoch(  # noqa: PLR0911 - a table
 
 
 def _continue_or_begin(
-    log: Log, database: Database, head: Head, ledger: Ledger, *, station: str, clock: Clock, set_aside: str
+    log: Log, database: Database, head: Head, ledger: Ledger, progress: Progress, *, station: str, clock: Clock
 ) -> list[str]:
-    problems = [f"database_set_aside: the database was damaged; it is kept as {set_aside}"] if set_aside else []
+    problems: list[str] = []
+    if progress.set_aside:
+        problems.append(f"database_set_aside: the database was damaged; it is kept as {progress.set_aside}")
     if ledger.unreadable:
         problems.append(
             f"ledger_unreadable: {ledger.unreadable} lines of the ledger cannot be read; see that the disk is sound"
         )
     before = log.newest
-    highest_known = max(head.position.epoch, ledger.highest_epoch)
-    reason = reason_for_new_epoch(
-        before,
-        head,
-        hash_at_head=read_hash(database, *head.position.place),
-        is_set_aside=bool(set_aside),
-        highest_known=highest_known,
-    )
+    reason = _reason(before, head, ledger, database, progress)
     stamps = Stamps(clock)
     now = clock.now()
     new_epoch = None
     entries: list[Entry] = []
     if reason:
-        new_epoch = max(before.epoch, highest_known) + 1
-        ledger.append("epoch", epoch=new_epoch)
+        new_epoch = _reserve_epoch(before, head, ledger, progress, reason)
         if head.state is HeadState.MISSING:
             head.write(Position())  # from here on a crash leaves a head to compare with
         body = {
@@ -168,8 +177,8 @@ def _continue_or_begin(
             "head": _place(head.position) if head.position.epoch else None,
         }
         entries.append(_entry("station.log.epoch_began", body, stamps, now))
-        if reason != "first_start":
-            problems.append(f"log_epoch_began: the log begins epoch {new_epoch} ({reason})")
+    if progress.epoch and progress.reason != "first_start":
+        problems.append(f"log_epoch_began: the log begins epoch {progress.epoch} ({progress.reason})")
     with database.atomic():
         erased = [id_ for id_, enrolment in members.enrolments(database) if ledger.must_erase(id_, enrolment)]
         for member_id in erased:
@@ -185,7 +194,35 @@ def _continue_or_begin(
     return problems
 
 
-def _restore(database: Database, log: Log, problems: list[str]) -> Restored:
+def _reason(before: Position, head: Head, ledger: Ledger, database: Database, progress: Progress) -> str | None:
+    if progress.epoch and before.epoch == progress.epoch:
+        return None  # an attempt before this one came as far as the database
+    if _is_reserved(before, head, ledger, progress):
+        return progress.reason
+    return reason_for_new_epoch(
+        before,
+        head,
+        hash_at_head=read_hash(database, *head.position.place),
+        is_set_aside=bool(progress.set_aside),
+        highest_known=max(head.position.epoch, ledger.highest_epoch),
+    )
+
+
+def _reserve_epoch(before: Position, head: Head, ledger: Ledger, progress: Progress, reason: str) -> int:
+    if not _is_reserved(before, head, ledger, progress):
+        epoch = max(before.epoch, head.position.epoch, ledger.highest_epoch) + 1
+        ledger.append("epoch", epoch=epoch)
+        progress.epoch, progress.reason = epoch, reason
+    return progress.epoch
+
+
+def _is_reserved(before: Position, head: Head, ledger: Ledger, progress: Progress) -> bool:
+    """Whether an attempt before this one put the epoch into the ledger, and nothing stands in it yet."""
+    return ledger.highest_epoch == progress.epoch > max(before.epoch, head.position.epoch)
+
+
+def load_restored(database: Database, newest: Position, problems: list[str]) -> Restored:
+    """What the agent goes on from; `problems` are `code: sentence` each. Raises `DatabaseError`."""
     found, unreadable = members.load(database)
     if unreadable:
         problems.append(f"templates_unreadable: {unreadable} templates cannot be used; enrol these members again")
@@ -194,7 +231,7 @@ def _restore(database: Database, log: Log, problems: list[str]) -> Restored:
         found,
         visits.load_open(database),
         (cursor[0], cursor[1]) if cursor else (0, 0),
-        log.newest.place,
+        newest.place,
         _split(problems),
     )
 
@@ -212,10 +249,10 @@ def _place(position: Position) -> dict[str, Any]:
     return {"epoch": position.epoch, "sequence": position.sequence}
 
 
-def _open_database(directory: Path, clock: Clock) -> tuple[Database, str]:
-    """The database, and the name under which a damaged one was set aside, or an empty text."""
+def _open_database(directory: Path, clock: Clock, progress: Progress) -> Database:
+    """The database; `progress` tells under which name a damaged one was set aside."""
     path = directory / STATION_DATABASE
-    suspect = directory / _SUSPECT_MARK
+    suspect = directory / SUSPECT_MARK
     if not suspect.exists():
         try:
             database = _open_sound(path)
@@ -225,13 +262,13 @@ def _open_database(directory: Path, clock: Clock) -> tuple[Database, str]:
             _logger.warning("the database is set aside: %s", explain(error))
         else:
             if database is not None:
-                return database, ""
-    name = _set_aside(path, clock)
+                return database
+    progress.set_aside = _set_aside(path, clock)
     suspect.unlink(missing_ok=True)
     database = _open_sound(path)
     if database is None:
         raise OperationalError("a new database does not read back as it was written: check the disk")
-    return database, name
+    return database
 
 
 def _open_sound(path: Path) -> Database | None:

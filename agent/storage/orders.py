@@ -84,11 +84,17 @@ class Orders:
         self._unfinished = 0  # pending, and taken but not done
         self._unfinished_bytes = 0
         self._is_stopping = False
+        self._deadline = 0.0
 
     @property
     def is_stopping(self) -> bool:
         """Whether the end was ordered."""
         return self._is_stopping
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic: until when what waits may still be written, once the end was ordered."""
+        return self._deadline
 
     @property
     def unfinished(self) -> int:
@@ -137,9 +143,10 @@ class Orders:
             place = (effect.epoch, effect.sequence)
             self._cursor = max(self._cursor or place, place)
 
-    def stop(self) -> None:
-        """Order the end: what waits is still to be done."""
+    def stop(self, deadline: float) -> None:
+        """Order the end: what waits is still to be done, until `deadline` (monotonic)."""
         with self._changed:
+            self._deadline = deadline
             self._is_stopping = True
             self._changed.notify()
 
@@ -167,6 +174,11 @@ class Orders:
         with self._changed:
             self._unfinished -= len(taken)
             self._unfinished_bytes -= size
+
+    def erasures(self) -> frozenset[str]:
+        """The ids that wait to be erased, of members who may still be on the disk."""
+        with self._changed:
+            return frozenset(each.member_id for each in self._pending if isinstance(each, PendingErasure))
 
     def take_readings(self) -> list[WriteReading]:
         """All readings that wait."""

@@ -24,6 +24,7 @@ from agent.storage import members, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.log import Entry, read_after
+from agent.storage.losses import LossCount
 from agent.storage.opening import OpenFiles, mark_suspect, remove_set_aside
 from agent.storage.orders import Orders, Pending, PendingEntry, PendingErasure, PendingSave
 from agent.storage.stamps import Stamps
@@ -44,27 +45,36 @@ _LOST_READINGS_S = 600.0
 
 
 class Worker:
-    """What the writer's thread does. All of it is used on that thread only; `deadline` is set before the end."""
+    """What the writer's thread does. All of it is used on that thread only.
 
-    def __init__(
-        self, files: OpenFiles, directory: Path, orders: Orders, clock: Clock, post: Callable[[Event], None]
+    `has_failed`: the disk was said to fail before; that it writes again is told once what waited is written.
+    """
+
+    def __init__(  # noqa: PLR0917 - what the writer is made of
+        self,
+        files: OpenFiles,
+        directory: Path,
+        orders: Orders,
+        losses: LossCount,
+        clock: Clock,
+        post: Callable[[Event], None],
+        *,
+        has_failed: bool = False,
     ) -> None:
-        self.deadline = 0.0
         self._files = files
         self._directory = directory
         self._orders = orders
+        self._losses = losses
         self._clock = clock
         self._post = post
         self._batch: list[Pending] = []  # taken, and not committed yet
         self._untold: list[Event] = []  # committed, and the head file is not synced yet
         self._unemptied: list[PendingErasure] = []  # erased, and still in the write-ahead file
         self._cursor = files.restored.cursor
-        self._has_failed = False
+        self._has_failed = has_failed
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0  # monotonic
         self._cursor_due_at = 0.0  # monotonic
-        self._lost_entries = 0
-        self._lost_readings = 0
         self._losses_due_at = 0.0  # monotonic
 
     def run(self) -> None:
@@ -79,11 +89,11 @@ class Worker:
             is_first_of_end = self._orders.is_stopping and not is_stopping
             is_stopping = self._orders.is_stopping
             self._attempt(self._answer_reads)
-            self._tell_losses()
+            self._losses.tell(self._orders)
             if is_first_of_end or self._clock.monotonic() >= self._retry_at:
                 self._attempt(self._write)
             self._gather_readings(is_last=is_stopping)
-            if is_stopping and (not self._orders.unfinished or self._clock.monotonic() >= self.deadline):
+            if is_stopping and (not self._orders.unfinished or self._clock.monotonic() >= self._orders.deadline):
                 return
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -124,7 +134,7 @@ class Worker:
             self._tell()
             self._empty_write_ahead()
             self._answer_reads()
-            if self._orders.is_stopping and self._clock.monotonic() >= self.deadline:
+            if self._orders.is_stopping and self._clock.monotonic() >= self._orders.deadline:
                 return
 
     def _commit(self) -> None:
@@ -249,27 +259,20 @@ class Worker:
         self._post(EntriesLost(self._clock.now(), tags))
         raise error
 
-    def _tell_losses(self) -> None:
-        losses = self._orders.take_losses()
-        self._lost_entries += losses.entries
-        self._lost_readings += losses.readings
-        if losses.entries:
-            _logger.warning("%d entries were lost: the disk does not write", losses.entries)
-            self._post(EntriesLost(self._clock.now(), tuple(losses.tags)))
-
     def _note_losses(self) -> None:
         """Say in the log itself what is not in it."""
         now = self._clock.monotonic()
-        if not self._lost_entries and (not self._lost_readings or now < self._losses_due_at):
+        losses = self._losses
+        if not losses.entries and (not losses.readings or now < self._losses_due_at):
             return
         self._losses_due_at = now + _LOST_READINGS_S
-        body = canonical({"entries": self._lost_entries, "readings": self._lost_readings})
+        body = canonical({"entries": losses.entries, "readings": losses.readings})
         self._batch = [PendingEntry(self._clock.now(), "station.log.entries_lost", body)]
         try:
             self._commit()
         finally:
             self._batch = []
-        self._lost_entries = self._lost_readings = 0
+        losses.entries = losses.readings = 0
         self._tell()
 
     # --- reading and readings ----------------------------------------------------------------------------------------
@@ -288,7 +291,7 @@ class Worker:
     def _gather_readings(self, *, is_last: bool) -> None:
         stamps = Stamps(self._clock)
         for each in self._orders.take_readings():
-            self._lost_readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
+            self._losses.readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
         written = self._files.readings.write(None if is_last else stamps.minute(self._clock.now()))
         if written:
             self._post(ReadingsWritten(self._clock.now(), written))

@@ -1,7 +1,8 @@
 """The writer: the one thread that writes, and what the rest of the agent sees of storage.
 
 Whatever waits is committed in one transaction, then the head file is synced, then it is told (`EntriesLogged`). When
-the disk does not write, orders stay in memory in their order and are tried again; the bound is in `orders`.
+the disk does not write, orders stay in memory in their order and are tried again; the bound is in `orders`. The same
+holds when it cannot even be opened (`late`).
 """
 
 from __future__ import annotations
@@ -23,51 +24,54 @@ from agent.effects import (
     SaveMember,
     WriteReading,
 )
-from agent.events import Event, Restored, WorkerFailed
+from agent.events import Event, QueryAnswered, Restored, WorkerFailed
 from agent.storage import members
 from agent.storage.chain import canonical
 from agent.storage.database import explain
-from agent.storage.opening import (
-    READINGS_DATABASE,
-    STATION_DATABASE,
-    OpenFiles,
-    open_files,
-)
+from agent.storage.late import Opening
+from agent.storage.losses import LossCount
+from agent.storage.opening import READINGS_DATABASE, STATION_DATABASE, OpenFiles
 from agent.storage.orders import Orders, Pending, PendingErasure, PendingSave, pending_entry
 from agent.storage.reader import QueryReader
 from agent.storage.worker import Worker
 
 _logger = logging.getLogger(__name__)
 
+# The agent has 2 s for its whole end.
+_END_S = 1.4
 # Of the time to close, for what waits; the rest is for the readings and for closing the files.
 _WRITING_SHARE = 0.7
 
 
 class StorageWriter:
-    """Storage as the agent uses it: `open`, then `submit` orders and receive events through `post`, then `close`.
+    """Storage as the agent uses it: `open`, then `submit` orders and receive events through `post`; `stop`, `close`.
 
     `submit` is called on one thread and never blocks. `post` is called on the storage's threads, must not block either.
     """
 
     def __init__(self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None]) -> None:
         self._directory = directory
-        self._station = station
         self._clock = clock
         self._post = post
         self._orders = Orders()
+        self._losses = LossCount(clock, post)
+        self._opening = Opening(directory, station, clock, post)
         self._reader = QueryReader(directory / STATION_DATABASE, directory / READINGS_DATABASE, clock, post)
         self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
         self._files: OpenFiles | None = None
+        self._is_open = False
+        self._end_by: float | None = None  # monotonic
 
     def open(self) -> Restored:
         """Open and repair on the caller's thread, then start the threads.
 
-        Raises `StorageError` with the remedy when the directory cannot be written, the disk is full or another agent
-        has it open.
+        When the directory cannot be written (a full disk, a read-only one, no right) that is a fault and not an end:
+        what can be read is returned with the problem `STORAGE_NOT_OPENED`, `StorageFailed` is posted, orders wait, and
+        the writer's thread tries again until it can tell `StorageOpened`. Raises `StorageInUseError` when another agent
+        has the directory.
         """
-        self._files = open_files(self._directory, self._station, self._clock)
-        restored = self._files.restored
-        self._worker = Worker(self._files, self._directory, self._orders, self._clock, self._post)
+        self._files, restored = self._opening.begin()
+        self._is_open = True
         self._reader.start()
         self._thread.start()
         return restored
@@ -89,7 +93,7 @@ class StorageWriter:
                 if not self._orders.put_read(effect):
                     _logger.warning("too many orders to read the outbox wait: this one is dropped")
             case RunQuery():
-                self._reader.submit(effect)
+                self._ask(effect)
             case SaveMember():
                 members.check(effect.member)
                 canonical([effect.member.id, effect.name])
@@ -101,33 +105,61 @@ class StorageWriter:
             case _:
                 raise TypeError(f"{type(effect).__name__} is not an order for storage")
 
-    def close(self, timeout_s: float = 1.4) -> bool:
+    def stop(self, timeout_s: float = _END_S) -> None:
+        """Order the end, without waiting: what waits is written, as far as that goes within `timeout_s`."""
+        if self._orders.is_stopping:
+            return
+        now = self._clock.monotonic()
+        self._end_by = now + timeout_s
+        self._reader.stop()
+        self._orders.stop(now + _WRITING_SHARE * timeout_s)
+
+    def close(self, timeout_s: float = _END_S) -> bool:
         """Write what waits and end both threads; False when not all of it is durable after `timeout_s`.
 
-        The default leaves the agent time to end in under 2 s. A second call only waits once more.
+        The time counts from `stop`, and is that of `stop`, when it came first; a second call only waits once more. A
+        thread that the disk holds in a system call is left behind: it ends with the process.
         """
-        if self._files is None:
+        if not self._is_open:
             return True
-        now = self._clock.monotonic()
-        deadline = now + timeout_s
-        if not self._orders.is_stopping:
-            self._worker.deadline = now + _WRITING_SHARE * timeout_s
-            self._reader.stop()
-            self._orders.stop()
-        is_over = self._reader.join(timeout_s)
-        self._thread.join(max(0.0, deadline - self._clock.monotonic()))
+        self.stop(timeout_s)
+        end_by, self._end_by = self._end_by or self._clock.monotonic() + timeout_s, None
+        self._thread.join(max(0.0, end_by - self._clock.monotonic()))
+        is_over = self._reader.join(max(0.0, end_by - self._clock.monotonic()))
+        if self._orders.unfinished:
+            _logger.error("%d orders are not on the disk as the agent ends", self._orders.unfinished)
         return is_over and not self._thread.is_alive() and not self._orders.unfinished
 
     def _put(self, pending: Pending) -> None:
         if not self._orders.put(pending):
             _logger.log(logging.DEBUG, "the writer's bound is reached: an order is dropped")
 
+    def _ask(self, effect: RunQuery) -> None:
+        if self._files is not None:
+            self._reader.submit(effect)
+        else:
+            error = "the storage could not be opened: see the fault storage.failed"
+            self._post(QueryAnswered(self._clock.now(), effect.request, (), error))
+
     def _work(self) -> None:
         try:
-            self._worker.run()
+            is_late = self._files is None
+            self._files = self._files or self._opening.open_late(self._orders, self._losses)
+            if self._files:
+                worker = Worker(
+                    self._files,
+                    self._directory,
+                    self._orders,
+                    self._losses,
+                    self._clock,
+                    self._post,
+                    has_failed=is_late,
+                )
+                worker.run()
         except Exception as error:  # the top of this worker
             _logger.exception("the storage writer died")
             self._post(WorkerFailed(self._clock.now(), "storage writer", explain(error)))
         finally:
+            self._opening.close()
             if self._files:
                 self._files.close()

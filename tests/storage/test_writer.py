@@ -39,6 +39,7 @@ from agent.events import (
     WorkerFailed,
 )
 from agent.storage import orders
+from agent.storage.chain import Position
 from agent.storage.database import open_readonly
 from agent.storage.head import read_head
 from agent.storage.log import read_after, verify
@@ -482,6 +483,33 @@ def test_closing_ends_within_its_bound_while_the_disk_does_not_write(open_writer
     assert not writer.close(0.5)
     assert time.monotonic() - began < 1.5
     assert not writer.close(5.0)
+
+
+def test_closing_ends_within_its_bound_while_a_write_hangs(
+    open_writer: Opener, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, _ = open_writer()
+    assert writer._files is not None
+    head = writer._files.head
+    write = head.write
+    is_hanging, may_go_on = threading.Event(), threading.Event()
+
+    def hang(position: Position) -> None:
+        is_hanging.set()
+        may_go_on.wait(WAIT_S)
+        write(position)
+
+    monkeypatch.setattr(head, "write", hang)
+    writer.submit(entry("a"))
+    assert is_hanging.wait(WAIT_S)
+    began = time.monotonic()
+    writer.submit(entry("b"))
+    writer.stop(0.3)
+    time.sleep(0.2)
+    assert not writer.close(60.0)
+    assert time.monotonic() - began < 1.3, "the time runs from the order to stop"
+    may_go_on.set()
+    assert writer.close(5.0) == (len(inbox.receipts()) == 2)
 
 
 def test_closing_before_opening_is_harmless(tmp_path: Path, inbox: Inbox) -> None:

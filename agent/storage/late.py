@@ -1,0 +1,160 @@
+"""Opening on a disk that cannot be written: the agent starts with what can be read, and it is tried again and again.
+
+A door must not stay shut because a card is full or has gone read-only. Until the files are open every order waits in
+`orders`, within its bounds; the head file's lock is held as far as there is one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.events import STORAGE_NOT_OPENED, Event, OutboxRead, Restored, StorageFailed, StorageOpened
+from agent.storage import members
+from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
+from agent.storage.database import open_without_writing as open_database
+from agent.storage.head import lock_unwritable
+from agent.storage.ledger import Ledger
+from agent.storage.log import read_newest
+from agent.storage.losses import LossCount
+from agent.storage.opening import (
+    HEAD_FILE,
+    LEDGER_FILE,
+    STATION_DATABASE,
+    SUSPECT_MARK,
+    OpenFiles,
+    Progress,
+    load_restored,
+    open_files,
+)
+from agent.storage.orders import Orders
+
+_logger = logging.getLogger(__name__)
+
+# Soon at first (a mount that comes late), then seldom: every attempt reads the whole database through.
+_FIRST_RETRY_S = 1.0
+_LAST_RETRY_S = 60.0
+# How often the thread looks up, to tell of losses.
+_TICK_S = 1.0
+
+
+class Opening:
+    """Opens the files, at once or late. Used by one thread at a time."""
+
+    def __init__(self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None]) -> None:
+        self._directory = directory
+        self._station = station
+        self._clock = clock
+        self._post = post
+        self._progress = Progress()
+        self._lock: int | None = None
+        self._knows_visits = False
+
+    def begin(self) -> tuple[OpenFiles | None, Restored]:
+        """The first attempt; without files `open_late` goes on. Raises `StorageInUseError`."""
+        try:
+            files = self._attempt()
+        except StorageInUseError:
+            raise
+        except StorageError as error:
+            return None, self._begin_without(str(error))
+        return files, files.restored
+
+    def open_late(self, orders: Orders, losses: LossCount) -> OpenFiles | None:
+        """Try until it works (`StorageOpened`) or the end is ordered (None). Raises `StorageInUseError`."""
+        retry_s = _FIRST_RETRY_S
+        retry_at = self._clock.monotonic() + retry_s
+        while True:
+            pause_s = max(0.0, min(_TICK_S, retry_at - self._clock.monotonic()))
+            orders.wait(pause_s, may_write=False, knows_end=False)
+            for _ in orders.take_reads():
+                self._post(OutboxRead(self._clock.now(), ()))
+            losses.tell(orders)
+            is_stopping = orders.is_stopping
+            if is_stopping or self._clock.monotonic() >= retry_at:
+                try:
+                    files = self._attempt()
+                except StorageInUseError:
+                    raise
+                except StorageError as error:
+                    _logger.debug("%s", error)
+                else:
+                    self._tell(files.restored, orders.erasures())
+                    return files
+                retry_s = min(2 * retry_s, _LAST_RETRY_S)
+                retry_at = self._clock.monotonic() + retry_s
+            if is_stopping:
+                return None
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _attempt(self) -> OpenFiles:
+        self.close()  # the head file has the lock of its own while it is open
+        try:
+            return open_files(self._directory, self._station, self._clock, self._progress)
+        except StorageInUseError:
+            raise
+        except StorageError:
+            self._lock = lock_unwritable(self._directory / HEAD_FILE)
+            raise
+
+    def _begin_without(self, reason: str) -> Restored:
+        try:
+            found = read_restored(self._directory)
+        except (DatabaseError, OSError) as error:
+            _logger.warning("nor can the storage be read: %s", explain(error))
+            found = None
+        self._knows_visits = found is not None
+        told = f"{reason}; " + ("the members could be read" if found else "no member is known until it can")
+        _logger.warning("the agent starts without its storage: %s", told)
+        self._post(StorageFailed(self._clock.now(), told))
+        found = found or Restored()
+        return replace(found, problems=(*found.problems, (STORAGE_NOT_OPENED, told)))
+
+    def _tell(self, restored: Restored, erasures: frozenset[str]) -> None:
+        """Tell what is on the disk, without what was decided since the start and is not on it yet."""
+        still = tuple(each for each in restored.members if each.id not in erasures)
+        visits = () if self._knows_visits else restored.open_visits
+        _logger.info("the storage is open")
+        self._post(StorageOpened(self._clock.now(), replace(restored, members=still, open_visits=visits)))
+
+
+def read_restored(directory: Path) -> Restored | None:
+    """What a start would find, without writing anything; None when the database is damaged or marked as such.
+
+    Nobody may write there meanwhile. Raises `DatabaseError`, OSError.
+    """
+    if (directory / SUSPECT_MARK).exists():
+        return None
+    ledger_path = directory / LEDGER_FILE
+    ledger = Ledger(ledger_path, is_readonly=True) if ledger_path.exists() else None
+    try:
+        database = open_database(directory / STATION_DATABASE)
+        try:
+            if not is_sound(database):
+                return None
+            restored = load_restored(database, read_newest(database), [])
+            enrolments = members.enrolments(database)
+        finally:
+            database.close()
+    finally:
+        if ledger:
+            ledger.close()
+    if ledger is None:
+        return restored
+    erased = {id_ for id_, enrolment in enrolments if ledger.must_erase(id_, enrolment)}
+    return replace(
+        restored,
+        members=tuple(each for each in restored.members if each.id not in erased),
+        open_visits=tuple(
+            replace(each, member_id=None) if each.member_id in erased else each for each in restored.open_visits
+        ),
+    )
