@@ -28,9 +28,20 @@ def run(config: ConfigOption = None, _lang: LanguageOption = None) -> None:
     except SettingsError as error:
         tell_problems(error.problems)
         raise typer.Exit(1) from None
-    from agent import app
+    import logging
 
-    raise typer.Exit(app.run(settings))
+    from agent import app
+    from agent.control.server import SocketInUseError
+    from agent.storage.database import StorageError
+
+    # The journal adds the time; nothing in it names a person.
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        code = app.run(settings)
+    except (StorageError, SocketInUseError, OSError) as error:
+        complain(f"无法启动:{error}", f"The agent cannot start: {error}")
+        raise typer.Exit(1) from None
+    raise typer.Exit(code)
 
 
 def check(config: ConfigOption = None, _lang: LanguageOption = None) -> None:
