@@ -25,7 +25,6 @@ from agent.vision.models import EngineError
 from agent.vision.photos import PhotoRefusedError, encode_photo
 from agent.vision.pipeline import Pipeline
 from agent.vision.protocol import (
-    MAX_ORDER_BYTES,
     PROTOCOL_VERSION,
     Beat,
     CameraFailed,
@@ -44,8 +43,7 @@ from agent.vision.protocol import (
     Watch,
     encode_vector,
     pack,
-    parse_order,
-    read_body,
+    read_order,
 )
 from agent.vision.quality import Floors
 from drivers.camera import open_camera
@@ -56,15 +54,17 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
 HANG_S = 12.0
-"""A camera that has given nothing for so long while its driver does not return: only a new process helps."""
+"""A camera's driver that does not return for so long: only a new process helps. OpenCV gives up on V4L2 after 10 s."""
 
-ORDERS_MAX = 16  # photos that wait; the agent asks for four enrolments of six at the most, one after another
-_PR_SET_PDEATHSIG = 1
+ORDERS_MAX = 2  # photos that wait here; more wait in the socket and with the agent
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
 def main(descriptor: int) -> int:
     """Serve one agent over the socket `descriptor` until it says stop or is gone. Returns the exit code."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(_PR_SET_DUMPABLE, 0)  # a core file would hold faces
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the agent says when to stop
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     cv2.setNumThreads(1)  # the other cores belong to the door
@@ -77,7 +77,7 @@ def main(descriptor: int) -> int:
 
 
 def _serve(connection: socket.socket) -> int:
-    first = _read_order(connection)
+    first = read_order(connection.recv)
     if not isinstance(first, Configure) or first.protocol != PROTOCOL_VERSION:
         raise ProtocolError(f"the agent must begin with Configure of version {PROTOCOL_VERSION}")
     config = first.config
@@ -129,7 +129,10 @@ class _Child:
             self._connection.sendall(pack(fact))
 
     def _obey(self) -> bool:
-        """Carry out the orders that wait; False when it is time to end."""
+        """Carry out the orders that wait, but one photo at a time: between them frames and beats go on.
+
+        False when it is time to end.
+        """
         while True:
             try:
                 # Without a camera to look through there is nothing else to wait for.
@@ -143,21 +146,18 @@ class _Child:
                     self._begin_to_watch(order)
                 case EncodePhoto():
                     self.send(self._encode(order))
+                    return True
                 case Configure():
                     raise ProtocolError("Configure came twice")
 
     def _begin_to_watch(self, order: Watch) -> None:
-        config = self._config
-        floors = Floors(
-            width_px=config.face_width_floor_px,
-            score=config.score_floor,
-            darkest=config.brightness_floor,
-            brightest=config.brightness_ceiling,
-            sharpness=config.sharpness_floor,
-        )
+        if self._pipeline is not None:
+            self.send(*self._pipeline.drop_track(time.monotonic()))
+        floors = Floors(self._config.face_width_floor_px, self._config.score_floor)
         self._pipeline = Pipeline(self._engine, floors, order.id)
         if self._capture is None:
-            self._capture = Capture(self._open_camera, (DriverError, cv2.error, OSError), config.fresh_within_s)
+            errors = (DriverError, cv2.error, OSError)
+            self._capture = Capture(self._open_camera, errors, self._config.fresh_within_s)
 
     def _open_camera(self) -> Source:
         size = (self._config.width_px, self._config.height_px)
@@ -193,7 +193,8 @@ class _Child:
             vector = encode_photo(order.photo, self._engine)
         except PhotoRefusedError as error:
             return PhotoRefused(at=time.monotonic(), order=order.id, reason=error.reason)
-        except (EngineError, cv2.error):
+        except Exception:  # the border of this order: whatever a decoder makes of hostile bytes, the camera goes on
+            log.exception("a photo could not be worked on")
             return PhotoRefused(at=time.monotonic(), order=order.id, reason="not_readable")
         return PhotoEncoded(at=time.monotonic(), order=order.id, vector=encode_vector(vector))
 
@@ -207,11 +208,6 @@ class _Child:
         """A thread of its own: an order must be seen while a frame is worked on, and so must the agent's end."""
         order: Order | None = None
         with contextlib.suppress(OSError, ProtocolError):
-            while (order := _read_order(self._connection)) is not None:
+            while (order := read_order(self._connection.recv)) is not None:
                 self._orders.put(order)
         self._orders.put(None)
-
-
-def _read_order(connection: socket.socket) -> Order | None:
-    body = read_body(connection.recv, MAX_ORDER_BYTES)
-    return None if body is None else parse_order(body)

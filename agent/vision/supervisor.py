@@ -1,7 +1,12 @@
-"""The agent's side of the vision child: starts it when told, turns what it says into events, and never trusts it."""
+"""The agent's side of the vision child: starts it when told, turns what it says into events, and never trusts it.
+
+Each child has a life of three threads here: one that spawns it, listens and buries it, one that writes orders and one
+that reads its standard output and error. None of them is ever waited for on the deciding thread.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import socket
@@ -9,19 +14,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
 
 from agent import events
 from agent.clock import Clock
 from agent.events import Event, VisionStopped
 from agent.vision import protocol
-from agent.vision.protocol import MAX_FACT_BYTES, PROTOCOL_VERSION, AnyFact, ProtocolError, VisionConfig
+from agent.vision.protocol import MAX_PHOTO_BYTES, PROTOCOL_VERSION, AnyFact, ProtocolError, VisionConfig
 
 log = logging.getLogger(__name__)
 
+COMMAND = (sys.executable, "-P", "-m", "agent.vision")
+"""How the child is started; the number of its socket follows. `-P`: no module from the working directory."""
+
 STOP_S = 0.3  # for a child to end by itself; then it is killed
-JOIN_S = 1.0
+KILLED_S = 2.0  # for the kernel to end a killed child; one that waits in a driver may never go
+JOIN_S = 0.5
 WAITING_ORDERS = 32  # more photos than enrolments can be under way
+FACTS_PER_S = 300
+"""A child that says more is mad, and would push what the door says out of the inbox. A whole one says 40 at the most;
+280 small ones fit into the socket, and come at once when this process was held up."""
+
 STDERR_LINES_PER_S = 20  # a library that complains of every frame must not fill the journal
 LINE_CHARACTERS = 300
 
@@ -32,19 +47,24 @@ WATCH = "door"
 class VisionProcess:
     """Carries out `StartVision`, `KillVision` and `EncodePhoto`; posts what the child says.
 
-    Called on the deciding thread, never blocks. `VisionStopped` is posted exactly once for every start.
+    Called on the deciding thread; only `close` waits. `VisionStopped` is posted exactly once for every start, as the
+    last fact of that child. `command`: see `COMMAND`.
     """
 
-    def __init__(self, config: VisionConfig, clock: Clock, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, config: VisionConfig, clock: Clock, post: Callable[[Event], None], command: Sequence[str] = COMMAND
+    ) -> None:
         self._config = config
         self._clock = clock
         self._post = post
+        self._command = tuple(command)
         self._life: _Life | None = None
+        self._is_closed = False
 
     def start(self) -> None:
-        """Spawn a child; does nothing while one lives."""
-        if self._life is None or not self._life.is_alive:
-            self._life = _Life(self._config, self._clock, self._post)
+        """Spawn a child; does nothing while one lives, whose `VisionStopped` is still to come, and after `close`."""
+        if not self._is_closed and (self._life is None or self._life.is_over):
+            self._life = _Life(self._config, self._clock, self._post, self._command)
 
     def kill(self, reason: str) -> None:
         """End the child at once."""
@@ -53,47 +73,55 @@ class VisionProcess:
 
     def encode_photo(self, order: str, photo: bytes) -> None:
         """Pass an order on; without a child, or with too many waiting, it is dropped and the asker's patience ends."""
+        if len(photo) > MAX_PHOTO_BYTES:
+            self._post(events.PhotoRefused(self._clock.now(), order, "too_large"))
+            return
+        try:
+            message = protocol.EncodePhoto(id=order, photo=photo)
+        except ValidationError:
+            self._post(events.PhotoRefused(self._clock.now(), order, "not_readable"))
+            return
         if self._life is not None:
-            self._life.send(protocol.EncodePhoto(id=order, photo=photo))
+            self._life.send(message)
 
     def close(self) -> None:
         """End the child and the threads that serve it; under a second."""
+        self._is_closed = True
         if self._life is not None:
             self._life.close()
 
 
 class _Life:
-    """One child from its start to its end, and the thread that serves it."""
+    """One child from its start to its end, and the threads that serve it."""
 
-    def __init__(self, config: VisionConfig, clock: Clock, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, config: VisionConfig, clock: Clock, post: Callable[[Event], None], command: tuple[str, ...]
+    ) -> None:
+        self.is_over = False
         self._config = config
         self._clock = clock
         self._post = post
-        self._orders: queue.Queue[protocol.Message | None] = queue.Queue(WAITING_ORDERS)
+        self._command = command
+        self._orders: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
         self._reason = ""
         self._last_words = ""
-        self._is_closing = False
         self._thread = threading.Thread(target=self._live, name="vision", daemon=True)
         self._thread.start()
 
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
     def send(self, order: protocol.Message) -> None:
-        try:
-            self._orders.put_nowait(order)
-        except queue.Full:
+        if self._orders.qsize() >= WAITING_ORDERS:
             log.warning("too many orders wait for vision: a %s is dropped", type(order).__name__)
+        else:
+            self._orders.put(order)
 
     def kill(self, reason: str) -> None:
         self._reason = self._reason or reason
-        if self._process is not None:
-            self._process.kill()
+        process = self._process
+        if process is not None:  # else it is being spawned, and killed as soon as it is
+            process.kill()
 
     def close(self) -> None:
-        self._is_closing = True
         self.send(protocol.Stop())
         self._thread.join(STOP_S)
         self.kill("the agent ends")
@@ -101,84 +129,88 @@ class _Life:
 
     def _live(self) -> None:
         """The thread: spawn, listen, clean up, and say that it is over."""
-        reason = "it could not be started"
+        reason = "serving it failed"
         try:
             reason = self._spawn_and_listen()
         except OSError as error:
             reason = f"it could not be started: {error}"
-        except Exception as error:  # the border of this worker: the child's end is a fact, not the agent's end
+        except Exception:  # the border of this worker: the child's end is a fact, not the agent's end
             log.exception("serving the vision child failed")
-            reason = type(error).__name__
         finally:
+            # First this: whoever takes the fact may start the next child before this thread has ended.
+            self.is_over = True
             self._post(VisionStopped(self._clock.now(), reason))
 
     def _spawn_and_listen(self) -> str:
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                command = [sys.executable, "-m", "agent.vision", str(theirs.fileno())]
                 process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+                    (*self._command, str(theirs.fileno())),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    bufsize=0,
                 )
             self._process = process
             if self._reason:
                 process.kill()  # it was told to end before it began
             speaking = threading.Thread(target=self._send_orders, args=(ours,), name="vision-orders", daemon=True)
-            logging_ = threading.Thread(target=self._log_stderr, args=(process,), name="vision-log", daemon=True)
-            self._put_first(protocol.Configure(config=self._config))
-            speaking.start()
-            logging_.start()
+            reading = threading.Thread(target=self._log_words, args=(process,), name="vision-log", daemon=True)
             try:
+                speaking.start()
+                reading.start()
                 self._listen(ours)
-            except (ProtocolError, ValueError) as error:
+            except ProtocolError as error:
                 self.kill(f"it does not keep to the protocol: {error}")
             except OSError as error:
                 self.kill(str(error))
-            return self._bury(process, ours, (speaking, logging_))
-
-    def _put_first(self, order: protocol.Message) -> None:
-        """In front of orders that came while the child was spawned."""
-        waiting: list[protocol.Message | None] = []
-        while not self._orders.empty():
-            waiting.append(self._orders.get_nowait())
-        for each in (order, *waiting):
-            self._orders.put_nowait(each)
+            finally:
+                ended = self._bury(process, ours, speaking, reading)
+            return self._reason or self._last_words or ended
 
     def _bury(
-        self, process: subprocess.Popen[bytes], ours: socket.socket, threads: tuple[threading.Thread, ...]
+        self,
+        process: subprocess.Popen[bytes],
+        ours: socket.socket,
+        speaking: threading.Thread,
+        reading: threading.Thread,
     ) -> str:
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()  # it closed its end but lives on
-            process.wait()
-        ours.close()
-        while True:  # wake the sender, whatever waits
-            try:
-                self._orders.put_nowait(None)
-                break
-            except queue.Full:
-                self._orders.get_nowait()
-        for thread in threads:
-            thread.join(JOIN_S)
-        if process.stderr is not None:
-            process.stderr.close()
-        return self._reason or self._last_words or f"it ended with code {process.returncode}"
+        """See to it that nothing of the child is left; returns how it ended."""
+        with contextlib.suppress(OSError):
+            ours.shutdown(socket.SHUT_RDWR)  # wakes the sender from a full socket, and tells a child that lives on
+        self._orders.put(None)
+        ended = _end(process)
+        for thread in (speaking, reading):
+            if thread.ident is not None:
+                thread.join(JOIN_S)
+        if process.stdout is not None and not reading.is_alive():
+            process.stdout.close()
+        return ended
 
     def _listen(self, ours: socket.socket) -> None:
-        body = protocol.read_body(ours.recv, MAX_FACT_BYTES)
-        if body is None:
+        """Post what the child says until it closes its end. Raises `ProtocolError` and `OSError`."""
+        hello = protocol.read_fact(ours.recv)
+        if hello is None:
             return
-        hello = protocol.parse_fact(body)
         if not isinstance(hello, protocol.Hello) or hello.protocol != PROTOCOL_VERSION:
             raise ProtocolError(f"it must begin with Hello of version {PROTOCOL_VERSION}")
         self._post(events.VisionStarted(self._clock.now(), hello.engine, hello.weights))
-        self.send(protocol.Watch(id=WATCH))
-        while (body := protocol.read_body(ours.recv, MAX_FACT_BYTES)) is not None:
-            self._post(self._event_of(protocol.parse_fact(body)))
+        second, count = 0, 0
+        while (fact := protocol.read_fact(ours.recv)) is not None:
+            now = int(self._clock.monotonic())
+            second, count = (second, count + 1) if now == second else (now, 1)
+            if count > FACTS_PER_S:
+                raise ProtocolError(f"it says more than {FACTS_PER_S} facts in a second")
+            event = self._event_of(fact)
+            if event is not None:
+                self._post(event)
 
-    def _event_of(self, fact: AnyFact) -> Event:
+    def _event_of(self, fact: AnyFact) -> Event | None:
         now = self._clock.now()
+        if isinstance(fact, protocol.FaceSeen | protocol.FaceUnusable | protocol.TrackEnded) and fact.order != WATCH:
+            raise ProtocolError("it tells of a watch that was not ordered")
         at = min(now, self._clock.station_time(fact.at))
         match fact:
             case protocol.Beat():
@@ -188,6 +220,8 @@ class _Life:
                 return events.CameraFailed(at, fact.reason)
             case protocol.CameraRecovered():
                 return events.CameraRecovered(at)
+            case protocol.FaceSeen() if self._clock.monotonic() - fact.at > self._config.fresh_within_s:
+                return None  # either of the processes was held up: who stood there then may have gone
             case protocol.FaceSeen():
                 first_at = min(at, self._clock.station_time(fact.first_at))
                 vector = protocol.decode_vector(fact.vector)
@@ -205,22 +239,36 @@ class _Life:
 
     def _send_orders(self, ours: socket.socket) -> None:
         try:
+            ours.sendall(protocol.pack(protocol.Configure(config=self._config)))
+            ours.sendall(protocol.pack(protocol.Watch(id=WATCH)))
             while (order := self._orders.get()) is not None:
                 ours.sendall(protocol.pack(order))
         except OSError:
             log.debug("the vision child takes no more orders")  # its end is noticed by who listens
 
-    def _log_stderr(self, process: subprocess.Popen[bytes]) -> None:
+    def _log_words(self, process: subprocess.Popen[bytes]) -> None:
         """Pass the child's words on, bounded in length and rate; the last ones are kept as its reason to end."""
-        if process.stderr is None:
+        if process.stdout is None:
             return
         second, lines = 0, 0
-        for raw in iter(lambda: process.stderr.readline(4096), b""):  # type: ignore[union-attr]
-            text = raw.decode(errors="replace").strip()[:LINE_CHARACTERS]
-            if not text:
-                continue
-            self._last_words = text
-            now = int(time.monotonic())
-            second, lines = (second, lines + 1) if now == second else (now, 1)
-            if lines <= STDERR_LINES_PER_S:
-                log.info("vision: %s", text)
+        while raw := process.stdout.read(4096):
+            for line in raw.decode(errors="replace").splitlines():
+                text = " ".join("".join(each if each.isprintable() else " " for each in line).split())
+                if not text:
+                    continue
+                self._last_words = text[:LINE_CHARACTERS]
+                now = int(time.monotonic())
+                second, lines = (second, lines + 1) if now == second else (now, 1)
+                if lines <= STDERR_LINES_PER_S:
+                    log.info("vision: %s", self._last_words)
+
+
+def _end(process: subprocess.Popen[bytes]) -> str:
+    """Wait for a child that ends, and kill one that does not; returns how it ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return f"it ended with code {process.wait(STOP_S)}"
+    process.kill()  # it closed its end of the socket but lives on
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(KILLED_S)
+        return "it stopped serving and was killed"
+    return "it cannot be ended: a driver hangs in the kernel; restart the machine"
