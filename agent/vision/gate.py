@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 SIZE = (80, 60)  # columns, rows: a face at the far end of the range is still a dozen pixels
 LEVELS = 12.0  # a difference above this is no sensor noise (some 3 levels before averaging down)
-SHARE = 0.006  # of the picture: 29 of 4,800 pixels, about a face 80 px wide in 640 × 480
-LEARNING = 0.05  # of the background in each frame: at 10 frames a second it is forgotten in some seconds
+SHARE = 0.006  # of the picture: 29 of 4,800 pixels, about a third of a face 80 px wide in 640 × 480
+FORGET_S = 4.0  # time constant of the background: what changed for good (a parked bicycle) is part of it in some 15 s
 LINGER_S = 2.0  # stays open after the last movement, for somebody who stands still
 
 
@@ -22,15 +23,20 @@ class MotionGate:
 
     def __init__(self) -> None:
         self._background: NDArray[np.float32] | None = None
+        self._taken_at = 0.0
         self._open_until = float("-inf")
 
-    def is_open(self, picture: NDArray[np.uint8], at: float) -> bool:
-        """Take a frame, (H, W, 3) uint8 RGB captured at `at` seconds; whether anything moves, or did just now."""
-        # Every eighth row and column of the green channel, averaged down: nearly all of its light, a third of the work.
+    def is_open(self, picture: NDArray[np.uint8], at: float, *, is_learning: bool = True) -> bool:
+        """Take a frame, (H, W, 3) uint8 RGB captured at `at` seconds; whether anything moves, or did just now.
+
+        `is_learning`: false while a face is followed, so that somebody who stands still never becomes the background.
+        """
+        # Every other row and column of the green channel, averaged down: most of the light, an eighth of the work.
         small = cv2.resize(np.ascontiguousarray(picture[::2, ::2, 1]), SIZE, interpolation=cv2.INTER_AREA)
         grey = small.astype(np.float32)
-        if self._background is None or self._background.shape != grey.shape:
+        if self._background is None:
             self._background = grey
+            self._taken_at = at
             self._open_until = at + LINGER_S  # somebody may already stand there
             return True
         difference = np.abs(grey - self._background)
@@ -38,5 +44,11 @@ class MotionGate:
         difference = np.abs(difference - np.median(difference))
         if float((difference > LEVELS).mean()) > SHARE:
             self._open_until = at + LINGER_S
-        cv2.accumulateWeighted(grey, self._background, LEARNING)
+        if is_learning:
+            cv2.accumulateWeighted(grey, self._background, 1 - math.exp(-max(0.0, at - self._taken_at) / FORGET_S))
+        self._taken_at = at
         return at < self._open_until
+
+    def forget(self) -> None:
+        """Begin anew with the next frame, as after a gap."""
+        self._background = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BRISK_S = 0.06  # between two vectors while a person is new: a decision wants several soon
 CALM_S = 0.5  # after that: somebody who waits costs little
 BRISK_VECTORS = 10
-ADVICE_S = 1.0  # the same advice is not repeated sooner
+ADVICE_S = 1.0  # advice is not given more often, nor to somebody who had a good frame within this
 RIVAL = 0.75  # a second face at least so wide as the largest stands as near, and it is not said who wants to come in
 
 
@@ -29,11 +29,12 @@ class Pipeline:
         self._order = order
         self._gate = MotionGate()
         self._tracker = Tracker()
-        self._advised: tuple[str, float] = ("", float("-inf"))
+        self._advised_at = float("-inf")
 
     def take(self, frame: Frame) -> list[Fact]:
         """The facts of one frame."""
-        if not self._gate.is_open(frame.picture, frame.at) and self._tracker.track is None:
+        is_followed = self._tracker.track is not None
+        if not self._gate.is_open(frame.picture, frame.at, is_learning=not is_followed) and not is_followed:
             return []
         floor = self._floors.score
         faces = [face for face in self._engine.detect(frame.picture) if floor is None or face.score >= floor]
@@ -45,13 +46,14 @@ class Pipeline:
 
     def drop_track(self, at: float) -> list[Fact]:
         """End what was followed, as when the camera fails: after a gap it is somebody else until shown."""
+        self._gate.forget()
         return self._ended(self._tracker.end(), at)
 
     def _look_at(self, frame: Frame, track: Track, faces: list[Face]) -> list[Fact]:
         face = faces[0]
         if len(faces) > 1 and faces[1].box[2] >= RIVAL * face.box[2]:
             return self._advise(track, "two_faces", frame.at)
-        reason = unusable(frame.picture, face, self._floors)
+        reason = unusable(frame.picture, face, self._floors, self._engine.name)
         if reason:
             return self._advise(track, reason, frame.at)
         pace_s = BRISK_S if track.vectors < BRISK_VECTORS else CALM_S
@@ -75,10 +77,9 @@ class Pipeline:
         return [*facts, seen]
 
     def _advise(self, track: Track, reason: str, at: float) -> list[Fact]:
-        said, said_at = self._advised
-        if reason == said and at - said_at < ADVICE_S:
+        if at - max(self._advised_at, track.vector_at) < ADVICE_S:
             return []
-        self._advised = (reason, at)
+        self._advised_at = at
         return [FaceUnusable(at=at, order=self._order, track=track.number, reason=reason)]
 
     def _ended(self, number: int | None, at: float) -> list[Fact]:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 LOST_S = 1.0  # a face that was not found for so long has gone
 NEAR = 0.6  # of its width: how far a face moves between two frames at a door
 SCALE = 1.6  # a face does not grow or shrink more than this between two frames
-OTHER_PERSON = 0.40
+OTHER_PERSON = 0.34
 """Euclidean distance of two vectors (length 1) of neighbouring frames above which they are not one person.
 
-Frames of one person at a door lie within 0.25 of each other; half of all pairs of people lie above 0.45.
+Neighbouring usable faces in two real clips (77 pairs, 10 a second): 99 % within 0.32, none above 0.33. Of all pairs of
+102 people of the London set (two photos each) 0.03 % lie below 0.34, 0.6 % below 0.40.
 """
 
 
