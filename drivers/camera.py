@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -59,8 +59,8 @@ def open_camera(
     """Open what `source` names: a device (`/dev/video0` or `0`), a video file, or a folder of JPEG and PNG pictures.
 
     `size`: columns and rows asked of a device (it may give others) and made from pictures. `is_looping`: a video file
-    or a folder begins again at its end; otherwise its end is a `CameraSourceError`. `shown_s`: how long each picture is shown.
-    Raises `DeviceError`.
+    or a folder begins again at its end; otherwise its end is a `CameraSourceError`. `shown_s`: how long each picture is
+    shown. Raises `DeviceError`.
     """
     path = Path(f"/dev/video{source}") if source.isdecimal() else Path(source)
     try:
@@ -110,7 +110,7 @@ class DeviceCamera:
 
 
 class VideoCamera:
-    """A video file as if it were a camera: it plays in real time, and frames that nobody fetched in time are skipped."""
+    """A video file as if it were a camera: it plays in real time, and frames that nobody fetched are skipped."""
 
     def __init__(self, path: Path, *, is_looping: bool, clock: Callable[[], float]) -> None:
         self._path = path
@@ -157,8 +157,8 @@ class VideoCamera:
 class PictureCamera:
     """A folder of pictures as if each stood before a camera for a while, in the order of their names.
 
-    Each is fitted into the frame on grey. A still has no sensor noise, and equal frames count as a frozen camera, so a noise
-    of ± 2 levels is laid over it. It does not move the picture.
+    Each is fitted into the frame on grey. A still has no sensor noise, and equal frames count as a frozen camera, so a
+    noise of ± 2 levels is laid over it. It does not move the picture.
     """
 
     def __init__(
@@ -171,7 +171,10 @@ class PictureCamera:
         shown_s: float,
         clock: Callable[[], float],
     ) -> None:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+        except OSError as error:
+            raise DeviceError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
         if not paths:
             raise CameraSourceError(f"the folder {folder} has no JPEG or PNG picture")
         self._paths = paths[:_MAX_PICTURES]
@@ -225,8 +228,8 @@ class SensorNoise:
     _MARGIN = 64
 
     def __init__(self, size: tuple[int, int], *, levels: int, seed: int) -> None:
-        self._levels = levels
         self._size = size
+        self._half = np.full((size[1], size[0], 3), levels, np.uint8)
         self._random = np.random.default_rng(seed)
         shape = (size[1] + self._MARGIN, size[0] + self._MARGIN, 3)
         self._field = self._random.integers(0, 2 * levels + 1, shape, dtype=np.uint8)
@@ -242,10 +245,7 @@ class SensorNoise:
         self._offset = offset
         row, column = offset
         part = self._field[row : row + self._size[1], column : column + self._size[0]]
-        noisy: NDArray[np.uint8] = np.empty_like(picture)
-        cv2.subtract(picture, (self._levels,) * 3 + (0,), dst=noisy)
-        cv2.add(noisy, part, dst=noisy)
-        return noisy
+        return np.asarray(cv2.add(cv2.subtract(picture, self._half), part), np.uint8)
 
 
 def load_picture(path: Path) -> NDArray[np.uint8]:
@@ -259,7 +259,7 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
     raise CameraSourceError(f"{path} is not a picture that can be read: give a JPEG or PNG file")
 
 
-def _to_rgb(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _to_rgb(bgr: NDArray[Any]) -> NDArray[np.uint8]:
     import cv2
 
     rgb: NDArray[np.uint8] = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,7 +1,8 @@
 """Frames from a camera that may freeze, hang or be pulled out, read on a thread of its own.
 
-A frame is evidence only if it is newer than the last one and differs from it: OpenCV may give the last picture for ever
-after a camera was unplugged. Whoever takes frames sees the newest one, never a backlog.
+A frame is evidence only if it is newer than the last one and differs from the last few: OpenCV may give the last
+picture, or the driver's ring of buffers, for ever after a camera was unplugged. Whoever takes frames sees the newest
+one, never a backlog.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5  # before a camera is opened again; doubles
-LONGEST_WAIT_S = 5.0  # a camera that was plugged in again is there within this
+LONGEST_WAIT_S = 4.0  # a camera that was plugged in again is there within this
 JOIN_S = 1.0
+BUFFERS = 8  # frames that a driver may hand out in turn; OpenCV asks V4L2 for 4
+_ROW_STEP = 4  # of the rows are compared; a real sensor's noise changes each of them
 
 Open = Callable[[], "Source"]
 
@@ -47,7 +51,11 @@ class Frame:
 
 
 class Capture:
-    """Reads `open_source()` until closed, and opens it again when it fails. `errors`: what a source may raise."""
+    """Reads `open_source()` until closed, and opens it again when it fails.
+
+    `errors`: what a source raises as part of its trade; one whose `can_retry` is false is the end. `fresh_within_s`:
+    how long there may be no frame before that is a failure.
+    """
 
     def __init__(self, open_source: Open, errors: tuple[type[Exception], ...], fresh_within_s: float) -> None:
         self._open_source = open_source
@@ -58,8 +66,8 @@ class Capture:
         self._fresh_at = time.monotonic()
         self._error = ""
         self._is_closed = False
-        self._source: Source | None = None
         self._calling_since: float | None = None
+        self._recent: deque[int] = deque(maxlen=BUFFERS)  # hashes of the last pictures; the thread's own
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._thread.start()
 
@@ -74,7 +82,11 @@ class Capture:
         with self._changed:
             if time.monotonic() - self._fresh_at < self._fresh_within_s:
                 return ""
-            return self._error or "the picture stands still or the camera does not answer"
+            if self._error:
+                return self._error
+        if self.is_stuck(self._fresh_within_s / 2):
+            return "the camera does not answer: check its cable"
+        return "the picture stands still: check the camera's cable, and that nothing covers it"
 
     def is_stuck(self, limit_s: float) -> bool:
         """Whether one call into the camera's driver has not returned for `limit_s`."""
@@ -91,35 +103,50 @@ class Capture:
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
         while not self._is_closed:
+            opened_at = time.monotonic()
             try:
-                self._calling_since = time.monotonic()
-                self._source = self._open_source()
-                self._read_all(self._source)
+                self._play()
             except self._errors as error:
-                with self._changed:
-                    if self._error != str(error):
-                        log.warning("%s", error)
-                    self._error = str(error)
-                    was_good = time.monotonic() - self._fresh_at < self._fresh_within_s
-                    wait_s = FIRST_WAIT_S if was_good else min(LONGEST_WAIT_S, wait_s * 2)
-            finally:
-                self._calling_since = None
-                if self._source is not None:
-                    self._source.close()
-                    self._source = None
+                self._fail(str(error), is_known=True)
+                if not getattr(error, "can_retry", True):
+                    return
+            except Exception as error:  # noqa: BLE001 - a worker's top: whatever a driver throws, it is tried again
+                self._fail(f"the camera's driver failed ({type(error).__name__})", is_known=False)
             with self._changed:
+                wait_s = FIRST_WAIT_S if self._fresh_at > opened_at else min(LONGEST_WAIT_S, wait_s * 2)
                 self._changed.wait_for(lambda: self._is_closed, wait_s)
 
-    def _read_all(self, source: Source) -> None:
-        while not self._is_closed:
-            self._calling_since = time.monotonic()
-            picture, at = source.read()
+    def _fail(self, reason: str, *, is_known: bool) -> None:
+        with self._changed:
+            is_new = self._error != reason
+            self._error = reason
+        if is_new:
+            log.warning("%s", reason, exc_info=not is_known)
+
+    def _play(self) -> None:
+        """Open the camera and read it until it fails or is no longer wanted."""
+        self._calling_since = time.monotonic()
+        try:
+            source = self._open_source()
+            try:
+                while not self._is_closed:
+                    self._calling_since = time.monotonic()
+                    picture, at = source.read()
+                    self._take(picture, min(at, time.monotonic()))
+            finally:
+                self._calling_since = time.monotonic()  # letting go of a camera can hang, too
+                source.close()
+        finally:
             self._calling_since = None
-            last = self._frame
-            if last is not None and (at <= last.at or np.array_equal(picture, last.picture)):
-                continue
-            with self._changed:
-                self._frame = Frame(picture, at, last.number + 1 if last is not None else 1)
-                self._fresh_at = time.monotonic()
-                self._error = ""
-                self._changed.notify_all()
+
+    def _take(self, picture: NDArray[np.uint8], at: float) -> None:
+        last = self._frame
+        trace = hash((picture.shape, picture[::_ROW_STEP].tobytes()))
+        if trace in self._recent or (last is not None and at <= last.at):
+            return
+        self._recent.append(trace)
+        with self._changed:
+            self._frame = Frame(picture, at, last.number + 1 if last is not None else 1)
+            self._fresh_at = time.monotonic()
+            self._error = ""
+            self._changed.notify_all()

@@ -1,8 +1,8 @@
 """A camera without hardware: real portraits before a drawn wall, by the direction of a small file, the *stage*.
 
 It makes frames as a camera at a door would: a still wall with sensor noise, and a person of whom every frame differs a
-little in place, size and tilt, for nobody stands still. Faults of real cameras are played too: a frozen picture, a pulled
-cable, a `read` that never returns.
+little in place, size and tilt, for nobody stands still. Faults of real cameras are played too: a frozen picture, a
+pulled cable, a `read` that never returns.
 
 It does not: turn or deform a head (the person is a flat picture, as a print held before the lens is), blink, blur by
 motion, change the light, cover a face, show two people at once, or stamp frames with a kernel's time.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from drivers.camera import CameraSourceError, Frame, SensorNoise, load_picture
+from drivers.camera import Frame, SensorNoise, load_picture
 from drivers.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Stage:
         temporary.replace(self.path)
 
     def read(self) -> Scene:
-        """What the file says; an empty scene when there is no file. Raises `CameraSourceError` when it is no stage."""
+        """What the file says; an empty scene when there is no file. Raises `DeviceError` when it is no stage."""
         try:
             with self.path.open("rb") as file:
                 scene = json.loads(file.read(MAX_STAGE_BYTES))
@@ -78,9 +78,11 @@ class Stage:
         except FileNotFoundError:
             return Scene()
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CameraSourceError(f"the stage {self.path} cannot be read ({type(error).__name__})") from error
+            raise DeviceError(
+                f"the stage {self.path} cannot be read ({type(error).__name__}): write it anew"
+            ) from error
         if not (subject is None or isinstance(subject, str)) or not (fault is None or fault in FAULTS):
-            raise CameraSourceError(f"the stage {self.path} has a wrong subject or fault")
+            raise DeviceError(f"the stage {self.path} has a wrong subject or fault: write it anew")
         return Scene(subject, fault)
 
 
@@ -173,7 +175,7 @@ class SimulatedCamera:
         cutout = self._cutouts.get(name)
         if cutout is None:
             if name not in self._portraits:
-                raise CameraSourceError(f"the stage names a person without a portrait; known: {len(self._portraits)}")
+                raise DeviceError(f"the stage names nobody of the {len(self._portraits)} portraits: show one of them")
             cutout = self._cutouts[name] = _cut_out(self._portraits[name])
         pose = self._pose(cutout, now - self._shown_since)
         return self._noise.over(_stand_before(self._wall, cutout, pose))
@@ -187,9 +189,7 @@ class SimulatedCamera:
         x, y = cutout.face_centre
         to_x = self._size[0] * 0.5 + _SWAY_PX * sway[0]
         to_y = self._size[1] * 0.42 + _SWAY_PX * 0.6 * sway[1]
-        return np.array(
-            [[cosine, -sine, to_x - cosine * x + sine * y], [sine, cosine, to_y - sine * x - cosine * y]]
-        )
+        return np.array([[cosine, -sine, to_x - cosine * x + sine * y], [sine, cosine, to_y - sine * x - cosine * y]])
 
 
 @dataclass(frozen=True)
