@@ -16,6 +16,7 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
     found = [
         *_pins(settings),
         *_recognition(settings),
+        *_engine(settings),
         *_mqtt(settings.mqtt),
         *_appliances(settings),
         *_coordinates(settings.station),
@@ -72,6 +73,16 @@ def _recognition(settings: Settings) -> _Found:
             ("recognition.frames_needed",),
             f"不能小于 recognition.frames_needed({needed}),现为 {refuse}",
             f"must be at least recognition.frames_needed ({needed}), is {refuse}",
+        )
+
+
+def _engine(settings: Settings) -> _Found:
+    if settings.vision.engine == "sface" and settings.vision.detector == "hog":
+        yield _conflict(
+            "vision.detector",
+            ("vision.engine",),
+            "引擎 sface 需要 YuNet 找到的特征点:应为 auto 或 yunet",
+            "the engine sface needs the points that YuNet finds: must be auto or yunet",
         )
 
 

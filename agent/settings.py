@@ -179,7 +179,7 @@ class VisionSettings(Table):
 
     enabled: bool = True
     detector: Literal["auto", "hog", "yunet"] = "auto"
-    engine: Literal["dlib"] = "dlib"
+    engine: Literal["dlib", "sface"] = "dlib"
     models: FilePath | None = None
     min_score: float | None = Field(default=None, ge=0, le=5)
     face_min_width_px: int = Field(default=80, ge=40, le=1000)
@@ -188,11 +188,12 @@ class VisionSettings(Table):
 class RecognitionSettings(Table):
     """Telling who it is; distances are Euclidean between vectors of length 1."""
 
-    max_distance: float = Field(default=0.27, gt=0, le=0.6)
+    max_distance: float = Field(default=0.30, gt=0, le=1)
     target_fpir: float = Field(default=0.01, gt=0, le=0.5)
     frames_needed: int = Field(default=2, ge=1, le=20)
     refuse_after_frames: int = Field(default=5, ge=1, le=100)
     again_after_s: float = Field(default=10.0, ge=1, le=600)
+    code_window_s: float = Field(default=15.0, ge=2, le=120)
 
 
 class TlsSettings(Table):
@@ -284,6 +285,18 @@ class Settings(Table):
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     readings: ReadingsSettings = ReadingsSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def models_folder(self) -> Path:
+        """Where networks that an operator installed lie: `vision.models`, else beside the state."""
+        return self.vision.models or self.state.directory / "models"
+
+    @property
+    def distance_ceiling(self) -> float | None:
+        """`recognition.max_distance` where it means anything: its default is dlib's, another engine has its own."""
+        chosen = self.recognition
+        is_meant = self.vision.engine == "dlib" or "max_distance" in chosen.model_fields_set
+        return chosen.max_distance if is_meant else None
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
