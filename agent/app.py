@@ -111,6 +111,7 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.KillVision: lambda order: vision.kill(order.reason),
             effects.EncodePhoto: lambda order: vision.encode_photo(order.order, order.photo),
             effects.BuildGallery: galleries.build,
+            effects.AuditGallery: galleries.audit,
             effects.PublishState: link.publish_state if link else _nowhere,
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.PublishReadings: link.publish_readings if link else _nowhere,
@@ -158,6 +159,7 @@ def rules_of(settings: Settings) -> Rules:
             frames_needed=settings.recognition.frames_needed,
             refuse_after=settings.recognition.refuse_after_frames,
             again_s=settings.recognition.again_after_s,
+            code_window_s=settings.recognition.code_window_s,
         ),
         appliances={
             name: Profile(
@@ -173,7 +175,7 @@ def rules_of(settings: Settings) -> Rules:
 
 def gallery_settings(settings: Settings) -> GallerySettings:
     """How the gallery sets its threshold."""
-    return GallerySettings(settings.recognition.target_fpir, settings.recognition.max_distance)
+    return GallerySettings(settings.recognition.target_fpir, settings.distance_ceiling)
 
 
 def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]) -> VisionConfig:
@@ -191,7 +193,7 @@ def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]
         fps=settings.camera.fps,
         engine=settings.vision.engine,
         detector=settings.vision.detector,
-        models=str(settings.vision.models) if settings.vision.models else None,
+        models=str(settings.models_folder),
         cache=str(directory / "networks"),
         face_width_floor_px=settings.vision.face_min_width_px,
         score_floor=settings.vision.min_score,

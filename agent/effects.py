@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.events import LoggedEntry, Member, MinuteReading
+
+if TYPE_CHECKING:
+    from agent.core.gallery import Gallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,15 @@ class BuildGallery(Effect):
     engine: str
     weights: str
     members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditGallery(Effect):
+    """Compare everybody in the gallery with everybody on a worker; `GalleryAudited` answers."""
+
+    request: str
+    gallery: Gallery = field(compare=False, repr=False)
+    strangers_a_day: float = 20.0
 
 
 # --- storage ---------------------------------------------------------------------------------------------------------

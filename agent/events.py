@@ -161,6 +161,29 @@ class GalleryBuilt(Event):
     gallery: Gallery = field(compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class GalleryAudited(Event):
+    """The answer to `AuditGallery`: `report` holds JSON values (`core.audit.Audit.as_dict`)."""
+
+    request: str
+    report: Mapping[str, Any] = field(compare=False, repr=False)
+
+
+# --- codes that name members -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CodePresented(Event):
+    """A code at the door names one member or a few; the face is still to confirm it.
+
+    `way`: what showed it, such as `keypad`, `card`, `pass` or `master`. `member_ids` is empty for a code that nobody
+    has: the person at the door must not learn that from what happens next.
+    """
+
+    way: str
+    member_ids: tuple[str, ...]
+
+
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 

@@ -94,6 +94,18 @@ class EnrolArguments(_Message):
     photos: Annotated[list[Photo], Field(min_length=1, max_length=PHOTOS_MAX, repr=False)]
 
 
+class PresentCodeArguments(_Message):
+    """Whom the face at the door must be."""
+
+    member_id: MemberId
+
+
+class AuditArguments(_Message):
+    """How many strangers look at the camera on a day."""
+
+    strangers_a_day: float = Field(default=20.0, ge=0, le=100_000)
+
+
 class EraseArguments(_Message):
     """Whom to erase."""
 
@@ -133,6 +145,8 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "door.hold_open": NoArguments,
         "door.lock_down": NoArguments,
         "door.resume": NoArguments,
+        "access.present_code": PresentCodeArguments,
+        "faces.audit": AuditArguments,
         "members.enrol": EnrolArguments,
         "members.erase": EraseArguments,
         "members.list": MembersArguments,

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     NOT_ENROLLED = "not_enrolled"
     SUSPENDED = "suspended"
     LOCKED_DOWN = "locked_down"
+    CODE_NEEDED = "code_needed"
 
     TWO_FACES = "two_faces"
     TOO_FAR = "too_far"
@@ -39,6 +40,7 @@ WORDS: Mapping[Reason, Words] = {
         "您的使用资格已暂停,请联系站长。", "Your access is suspended. Please ask the station master."
     ),
     Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
+    Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -68,7 +70,12 @@ def refusal_of(member: Member | None, mode: Mode) -> Reason | None:
     return None
 
 
-_ABOUT_THE_PICTURE = frozenset(Reason) - {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN}
+_ABOUT_THE_PICTURE = frozenset(Reason) - {
+    Reason.NOT_ENROLLED,
+    Reason.SUSPENDED,
+    Reason.LOCKED_DOWN,
+    Reason.CODE_NEEDED,
+}
 
 
 def advice_for(reason: Reason) -> Advice:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from agent.core.gallery import Gallery
 from agent.core.likeness import closest_pairs
 from agent.core.problems import Words
 
+STRANGERS_A_DAY = 20.0  # who look at the camera of a station with some dozen visits a day
 _DAYS = 365
 
 
@@ -30,6 +32,13 @@ class Audit:
     is_too_large: bool
     refused: tuple[str, ...]
     closest: tuple[tuple[str, str, float], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values: every field, and `words` in both languages."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        values["refused"] = list(self.refused)
+        values["closest"] = [list(pair) for pair in self.closest]
+        return {**values, "words": [{"zh": each.zh, "en": each.en} for each in self.in_words()]}
 
     def in_words(self) -> tuple[Words, ...]:
         """Sentences to read out."""

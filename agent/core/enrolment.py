@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.core.gallery import fuse
+from agent.core.gallery import Gallery, enrolment_check, fuse
 from agent.core.problems import Problem, problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from agent.events import Template
 
 MAX_PHOTOS = 6  # more does not make a better template, and bounds what one request holds in memory
 PATIENCE_S = 30.0  # a photo takes well under a second; a restart of vision in between some seconds more
@@ -68,3 +70,25 @@ def refused(enrolment: Enrolment, order: str, reason: str) -> Enrolment:
 def template_vector(enrolment: Enrolment) -> NDArray[np.float32]:
     """The one vector to keep, (D,) float32, length 1."""
     return fuse(np.stack(enrolment.vectors))
+
+
+@dataclass(frozen=True, slots=True)
+class Likenesses:
+    """Whom a person about to be enrolled looks like, by id. `enrolled_as`: so much that they count as one person."""
+
+    enrolled_as: str | None
+    look_alikes: tuple[str, ...]
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """What the station master should know, as the reply carries it."""
+        if not self.look_alikes:
+            return []
+        return [problem("member.looks_alike", "members.enrol", ", ".join(self.look_alikes)).as_dict()]
+
+
+def compare(gallery: Gallery, template: Template, member_id: str) -> Likenesses:
+    """Compare with everybody else in the gallery. Raises `GalleryError` for a template that cannot be used."""
+    check = enrolment_check(gallery, template.vector, member=member_id)
+    return Likenesses(
+        None if check.same is None else check.same.member, tuple(match.member for match in check.look_alikes)
+    )

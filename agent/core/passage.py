@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.core import debounce, door, occupancy
+from agent.core import debounce, door, occupancy, verification
 from agent.core.access import Reason, advice_for, refusal_of
 from agent.core.door import Cause, Input
 from agent.core.turn import Turn
@@ -22,6 +22,16 @@ def admit(turn: Turn, cause: Cause) -> Reason | None:
     else:
         refuse_entry(turn, reason, cause.way, member_id=cause.member_id if member else None)
     return reason
+
+
+def await_face(turn: Turn, way: str, member_ids: tuple[str, ...], presented_at: float) -> None:
+    """A code names these members: for a while only their faces open the door.
+
+    Faces seen before it count for nothing, and nobody waits for a rest that was earned without it.
+    """
+    code = verification.present(way, member_ids, presented_at, turn.rules.recognition.code_window_s)
+    turn.set(code=code, tracks={})
+    turn.do(ShowIndication("look_here"))
 
 
 def open_for(turn: Turn, cause: Cause) -> None:

@@ -141,6 +141,18 @@ CATALOGUE: Mapping[str, Kind] = {
         "系统会自动重试;反复出现时请联系安装人员。",
         "It is tried again by itself; if it keeps coming back, call the installer.",
     ),
+    "gallery.too_large": _error(
+        "登记人数太多,仅凭人脸不能可靠地认人:{detail}",
+        "Too many are enrolled to tell them apart by the face alone: {detail}",
+        "让成员先出示编号、卡或通行码,再由人脸核对;站长可执行 station members confirm 编号。",
+        "Let members give a number, a card or a pass first and confirm it with the face: `station members confirm ID`.",
+    ),
+    "template.refused": _warning(
+        "这些成员的人脸数据不能用于现在的识别引擎:{detail}",
+        "The stored faces of these members do not fit the engine in use: {detail}",
+        "请他们重新登记(station members enrol)。",
+        "Ask them to enrol again (`station members enrol`).",
+    ),
     # --- storage and broker
     "storage.failed": _error(
         "无法写入记录:{detail}",
@@ -267,8 +279,14 @@ CATALOGUE: Mapping[str, Kind] = {
     "member.already_enrolled": _error(
         "这个人已经登记过:{detail}",
         "This person is already enrolled: {detail}",
-        "请先删除原来的登记。",
-        "Erase the earlier enrolment first.",
+        "请先删除原来的登记;如果确实是两个人,请给第二个人其他进门方式。",
+        "Erase the earlier enrolment first; if they are two people, give the second one another way in.",
+    ),
+    "member.looks_alike": _warning(
+        "与这些成员很相像:{detail}",
+        "This person looks much like these members: {detail}",
+        "已登记;门可能认不出其中一人,可补拍更清晰的照片或改用编号加人脸。",
+        "They are enrolled; the door may refuse one of them: take clearer photos, or use a code with the face.",
     ),
 }
 

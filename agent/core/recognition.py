@@ -1,8 +1,8 @@
-"""Vectors of one track become one person or nobody.
+"""Vectors of one track become one person or nobody: 1:N, or against the few whom a code names.
 
 A track is tried when it has `frames_needed` good frames and once more at `refuse_after`; then it is refused and has to
 wait, each time twice as long. Every further try gives a stranger a further chance, so tries are counted per track and a
-stranger never delays anybody else.
+stranger never delays anybody else. A gallery too large for its target admits nobody without a code.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.core.gallery import Gallery
+from agent.core.gallery import Gallery, Match
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from agent.core.verification import Code
     from agent.events import FaceSeen
 
 MAX_TRACKS = 16  # more faces than this are never followed at once; bounds what a broken tracker can pile up
@@ -27,11 +28,15 @@ BACK_OFF_MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RecognitionSettings:
-    """Frames: how many are fused before the first and the last try. `again_s`: rest after a person was recognised."""
+    """Frames: how many are fused before the first and the last try. `again_s`: rest after a person was recognised.
+
+    `code_window_s`: how long after a code only the faces of those whom it names count.
+    """
 
     frames_needed: int = 2
     refuse_after: int = 5
     again_s: float = 10.0
+    code_window_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,21 @@ class Unrecognised:
     first_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """So many are enrolled that a face alone names nobody: a code must name them first."""
+
+    first_at: float
+
+
 Tracks = Mapping[int, Track]
+Decision = Recognised | Unrecognised | CodeNeeded
 
 
 def observe(
-    tracks: Tracks, seen: FaceSeen, gallery: Gallery, settings: RecognitionSettings
-) -> tuple[Tracks, Recognised | Unrecognised | None]:
-    """Add one face to its track and try it when it is due."""
+    tracks: Tracks, seen: FaceSeen, gallery: Gallery, settings: RecognitionSettings, code: Code | None = None
+) -> tuple[Tracks, Decision | None]:
+    """Add one face to its track and try it when it is due. `code`: the one in force, which names who may be meant."""
     track = tracks.get(seen.track, Track(seen.first_at))
     if seen.at < track.quiet_until:
         return tracks, None
@@ -74,18 +87,29 @@ def observe(
         # After a rest the latency of the next decision counts from here, not from when the rider first came.
         track = replace(track, first_at=seen.at)
     track = replace(track, vectors=(*track.vectors, seen.vector))
-    decision: Recognised | Unrecognised | None = None
+    decision: Decision | None = None
     count = len(track.vectors)
-    if count == settings.frames_needed or count >= settings.refuse_after:
-        match = gallery.identify(np.stack(track.vectors))
+    if count >= settings.frames_needed and code is None and gallery.is_too_large:
+        decision = CodeNeeded(track.first_at)  # more frames cannot help
+        track = _rest(track, seen.at)
+    elif count == settings.frames_needed or count >= settings.refuse_after:
+        match = _match(gallery, np.stack(track.vectors), code)
         if match is not None:
             decision = Recognised(match.member, match.distance, track.first_at)
             track = Track(track.first_at, quiet_until=seen.at + settings.again_s)
         elif count >= settings.refuse_after:
             decision = Unrecognised(track.first_at)
-            rest_s = min(BACK_OFF_MAX_S, BACK_OFF_S * 2**track.refusals)
-            track = Track(track.first_at, quiet_until=seen.at + rest_s, refusals=min(track.refusals + 1, 8))
+            track = _rest(track, seen.at)
     return _keep(tracks, seen.track, track), decision
+
+
+def _match(gallery: Gallery, vectors: NDArray[np.float32], code: Code | None) -> Match | None:
+    return gallery.identify(vectors) if code is None else gallery.verify(code.member_ids, vectors)
+
+
+def _rest(track: Track, at: float) -> Track:
+    rest_s = min(BACK_OFF_MAX_S, BACK_OFF_S * 2**track.refusals)
+    return Track(track.first_at, quiet_until=at + rest_s, refusals=min(track.refusals + 1, 8))
 
 
 def end(tracks: Tracks, number: int) -> Tracks:

@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import enrolment, publication
+from agent.core import audit, enrolment, publication
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
-from agent.core.passage import open_for, put, settle_contact
+from agent.core.passage import await_face, open_for, put, settle_contact
 from agent.core.problems import Problem, problem
 from agent.core.state import Waiting
 from agent.core.supervision import Phase
 from agent.core.turn import Turn
-from agent.effects import EncodePhoto, EraseMember, Reply, RunQuery
+from agent.effects import AuditGallery, EncodePhoto, EraseMember, Reply, RunQuery
 from agent.events import ControlRequested
 
 ROLES = ("viewer", "master", "administrator")
@@ -172,6 +172,30 @@ def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
     return carry_out
 
 
+def _present_code(turn: Turn, asked: ControlRequested) -> None:
+    """The master vouches for a code by naming the member; the face at the door is still to confirm it."""
+    member_id = asked.arguments["member_id"]
+    if member_id not in turn.state.members:
+        turn.refuse(asked.request, problem("member.unknown", member_id))
+        return
+    if turn.state.gallery is None or member_id not in turn.state.gallery.members:
+        detail = "no gallery" if turn.state.gallery is None else member_id
+        code = "vision.stopped" if turn.state.gallery is None else "template.refused"
+        turn.refuse(asked.request, problem(code, asked.action, detail))
+        return
+    await_face(turn, "master", (member_id,), asked.at)
+    _record(turn, asked, {"member": member_id, "within_s": turn.rules.recognition.code_window_s})
+
+
+def _audit_faces(turn: Turn, asked: ControlRequested) -> None:
+    if turn.state.gallery is None:
+        turn.refuse(asked.request, problem("vision.stopped", "vision", "there is no gallery"))
+        return
+    strangers = asked.arguments.get("strangers_a_day", audit.STRANGERS_A_DAY)
+    turn.do(AuditGallery(asked.request, turn.state.gallery, strangers))
+    turn.expect(asked.request, problem("request.timed_out", asked.action, "the gallery is large and the machine busy"))
+
+
 ACTIONS: Mapping[str, Action] = {
     "status": Action("viewer", _status),
     "subscribe": Action("viewer", _subscribe),
@@ -179,6 +203,8 @@ ACTIONS: Mapping[str, Action] = {
     "door.hold_open": Action("master", _change_mode(Input.HOLD_OPEN)),
     "door.lock_down": Action("master", _change_mode(Input.LOCK_DOWN)),
     "door.resume": Action("master", _change_mode(Input.RESUME)),
+    "access.present_code": Action("master", _present_code),
+    "faces.audit": Action("master", _audit_faces),
     "members.enrol": Action("master", _enrol),
     "members.erase": Action("master", _erase),
     "members.list": Action("master", _query("members_list")),

@@ -16,6 +16,7 @@ from agent.core.outbox import Limits, Outbox
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.supervision import Supervision
+from agent.core.verification import Code
 from agent.events import Member, MinuteReading
 
 _UNREAD: Debounced[bool | None] = Debounced(None, None)
@@ -23,10 +24,10 @@ _UNREAD: Debounced[bool | None] = Debounced(None, None)
 
 @dataclass(frozen=True, slots=True)
 class GallerySettings:
-    """See `core.gallery.build_gallery`; `ceiling`: Euclidean distance between vectors of length 1."""
+    """See `core.gallery.build_gallery`; `ceiling`: distance between vectors of length 1, None: the engine's own."""
 
     target_fpir: float = 0.01
-    ceiling: float = 0.27
+    ceiling: float | None = 0.30
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class StationState:
     gallery_request: int = 0
     engine: tuple[str, str] | None = None
     tracks: Mapping[int, Track] = field(default_factory=dict)
+    code: Code | None = None
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)

@@ -11,16 +11,28 @@ from dataclasses import replace
 from typing import Any
 
 from agent import events
-from agent.core import appliance, debounce, door, enrolment, outbox, publication, recognition, requests, supervision
+from agent.core import (
+    appliance,
+    debounce,
+    door,
+    enrolment,
+    outbox,
+    publication,
+    recognition,
+    requests,
+    supervision,
+    templates,
+    verification,
+)
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause
 from agent.core.gallery import GalleryError
 from agent.core.occupancy import Occupancy, Visit, rejoin
 from agent.core.outbox import Outbox
-from agent.core.passage import admit, advise, drive_lock, let_out, put, refuse_entry, settle_contact
+from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
-from agent.core.recognition import Recognised, Unrecognised
+from agent.core.recognition import CodeNeeded, Recognised, Unrecognised
 from agent.core.state import Rules, StationState
 from agent.core.supervision import Supervision
 from agent.core.turn import Turn
@@ -219,13 +231,18 @@ def _on_face(turn: Turn, event: events.FaceSeen) -> None:
     _heard(turn)
     if turn.state.gallery is None:
         return  # still being built, within moments of a start
-    tracks, decision = recognition.observe(turn.state.tracks, event, turn.state.gallery, turn.rules.recognition)
+    code = verification.in_force(turn.state.code, event.at)
+    way = "face" if code is None else code.way_in
+    tracks, decision = recognition.observe(turn.state.tracks, event, turn.state.gallery, turn.rules.recognition, code)
     turn.set(tracks=tracks)
     match decision:
         case Recognised(member_id, _distance, first_at):
-            admit(turn, Cause("face", member_id, first_at))
+            turn.set(code=None)  # one code is one person's
+            admit(turn, Cause(way, member_id, first_at))
         case Unrecognised(_):
-            refuse_entry(turn, Reason.NOT_ENROLLED, "face")
+            refuse_entry(turn, Reason.NOT_ENROLLED, way)
+        case CodeNeeded(_):
+            refuse_entry(turn, Reason.CODE_NEEDED, way)
         case None:
             pass
 
@@ -241,6 +258,10 @@ def _on_track_ended(turn: Turn, event: events.TrackEnded) -> None:
     turn.set(tracks=recognition.end(turn.state.tracks, event.track))
 
 
+def _on_code(turn: Turn, event: events.CodePresented) -> None:
+    await_face(turn, event.way, event.member_ids, event.at)
+
+
 def _heard(turn: Turn) -> None:
     turn.set(vision=supervision.heard(turn.state.vision, turn.now))
 
@@ -248,6 +269,12 @@ def _heard(turn: Turn) -> None:
 def _on_gallery(turn: Turn, event: events.GalleryBuilt) -> None:
     if event.request == turn.state.gallery_request:
         turn.set(gallery=event.gallery)
+        templates.judge_gallery(turn, event.gallery)
+
+
+def _on_audited(turn: Turn, event: events.GalleryAudited) -> None:
+    if turn.forget(event.request) is not None:
+        turn.do(Reply(event.request, ok=True, result=event.report))
 
 
 def _rebuild_gallery(turn: Turn) -> None:
@@ -281,23 +308,48 @@ def _carry_on(turn: Turn, begun: enrolment.Enrolment) -> None:
     if begun.problems or turn.state.engine is None:
         turn.refuse(begun.request, *(begun.problems or (problem("vision.stopped", "vision", "it stopped meanwhile"),)))
         return
+    if turn.state.gallery is None:
+        turn.refuse(begun.request, problem("request.busy", "members.enrol", "the gallery is still being built"))
+        return
     try:
         template = events.Template(*turn.state.engine, enrolment.template_vector(begun))
+        likenesses = enrolment.compare(turn.state.gallery, template, begun.member_id)
     except GalleryError as error:
         turn.refuse(begun.request, problem("photo.unusable", "photos", str(error)))
         return
+    if likenesses.enrolled_as is not None:
+        turn.refuse(begun.request, problem("member.already_enrolled", "members.enrol", likenesses.enrolled_as))
+        return
+    _save(turn, begun, template, likenesses)
+
+
+def _save(turn: Turn, begun: enrolment.Enrolment, template: events.Template, likenesses: enrolment.Likenesses) -> None:
     known = turn.state.members.get(begun.member_id)
-    member = Member(begun.member_id, (template,), is_suspended=known is not None and known.is_suspended)
-    turn.do(SaveMember(begun.request, member, begun.name, turn.now))
-    turn.expect(begun.request, problem("storage.failed", "members.enrol", "the member is not on the disk yet"))
+    is_suspended = known is not None and known.is_suspended
+    turn.do(
+        SaveMember(
+            begun.request,
+            Member(begun.member_id, templates.renewed(known, template), is_suspended),
+            begun.name,
+            turn.now,
+        )
+    )
+    result = {
+        "member": begun.member_id,
+        "look_alikes": list(likenesses.look_alikes),
+        "warnings": likenesses.warnings(),
+    }
+    turn.expect(begun.request, problem("storage.failed", "members.enrol", "the member is not on the disk yet"), result)
 
 
 def _on_member_saved(turn: Turn, event: events.MemberSaved) -> None:
     turn.set(members={**turn.state.members, event.member.id: event.member})
     _rebuild_gallery(turn)
-    turn.log("member.enrolled", {"member": event.member.id}, tag=event.request)
-    if turn.forget(event.request):
-        turn.answer_when_logged(event.request, {"member": event.member.id}, "members.enrol")
+    waiting = turn.forget(event.request)
+    look_alikes = waiting.result.get("look_alikes", []) if waiting else []
+    turn.log("member.enrolled", {"member": event.member.id, "look_alikes": look_alikes}, tag=event.request)
+    if waiting:
+        turn.answer_when_logged(event.request, waiting.result, "members.enrol")
 
 
 def _on_member_erased(turn: Turn, event: events.MemberErased) -> None:
@@ -458,6 +510,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.FaceUnusable: _on_unusable_face,
     events.TrackEnded: _on_track_ended,
     events.GalleryBuilt: _on_gallery,
+    events.GalleryAudited: _on_audited,
+    events.CodePresented: _on_code,
     events.PhotoEncoded: _on_photo_encoded,
     events.PhotoRefused: _on_photo_refused,
     events.EntriesLogged: _on_logged,

@@ -47,6 +47,15 @@ class Turn:
         self.set(faults={**self.state.faults, (code, where): found})
         self.log("fault.raised", {"code": code, "where": where, "severity": found.severity.value})
 
+    def word_fault(self, code: str, where: str, detail: str) -> None:
+        """Raise a fault, or put one that stands into new words: what it is about has changed, not that it is."""
+        found = self.state.faults.get((code, where))
+        if found is None:
+            self.raise_fault(code, where, detail)
+        else:
+            reworded = problem(code, where, detail[:MAX_DETAIL], found.since)
+            self.set(faults={**self.state.faults, (code, where): reworded})
+
     def clear_fault(self, code: str, where: str) -> None:
         """The fault is over."""
         found = self.state.faults.get((code, where))

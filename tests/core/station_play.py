@@ -118,7 +118,8 @@ class Play:
     def build_gallery(self) -> None:
         """Carry out the newest order for a gallery."""
         order = self.found(BuildGallery)[-1]
-        templates = [(each.id, template.vector) for each in order.members for template in each.templates]
+        engine = (order.engine, order.weights)
+        templates = [(m.id, t.vector) for m in order.members for t in m.templates if (t.engine, t.weights) == engine]
         gallery = build_gallery(templates, engine=order.engine, weights=order.weights)
         self.put(GalleryBuilt(self.now, order.request, gallery))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,13 @@ def test_every_sentence_is_there_in_both_languages() -> None:
     for words in audit(_gallery(0.24, 300), 50).in_words():
         assert any("一" <= character <= "鿿" for character in words.zh)
         assert words.en.isascii()
+
+
+def test_an_audit_goes_over_the_wire_as_json() -> None:
+    found = audit(_gallery(0.40, 12), 20)
+    values = json.loads(json.dumps(found.as_dict()))
+
+    assert values["members"] == 12
+    assert values["closest"][0] == list(found.closest[0])
+    assert values["refused"] == []
+    assert [each["en"] for each in values["words"]] == [words.en for words in found.in_words()]

@@ -20,7 +20,7 @@ def _codes_in(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in ("problem", "raise_fault"):
+            if name in ("problem", "raise_fault", "word_fault"):
                 codes.add(str(node.args[0].value))
     return codes
 

@@ -11,6 +11,7 @@ from agent.core.recognition import (
     BACK_OFF_MAX_S,
     BACK_OFF_S,
     MAX_TRACKS,
+    CodeNeeded,
     Recognised,
     RecognitionSettings,
     Tracks,
@@ -18,11 +19,12 @@ from agent.core.recognition import (
     end,
     observe,
 )
+from agent.core.verification import Code, present
 from agent.events import FaceSeen
 from tests.core.station_play import face_of
 
 SETTINGS = RecognitionSettings(frames_needed=2, refuse_after=5, again_s=10.0)
-Decision = Recognised | Unrecognised | None
+Decision = Recognised | Unrecognised | CodeNeeded | None
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +119,59 @@ def test_nobody_is_recognised_in_an_empty_gallery() -> None:
     empty = build_gallery([], engine="dlib", weights="0" * 64)
     _, decisions = watch(empty, 1, *[n / 10 for n in range(5)])
     assert decisions == [None] * 4 + [Unrecognised(0.0)]
+
+
+# --- with a code -----------------------------------------------------------------------------------------------------
+
+
+def watch_with(code: Code | None, gallery: Gallery, person: int, frames: int = 5) -> list[Decision]:
+    tracks: Tracks = {}
+    decisions: list[Decision] = []
+    for n in range(frames):
+        tracks, decision = observe(tracks, FaceSeen(n / 10, 1, 0.0, face_of(person)), gallery, SETTINGS, code)
+        decisions.append(decision)
+    return decisions
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Gallery:
+    """Members too many for a very strict target."""
+    people = [(f"m-{n}", face_of(n)) for n in range(2)]
+    gallery = build_gallery(people, engine="dlib", weights="0" * 64, target_fpir=1e-7)
+    assert gallery.is_too_large
+    return gallery
+
+
+def test_with_a_code_only_the_member_it_names_is_recognised(gallery: Gallery) -> None:
+    code = present("card", ("m-1",), 0.0, 15.0)
+    (right,) = [each for each in watch_with(code, gallery, 1, frames=2) if each]
+    assert isinstance(right, Recognised)
+    assert right.member_id == "m-1"
+    assert watch_with(code, gallery, 2) == [None] * 4 + [Unrecognised(0.0)]
+
+
+def test_a_code_of_several_finds_the_one_whose_face_it_is(gallery: Gallery) -> None:
+    code = present("keypad", ("m-2", "m-1"), 0.0, 15.0)
+    (found,) = [each for each in watch_with(code, gallery, 1, frames=2) if each]
+    assert isinstance(found, Recognised)
+    assert found.member_id == "m-1"
+
+
+def test_a_code_that_nobody_has_refuses_as_a_wrong_face_does(gallery: Gallery) -> None:
+    nobody = watch_with(present("card", (), 0.0, 15.0), gallery, 1)
+    assert nobody == watch_with(present("card", ("m-2",), 0.0, 15.0), gallery, 1)
+
+
+def test_a_gallery_too_large_asks_for_a_code_and_admits_with_one(crowded: Gallery) -> None:
+    own = face_of(1)
+    tracks, decision = observe({}, FaceSeen(0.0, 1, 0.0, own), crowded, SETTINGS)
+    tracks, decision = observe(tracks, FaceSeen(0.1, 1, 0.0, own), crowded, SETTINGS)
+    assert decision == CodeNeeded(0.0)
+    _, decision = observe(tracks, FaceSeen(0.2, 1, 0.0, own), crowded, SETTINGS)
+    assert decision is None  # said once, then it rests
+
+    code = present("card", ("m-1",), 0.0, 15.0)
+    tracks, _ = observe({}, FaceSeen(0.0, 1, 0.0, own), crowded, SETTINGS, code)
+    _, decision = observe(tracks, FaceSeen(0.1, 1, 0.0, own), crowded, SETTINGS, code)
+    assert isinstance(decision, Recognised)
+    assert decision.member_id == "m-1"

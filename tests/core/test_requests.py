@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agent.control.protocol import ARGUMENTS
-from agent.core import enrolment
+from agent.core import audit, enrolment
 from agent.core.requests import ACTIONS, MAX_ENROLMENTS, MAX_SUBSCRIBERS, ROLES
 from agent.core.turn import DISK_PATIENCE_S
-from agent.effects import BuildGallery, EncodePhoto, EraseMember, RunQuery, SaveMember
+from agent.effects import (
+    AppendEntry,
+    AuditGallery,
+    BuildGallery,
+    EncodePhoto,
+    EraseMember,
+    RunQuery,
+    SaveMember,
+)
 from agent.events import (
     Actor,
     EntriesLost,
+    GalleryAudited,
     GalleryBuilt,
+    Member,
     MemberErased,
     MemberSaved,
     PhotoEncoded,
     PhotoRefused,
     QueryAnswered,
     SubscriberLeft,
+    Template,
+    VisionStarted,
     VisionStopped,
 )
 from agent.storage.queries import QUERIES
-from tests.core.station_play import MASTER, VIEWER, Play, begin, face_of, member, ready
+from tests.core.station_play import ENGINE, MASTER, VIEWER, Play, begin, face_of, member, ready
 
 
 def enrol(play: Play, member_id: str = "m-1", *, photos: int = 1, request: str = "r-1") -> list[str]:
@@ -52,7 +66,7 @@ def finals(play: Play, request: str = "r-1") -> int:
 @pytest.mark.parametrize("role", [*ROLES, "guest", ""])
 def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str) -> None:
     play = ready()
-    play.ask(action, actor=Actor("local", "somebody", role), id="m-1", name="Somebody", photos=(b"photo",))
+    play.ask(action, actor=Actor("local", "somebody", role), id="m-1", member_id="m-1", name="x", photos=(b"photo",))
     may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)
     is_forbidden = (
         bool(play.replies())
@@ -399,3 +413,135 @@ def test_the_master_who_asks_is_named_by_account_only() -> None:
     play.ask("door.unlock", actor=MASTER)
     (done,) = play.logged("control.done")
     assert (done["actor"], done["kind"]) == ("master", "local")
+
+
+# --- who looks like whom ---------------------------------------------------------------------------------------------
+
+
+def near(person: int, distance: float, other: int = 90) -> NDArray[np.float32]:
+    """(128,) float32, length 1, so far from the face of that person."""
+    cosine = 1 - distance**2 / 2
+    vector: NDArray[np.float32] = (cosine * face_of(person) + np.sqrt(1 - cosine**2) * face_of(other)).astype(
+        np.float32
+    )
+    return vector
+
+
+def test_somebody_already_enrolled_under_another_id_is_refused_and_the_id_named() -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    (order,) = enrol(play, "m-3")
+    play.put(PhotoEncoded(play.now, order, near(2, 0.1)))
+    assert play.problem_codes() == ["member.already_enrolled"]
+    assert "m-2" in play.replies()[-1].problems[0]["text"]["en"]
+    assert play.found(SaveMember) == []
+    assert "m-2" not in repr(play.found(AppendEntry))
+    play.wait(60.0)
+    assert finals(play) == 1
+
+
+def test_a_member_may_enrol_again_under_their_own_id() -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    (order,) = enrol(play, "m-2")
+    play.put(PhotoEncoded(play.now, order, near(2, 0.1)))
+    save(play)
+    assert play.replies()[-1].ok
+
+
+def test_look_alikes_are_enrolled_with_a_warning_in_the_answer_and_in_the_log() -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    assert play.state.gallery is not None
+    distance = play.state.gallery.threshold + play.state.gallery.min_margin / 2
+    (order,) = enrol(play, "m-3")
+    play.put(PhotoEncoded(play.now, order, near(2, distance)))
+    save(play)
+    (reply,) = play.replies()
+    assert reply.ok
+    assert reply.result["look_alikes"] == ["m-2"]
+    assert [each["code"] for each in reply.result["warnings"]] == ["member.looks_alike"]
+    assert play.logged("member.enrolled") == [{"member": "m-3", "look_alikes": ["m-2"]}]
+
+
+def test_who_looks_like_nobody_is_enrolled_without_a_warning() -> None:
+    play = ready(member("m-1", 1))
+    (order,) = enrol(play, "m-3")
+    play.put(PhotoEncoded(play.now, order, face_of(3)))
+    save(play)
+    assert play.replies()[-1].result["warnings"] == []
+    assert play.logged("member.enrolled") == [{"member": "m-3", "look_alikes": []}]
+
+
+def test_nobody_is_enrolled_uncompared_while_the_gallery_is_being_built() -> None:
+    play = begin(member("m-1", 1))
+    play.put(VisionStarted(play.now, *ENGINE))
+    (order,) = enrol(play, "m-3")
+    play.put(PhotoEncoded(play.now, order, face_of(3)))
+    assert play.problem_codes() == ["request.busy"]
+    assert play.found(SaveMember) == []
+
+
+def test_enrolling_with_a_new_engine_keeps_the_template_of_the_old() -> None:
+    old = Template("sface", "1" * 64, face_of(4))
+    play = ready(Member("m-1", (old,)))
+    (order,) = enrol(play, "m-1")
+    play.put(PhotoEncoded(play.now, order, face_of(5)))
+    (saving,) = play.found(SaveMember)
+    assert [each.engine for each in saving.member.templates] == ["sface", ENGINE[0]]
+
+
+# --- codes and the audit ---------------------------------------------------------------------------------------------
+
+
+def test_the_master_names_a_member_and_the_face_confirms() -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    play.ask("access.present_code", member_id="m-1")
+    play.write_log()
+    assert play.replies()[-1].result["within_s"] == play.rules.recognition.code_window_s
+    (done,) = play.logged("control.done")
+    assert done["member"] == "m-1"
+    play.see_face(2, frames=5)
+    assert play.lock_orders() == []
+    play.see_face(1, track=2)
+    assert play.logged("access.granted") == [{"way": "master+face", "member": "m-1"}]
+
+
+def test_a_member_who_is_not_there_or_has_no_face_here_cannot_be_confirmed() -> None:
+    play = ready(member("m-1", 1), Member("m-2", (Template("sface", "1" * 64, face_of(2)),)))
+    play.ask("access.present_code", member_id="m-9")
+    assert play.problem_codes() == ["member.unknown"]
+    play.ask("access.present_code", request="r-2", member_id="m-2")
+    assert play.problem_codes("r-2") == ["template.refused"]
+    play.put(VisionStopped(play.now, "killed"))
+    play.ask("access.present_code", request="r-3", member_id="m-1")
+    assert play.problem_codes("r-3") == ["vision.stopped"]
+    assert play.state.code is None
+
+
+def test_an_audit_is_done_by_the_worker_and_answered_once() -> None:
+    play = ready(member("m-1", 1))
+    play.ask("faces.audit", strangers_a_day=50.0)
+    (order,) = play.found(AuditGallery)
+    assert order.strangers_a_day == 50.0
+    assert order.gallery is play.state.gallery
+    assert play.replies() == []
+    play.put(GalleryAudited(play.now, "r-1", {"members": 1}))
+    play.put(GalleryAudited(play.now, "r-1", {"members": 1}))
+    assert [each.result for each in play.replies()] == [{"members": 1}]
+
+
+def test_an_audit_that_takes_too_long_is_said_and_its_late_answer_dropped() -> None:
+    play = ready(member("m-1", 1))
+    play.ask("faces.audit")
+    play.wait(DISK_PATIENCE_S)
+    assert play.problem_codes() == ["request.timed_out"]
+    play.put(GalleryAudited(play.now, "r-1", {"members": 1}))
+    assert finals(play) == 1
+
+
+def test_without_a_gallery_there_is_nothing_to_audit() -> None:
+    play = begin(member("m-1", 1))
+    play.ask("faces.audit")
+    assert play.problem_codes() == ["vision.stopped"]
+
+
+def test_the_socket_and_the_rules_expect_the_same_number_of_strangers() -> None:
+    assert ARGUMENTS["faces.audit"]().model_dump() == {"strangers_a_day": audit.STRANGERS_A_DAY}

@@ -16,6 +16,7 @@ from agent.core.requests import ACTIONS
 from agent.core.station import HANDLERS
 from agent.effects import (
     AppendEntry,
+    AuditGallery,
     BuildGallery,
     DeenergiseLock,
     EncodePhoto,
@@ -58,7 +59,13 @@ class World:
         self.requests.append(request)
         if action == "subscribe":
             self.subscriptions.add(request)
-        arguments = {"id": f"m-{number % PEOPLE}", "name": "Somebody", "photos": (b"photo",) * (1 + number % 3)}
+        somebody = f"m-{number % PEOPLE}"
+        arguments = {
+            "id": somebody,
+            "member_id": somebody,
+            "name": "Somebody",
+            "photos": (b"photo",) * (1 + number % 3),
+        }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
 
     def log(self, count: int) -> Event:
@@ -118,6 +125,11 @@ class World:
         order = orders[-1 - number % len(orders)]
         return events.GalleryBuilt(self.now, order.request, self.gallery(order))
 
+    def audited(self, number: int) -> Event:
+        orders = self.play.found(AuditGallery)
+        request = orders[-1 - number % len(orders)].request if orders else "r-0"
+        return events.GalleryAudited(self.now, request, {"members": number})
+
 
 READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
@@ -141,6 +153,8 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.FaceUnusable: lambda w, n: events.FaceUnusable(w.now, n % 3, ("too_far", "two_faces", "hat")[n % 3]),
     events.TrackEnded: lambda w, n: events.TrackEnded(w.now, n % 3),
     events.GalleryBuilt: World.built,
+    events.GalleryAudited: World.audited,
+    events.CodePresented: lambda w, n: events.CodePresented(w.now, "card", (f"m-{n % PEOPLE}", "m-0")[: n % 3]),
     events.PhotoEncoded: World.photo,
     events.PhotoRefused: World.photo,
     events.EntriesLogged: World.log,
