@@ -113,8 +113,10 @@ class Capture:
             except Exception as error:  # noqa: BLE001 - a worker's top: whatever a driver throws, it is tried again
                 self._fail(f"the camera's driver failed ({type(error).__name__})", is_known=False)
             with self._changed:
-                wait_s = FIRST_WAIT_S if self._fresh_at > opened_at else min(LONGEST_WAIT_S, wait_s * 2)
+                if self._fresh_at > opened_at:
+                    wait_s = FIRST_WAIT_S
                 self._changed.wait_for(lambda: self._is_closed, wait_s)
+                wait_s = min(LONGEST_WAIT_S, wait_s * 2)
 
     def _fail(self, reason: str, *, is_known: bool) -> None:
         with self._changed:

@@ -16,9 +16,12 @@ from agent.vision.models import EngineError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Between the false second face in the Collins portrait (0 to 0.3 at several scales; the true one has 1.5) and the
-# lowest of 500 true ones (0.45).
+# Above the false second face in the Collins portrait (0 to 0.3 at several scales; the true one has 1.5). True faces go
+# lower: of 3,734 press photos 105 have none above 0.4, and in 79 of these the best box above 0 is the face. So where
+# nothing reaches the floor, the best one alone is looked at. Of the same photos with the face painted over, 0.7 % hold
+# a false face above 0.4 and 1.6 % one above 0: a wrong one then only costs a vector that is nobody's.
 HOG_SCORE_FLOOR = 0.4
+HOG_LAST_RESORT_FLOOR = 0.0
 YUNET_SCORE_FLOOR = 0.8  # true ones have 0.86 to 0.95 there
 HOG_NEAR_PX, HOG_FAR_PX = 320, 640  # long side of the pictures that HOG looks at: 5 ms and 18 ms at 4:3
 YUNET_SIDE_PX = 320  # faces down to some 10 px of it are found: enough for a door, and 9 ms or less
@@ -64,15 +67,27 @@ class HogDetector:
         self._detector = FrontalFaceDetector()
 
     def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Detection]:
-        """See `Detector`. Unless `exhaustive`, a face under a quarter of the long side is missed beside a larger."""
-        far = min(HOG_FAR_PX, max(frame_rgb.shape[:2]))
-        for side in (far,) if exhaustive or far <= HOG_NEAR_PX else (HOG_NEAR_PX, far):
-            picture, scale = _shrink(frame_rgb, side)
-            grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)  # a quarter faster than colour
-            found = self._detector.find(grey, HOG_SCORE_FLOOR)
-            if found:
-                return _sorted([Detection(_enlarge(box, scale), score) for box, score in found])
-        return []
+        """See `Detector`. Unless `exhaustive`, a face under a quarter of the long side is missed beside a larger.
+
+        Where no face is above the floor, the best one above `HOG_LAST_RESORT_FLOOR`; never when `exhaustive`, for a
+        photo that somebody enrols with must leave no doubt.
+        """
+        if exhaustive:
+            return self._find(frame_rgb, min(HOG_FAR_PX, max(frame_rgb.shape[:2])), HOG_SCORE_FLOOR)
+        weak: list[Detection] = []
+        for side in sorted({min(each, max(frame_rgb.shape[:2])) for each in (HOG_NEAR_PX, HOG_FAR_PX)}):
+            found = self._find(frame_rgb, side, HOG_LAST_RESORT_FLOOR)
+            strong = [each for each in found if each.score > HOG_SCORE_FLOOR]
+            if strong:
+                return strong
+            weak += found
+        return [max(weak, key=lambda each: each.score)] if weak else []
+
+    def _find(self, frame_rgb: NDArray[np.uint8], side: int, floor: float) -> list[Detection]:
+        """The faces in the frame with its long side brought down to `side` pixels, largest first."""
+        picture, scale = _shrink(frame_rgb, side)
+        grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)  # a quarter faster than colour
+        return _sorted([Detection(_enlarge(box, scale), score) for box, score in self._detector.find(grey, floor)])
 
 
 class YuNetDetector:

@@ -132,17 +132,30 @@ def evaluate(
     splits: int = 20,
     seed: int = 0,
     engine: FaceEngine,
+    ceiling: float | None = None,
     quality: Quality | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
     """Read the folder and judge it. Raises `PeopleError` when the folder or the numbers do not allow it."""
     protocol = Protocol(gallery, enrol, probe, target_fpir, splits, seed)
     people = read_people(directory, engine, quality=quality, progress=progress)
-    return judge(people, protocol, engine=engine.name, weights=engine.weights, detector=engine.detector_name)
+    names = {"engine": engine.name, "weights": engine.weights, "detector": engine.detector_name}
+    return judge(people, protocol, ceiling=ceiling, **names)
 
 
-def judge(people: People, protocol: Protocol, *, engine: str, weights: str, detector: str = "") -> EvaluationReport:
-    """Run every split on vectors. The same people, protocol and seed give the same report."""
+def judge(
+    people: People,
+    protocol: Protocol,
+    *,
+    engine: str,
+    weights: str,
+    detector: str = "",
+    ceiling: float | None = None,
+) -> EvaluationReport:
+    """Run every split on vectors. The same people, protocol and seed give the same report.
+
+    `ceiling`: no threshold is larger, as by `recognition.max_distance`; None: the engine's own.
+    """
     can_be_member = sorted(
         name for name, each in people.vectors.items() if len(each) >= protocol.enrol + protocol.probe
     )
@@ -153,7 +166,7 @@ def judge(people: People, protocol: Protocol, *, engine: str, weights: str, dete
             f" strangers with {protocol.probe}; there are {len(can_be_member)} such people, and {len(can_try)} with"
             f" {protocol.probe} pictures: ask for a smaller gallery or fewer pictures each"
         )
-    build = partial(build_gallery, engine=engine, weights=weights, target_fpir=protocol.target_fpir)
+    build = partial(build_gallery, engine=engine, weights=weights, target_fpir=protocol.target_fpir, ceiling=ceiling)
     runs = []
     for number in range(protocol.splits):
         random = np.random.default_rng([protocol.seed, number])

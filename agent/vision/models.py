@@ -7,6 +7,8 @@ put into the models' folder by the operator, and are used only when their sha256
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -72,6 +74,50 @@ def read_model(name: str, models: Path | None, published: Mapping[str, Model] = 
     if found != model.sha256:
         raise ModelError(f"{path} is not the published file: its sha256 is {found}, not {model.sha256}; {how}")
     return data
+
+
+def install_model(name: str, file: Path, models: Path, published: Mapping[str, Model] = PUBLISHED) -> Path:
+    """Copy the published file into the folder, at once or not at all, readable for every account; returns where.
+
+    Raises `ModelError` when the file is another one, or when it cannot be read or written; then nothing was copied.
+    """
+    model = published[name]
+    data = read_bounded(file, model.max_bytes, remedy=f"take it from {model.source}")
+    found = sha256_of(data)
+    if found != model.sha256:
+        raise ModelError(
+            f"{file} is not the published file and was not copied: its sha256 is {found}, not {model.sha256};"
+            f" take it from {model.source}"
+        )
+    path = models / model.file
+    try:
+        models.mkdir(mode=0o755, parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=models, prefix=f".{model.file}-")
+        try:
+            with os.fdopen(handle, "wb") as target:
+                target.write(data)
+                target.flush()
+                os.fchmod(handle, 0o644)  # whoever installs it, the agent's own account reads it
+                os.fsync(handle)
+            Path(unfinished).replace(path)
+        finally:
+            Path(unfinished).unlink(missing_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be written ({error.strerror}): use an account that may write there, such as with sudo"
+        ) from error
+    return path
+
+
+def state_of(name: str, models: Path, published: Mapping[str, Model] = PUBLISHED) -> str:
+    """`installed`, `missing`, or `wrong` for a file of that name that is not the published one or cannot be read."""
+    if not is_installed(name, models, published):
+        return "missing"
+    try:
+        read_model(name, models, published)
+    except ModelError:
+        return "wrong"
+    return "installed"
 
 
 def is_installed(name: str, models: Path | None, published: Mapping[str, Model] = PUBLISHED) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from agent.vision.engine import Face, FaceEngine
 from agent.vision.models import EngineError
+from agent.vision.quality import Floors, unusable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,17 @@ class People:
     def pictures(self) -> int:
         """How many pictures there were."""
         return sum(len(each) for each in self.vectors.values())
+
+
+def door_gate(engine: FaceEngine, floors: Floors) -> Quality:
+    """The quality that the door asks of a face, as `read_people` takes it."""
+
+    def judge(frame_rgb: NDArray[np.uint8], face: Face) -> str | None:
+        if floors.score is not None and face.score < floors.score:
+            return "low_score"
+        return unusable(frame_rgb, face, floors, engine.name) or None
+
+    return judge
 
 
 def read_people(

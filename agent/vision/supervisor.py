@@ -164,8 +164,8 @@ class _Life:
                 self._listen(ours)
             except ProtocolError as error:
                 self.kill(f"it does not keep to the protocol: {error}")
-            except OSError as error:
-                self.kill(str(error))
+            except OSError:
+                log.debug("the vision child died with orders unread")  # its last words say more
             finally:
                 ended = self._bury(process, ours, speaking, reading)
             return self._reason or self._last_words or ended

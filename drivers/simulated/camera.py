@@ -77,7 +77,7 @@ class Stage:
             subject, fault = scene["subject"], scene["fault"]
         except FileNotFoundError:
             return Scene()
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise DeviceError(
                 f"the stage {self.path} cannot be read ({type(error).__name__}): write it anew"
             ) from error
