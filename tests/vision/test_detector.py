@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agent.vision import detector as detector_module
 from agent.vision.detector import HOG_SCORE_FLOOR, Detection, Detector, HogDetector, YuNetDetector
 from agent.vision.dlib_models import FrontalFaceDetector
 from agent.vision.models import EngineError, read_model
@@ -53,6 +54,36 @@ def test_the_false_second_face_is_below_the_score_floor(factor: float, collins: 
     faces = HogDetector().detect(picture, exhaustive=True)
     assert all(_holds(face, COLLINS_EYES[0] * factor, COLLINS_EYES[1] * factor) for face in faces)
     assert len(faces) == 1
+
+
+@pytest.mark.parametrize("factor", [0.85, 0.95, 1.0, 1.1, 1.25, 1.6])
+def test_beside_a_true_face_a_false_one_never_counts(factor: float, collins: NDArray[np.uint8]) -> None:
+    picture = _resized(collins, factor)
+    (face,) = HogDetector().detect(picture)
+    assert _holds(face, COLLINS_EYES[0] * factor, COLLINS_EYES[1] * factor)
+
+
+class _Scores:
+    """A detector that gives these scores, whatever the picture."""
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = scores
+
+    def find(self, picture: NDArray[np.uint8], threshold: float) -> list[tuple[tuple[int, int, int, int], float]]:
+        return [((0, 0, 80 + n, 80 + n), score) for n, score in enumerate(self.scores) if score > threshold]
+
+
+def test_where_no_face_is_sure_the_best_alone_counts_but_not_for_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = np.zeros((240, 320, 3), np.uint8)
+    for scores, found, sure in (
+        ((0.1, 0.3, 0.2), [0.3], []),
+        ((0.3, 0.5, 0.9), [0.9, 0.5], [0.9, 0.5]),
+        ((-0.2,), [], []),
+    ):
+        monkeypatch.setattr(detector_module, "FrontalFaceDetector", lambda scores=scores: _Scores(*scores))
+        hog = HogDetector()
+        assert [each.score for each in hog.detect(frame)] == found
+        assert [each.score for each in hog.detect(frame, exhaustive=True)] == sure
 
 
 def test_without_the_floor_hog_sees_a_second_face(collins: NDArray[np.uint8]) -> None:
