@@ -1,18 +1,22 @@
-"""`station faces …`: how well faces are told apart."""
+"""`station faces …`: how well faces are told apart, and how quickly."""
 
 from __future__ import annotations
 
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.language import complain, say
-from agent.cli.options import JsonOption, LanguageOption
+from agent.cli.connection import connect, reporting
+from agent.cli.evaluation import Choice, choice_of, default_choice
+from agent.cli.language import clean, complain, pick, say, tell_problems
+from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
+from agent.cli.table import columns
+from agent.core.problems import Words
 
 if TYPE_CHECKING:
     from agent.vision.evaluate import EvaluationReport
@@ -20,9 +24,60 @@ if TYPE_CHECKING:
 app = typer.Typer(help="人脸识别 / Recognition of faces.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `evaluate` a command of the group, also while it is the only one."""
+@app.command("audit")
+def audit(
+    strangers_a_day: Annotated[
+        float,
+        typer.Option("--strangers-a-day", min=0, max=100_000, help="每天看镜头的陌生人 / Strangers at the camera"),
+    ] = 20.0,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """登记的人脸有多可靠 / What the gallery of this station means for its door."""
+    with reporting():
+        report = connect(config, socket).request("faces.audit", strangers_a_day=strangers_a_day)
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False))
+        return
+    for words in report["words"]:
+        typer.echo(clean(pick(Words(words["zh"], words["en"]))))
+    say(
+        f"以这些人的相像程度,适合的人数上限约为 {report['capacity']}。",
+        f"The target suits up to about {report['capacity']} members who look as alike as these.",
+    )
+    if report["closest"]:
+        titles = [pick(each) for each in (Words("成员", "member"), Words("成员", "member"), Words("距离", "distance"))]
+        for line in columns(titles, [(one, other, f"{distance:.3f}") for one, other, distance in report["closest"]]):
+            typer.echo(line)
+
+
+@app.command("bench")
+def bench(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="比较向量用的照片 / Pictures to compare vectors on; else two portraits"),
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option("--models", help="模型文件夹 / Folder of installed model files")
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, max=1000, help="每项次数 / Samples of each side")] = 24,
+    as_json: JsonOption = False,
+    _lang: LanguageOption = None,
+) -> None:
+    """与 face_recognition 比较速度和结果 / Compare speed and vectors with `face_recognition`; takes about a minute."""
+    from agent.vision.bench import BenchError, run_bench
+
+    try:
+        report = run_bench(directory, models, samples)
+    except BenchError as error:
+        complain(f"无法测量:{error}", f"This cannot be measured: {error}")
+        raise typer.Exit(2) from error
+    if as_json:
+        sys.stdout.write(json.dumps(report) + "\n")
+    else:
+        _tell_bench(report)
 
 
 @app.command("evaluate")
@@ -35,14 +90,17 @@ def evaluate_folder(
     enrol: Annotated[int, typer.Option("--enrol", min=1, help="登记照片数 / Pictures enrolled of each")] = 3,
     probe: Annotated[int, typer.Option("--probe", min=1, help="开门照片数 / Pictures of one try at the door")] = 2,
     target_fpir: Annotated[
-        float, typer.Option("--target-fpir", help="允许放进的陌生人比例 / Share of strangers that may get in")
-    ] = 0.01,
+        float | None, typer.Option("--target-fpir", help="允许放进的陌生人比例 / Share of strangers that may get in")
+    ] = None,
     splits: Annotated[int, typer.Option("--splits", min=1, help="重复次数 / Random splits of the people")] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="随机种子 / Seed of the splits")] = 0,
-    engine: Annotated[str, typer.Option("--engine", help="dlib, sface")] = "dlib",
-    detector: Annotated[str, typer.Option("--detector", help="auto, hog, yunet")] = "auto",
+    engine: Annotated[str | None, typer.Option("--engine", help="dlib, sface")] = None,
+    detector: Annotated[str | None, typer.Option("--detector", help="auto, hog, yunet")] = None,
     models: Annotated[
         Path | None, typer.Option("--models", help="模型文件夹 / Folder of installed model files")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="用这个配置文件的设置 / Measure with the settings of this file")
     ] = None,
     as_json: JsonOption = False,
     _lang: LanguageOption = None,
@@ -51,20 +109,26 @@ def evaluate_folder(
     from agent.vision.engine import load_engine
     from agent.vision.evaluate import evaluate
     from agent.vision.models import EngineError
-    from agent.vision.people import PeopleError
+    from agent.vision.people import PeopleError, door_gate
 
+    chosen = _choice(config).with_options(engine=engine, detector=detector, models=models, target_fpir=target_fpir)
     try:
         # The converted network goes with the command, so that nothing of the measurement stays behind.
         with tempfile.TemporaryDirectory(prefix="station-faces-") as cache:
+            loaded = load_engine(
+                engine=chosen.engine, detector=chosen.detector, models=chosen.models, cache=Path(cache)
+            )
             report = evaluate(
                 directory,
                 gallery=gallery,
                 enrol=enrol,
                 probe=probe,
-                target_fpir=target_fpir,
+                target_fpir=chosen.target_fpir,
                 splits=splits,
                 seed=seed,
-                engine=load_engine(engine=engine, detector=detector, models=models, cache=Path(cache)),
+                engine=loaded,
+                ceiling=chosen.ceiling,
+                quality=door_gate(loaded, chosen.floors),
                 progress=_progress(),
             )
     except (PeopleError, EngineError, ValueError) as error:
@@ -74,6 +138,18 @@ def evaluate_folder(
         sys.stdout.write(json.dumps(report.as_dict(), ensure_ascii=False) + "\n")
     else:
         _tell(report)
+
+
+def _choice(config: Path | None) -> Choice:
+    from agent.settings import SettingsError
+
+    if config is None:
+        return default_choice()
+    try:
+        return choice_of(config)
+    except SettingsError as error:
+        tell_problems(error.problems)
+        raise typer.Exit(1) from None
 
 
 def _progress() -> Callable[[int, int], None]:
@@ -123,3 +199,23 @@ def _tell(report: EvaluationReport) -> None:
 
 def _share(share: float, interval: tuple[float, float]) -> str:
     return f"{share:.2%} [{interval[0]:.2%}, {interval[1]:.2%}]"
+
+
+def _tell_bench(report: Mapping[str, Any]) -> None:
+    for key, words in (
+        ("embed", Words("一个向量", "one vector")),
+        ("path", Words("从画面到结果", "from a frame to a decision")),
+        ("match", Words("与一万人比对", "one query against 10,000")),
+    ):
+        ours, reference, ratio = (report[f"{key}_{each}"] for each in ("ms", "reference_ms", "ratio"))
+        say(
+            f"{words.zh}:{ours:.2f} 毫秒,face_recognition {reference:.2f} 毫秒,快 {ratio:.1f} 倍",
+            f"{words.en}: {ours:.2f} ms, face_recognition {reference:.2f} ms, {ratio:.1f} times as fast",
+        )
+    say(
+        f"向量的最大差别 {report['max_abs_difference']:.1e}({report['faces']} 张人脸)",
+        f"largest difference of vectors {report['max_abs_difference']:.1e} (over {report['faces']} faces)",
+    )
+    for name, times in report["detectors"].items():
+        text = ", ".join(f"{size} {ms:.1f} ms" for size, ms in times.items())
+        say(f"检测 {name}:{text}", f"detector {name}: {text}")

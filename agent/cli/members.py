@@ -1,4 +1,4 @@
-"""`station members …`: enrol, list, erase."""
+"""`station members …`: enrol, confirm, list, erase."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli.connection import connect, reporting
-from agent.cli.language import complain, pick, say
+from agent.cli.language import complain, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
 from agent.control.client import ControlClient
-from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX
+from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX, problem_from
 from agent.core.problems import Words
 
 app = typer.Typer(help="成员 / Members.", no_args_is_help=True, rich_markup_mode=None)
@@ -47,8 +47,25 @@ def enrol(
         complain(f"最多 {PHOTOS_MAX} 张照片。", f"At most {PHOTOS_MAX} photos.")
         raise typer.Exit(2)
     with reporting():
-        connect(config, socket).request("members.enrol", id=member, name=name, photos=[_read(path) for path in photos])
+        result = connect(config, socket).request(
+            "members.enrol", id=member, name=name, photos=[_read(path) for path in photos]
+        )
     say(f"已登记 {member}。", f"{member} is enrolled.")
+    tell_problems(problem_from(each) for each in result.get("warnings", []))
+
+
+@app.command("confirm")
+def confirm(
+    member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
+) -> None:
+    """门口的人报了编号,由人脸核对 / Somebody at the door gave this id: let their face confirm it."""
+    with reporting():
+        result = connect(config, socket).request("access.present_code", member_id=member)
+    seconds = result.get("within_s", 0)
+    say(
+        f"请 {member} 在 {seconds:g} 秒内看镜头,核对无误门就打开。",
+        f"{member} may look at the camera within {seconds:g} s; the door opens when it is their face.",
+    )
 
 
 @app.command("list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from agent.cli import door, members, service, status, visits
+from agent.cli import door, faces, members, models, service, status, visits
 from agent.cli.options import LanguageOption
 
 app = typer.Typer(
@@ -27,3 +27,5 @@ status.add_to(app)
 app.add_typer(door.app, name="door")
 app.add_typer(members.app, name="members")
 app.add_typer(visits.app, name="visits")
+app.add_typer(faces.app, name="faces")
+app.add_typer(models.app, name="models")

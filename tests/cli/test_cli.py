@@ -20,9 +20,12 @@ import pytest
 from agent.cli.table import columns, csv_lines
 from agent.clock import SystemClock
 from agent.control.server import ControlServer
+from agent.core.audit import audit
+from agent.core.gallery import build_gallery
 from agent.core.problems import problem
 from agent.effects import Reply
 from agent.events import ControlRequested, Event
+from tests.crowd import Crowd
 
 _STATION = Path(sys.executable).with_name("station")
 _PINS = "[lock]\npin = 17\n[contact]\npin = 27\n[exit_button]\npin = 22\n"
@@ -212,6 +215,46 @@ def test_a_photo_that_is_not_there_is_a_wrong_use_and_reaches_nobody(agent: _Age
     photo.write_bytes(bytes(6 * 1024 * 1024 + 1))
     assert agent.run("members", "enrol", "m-1", "--name", "x", photo).returncode == 1
     assert agent.asked == []
+
+
+def test_an_enrolment_says_who_looks_alike(agent: _Agent, tmp_path: Path) -> None:
+    warning = problem("member.looks_alike", "members.enrol", "m-2").as_dict()
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"warnings": [warning]})]
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", tmp_path / "a.jpg")
+
+    assert done.returncode == 0
+    assert "m-1 is enrolled" in done.stdout
+    assert "looks much like these members: m-2" in done.stderr
+
+
+def test_a_member_at_the_door_is_named_for_their_face_to_confirm(agent: _Agent) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"member": "m-1", "within_s": 15.0})]
+    done = agent.run("members", "confirm", "m-1")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "within 15 s" in done.stdout
+    assert (agent.asked[0].action, agent.asked[0].arguments) == ("access.present_code", {"member_id": "m-1"})
+
+
+def test_the_gallery_is_audited_in_both_languages(agent: _Agent) -> None:
+    people = Crowd(0.40).people(12)
+    gallery = build_gallery([(f"m-{n}", each) for n, each in enumerate(people)], engine="dlib", weights="w")
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result=audit(gallery, asked.arguments["strangers_a_day"]).as_dict())
+    ]
+    english = agent.run("faces", "audit", "--strangers-a-day", "50")
+    chinese = agent.run("faces", "audit", "--lang", "zh")
+    as_json = agent.run("faces", "audit", "--json")
+
+    assert (english.returncode, chinese.returncode, as_json.returncode) == (0, 0, 0)
+    assert "12 members are enrolled" in english.stdout
+    assert "With 50 strangers a day" in english.stdout
+    assert "已登记 12 人" in chinese.stdout
+    assert "每天 20 个陌生人" in chinese.stdout
+    report = json.loads(as_json.stdout)
+    assert report["threshold"] == gallery.threshold
+    assert english.stdout.splitlines()[-10].split() == [*report["closest"][0][:2], f"{report['closest'][0][2]:.3f}"]
 
 
 def test_all_members_are_listed_page_by_page(agent: _Agent) -> None:

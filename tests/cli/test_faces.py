@@ -6,10 +6,12 @@ import json
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from agent.cli.evaluation import default_choice
 from agent.cli.faces import app
 
 
@@ -92,3 +94,30 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "is not a folder" in result.stderr
+
+
+def test_evaluation_takes_the_settings_of_a_station(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    config = tmp_path_factory.mktemp("settings") / "station.toml"
+    config.write_text(
+        '[station]\nid = "t"\n[hardware]\nsimulated = true\n[recognition]\nmax_distance = 0.11\ntarget_fpir = 0.2\n'
+        '[vision]\nface_min_width_px = 1000\ndetector = "hog"\n'
+    )
+    arguments = ["evaluate", str(folder), "--gallery", "1", "--enrol", "1", "--probe", "1", "--splits", "1", "--json"]
+    report = json.loads(CliRunner().invoke(app, [*arguments, "--config", str(config)]).stdout)
+
+    assert report["target_fpir"] == 0.2
+    assert report["threshold"] <= 0.11
+    assert report["failures"] == {"too_far": 4}
+    assert CliRunner().invoke(app, [*arguments, "--config", str(config) + ".none"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "engine", "ceiling"),
+    [({}, "dlib", 0.30), ({"engine": "sface"}, "sface", None), ({"engine": "dlib"}, "dlib", 0.30)],
+)
+def test_a_ceiling_holds_for_its_own_engine(options: dict[str, str], engine: str, ceiling: float | None) -> None:
+    none: dict[str, Any] = {"engine": None, "detector": None, "models": None, "target_fpir": None}
+    chosen = default_choice().with_options(**{**none, **options})
+
+    assert (chosen.engine, chosen.ceiling) == (engine, ceiling)
+    assert chosen.target_fpir == 0.01
