@@ -95,7 +95,7 @@ def portrait_vector(engine: DlibEngine, picture: Picture) -> NDArray[np.float32]
 
 
 def test_no_detector_runs_while_nobody_is_there(door: Door) -> None:
-    assert door.watch(20) == []
+    assert door.watch(10) == []
     assert door.engine.detections <= LINGER_S / FRAME_S + 1
 
 

@@ -34,7 +34,7 @@ SAME_PERSON = 0.2  # the portrait under the simulated camera lies within 0.1; ot
 FAULT_WITHIN_S = 3.0
 
 IMPATIENT = (
-    "import sys; from agent.vision import process; process.HANG_S = 2.5; sys.exit(process.main(int(sys.argv[1])))"
+    "import sys; from agent.vision import process; process.HANG_S = 1.0; sys.exit(process.main(int(sys.argv[1])))"
 )
 
 
@@ -221,7 +221,7 @@ def test_a_camera_that_fails_is_told_in_time_gives_no_evidence_and_recovers(
 def test_a_camera_that_hangs_for_long_ends_the_child(
     stage: Stage, network_cache: Path, people: dict[str, Path]
 ) -> None:
-    config = config_for(stage.path, network_cache, people)
+    config = config_for(stage.path, network_cache, people).model_copy(update={"fresh_within_s": 0.4})
     watched = Watched(config, (sys.executable, "-P", "-c", IMPATIENT))
     try:
         stage.fail("hang")
@@ -270,7 +270,7 @@ def test_a_missing_camera_is_no_end_but_the_agents_death_is(network_cache: Path,
         with subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL) as child:
             theirs.close()
             camera = CameraConfig(source=str(tmp_path / "video7"))
-            config = VisionConfig(camera=camera, cache=str(network_cache), detector="hog")
+            config = VisionConfig(camera=camera, cache=str(network_cache), detector="hog", fresh_within_s=0.4)
             for order in (protocol.Configure(config=config), protocol.Watch(id="door")):
                 ours.sendall(protocol.pack(order))
             facts: list[protocol.Fact] = []
