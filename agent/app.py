@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
 from agent.settings import Settings
+from agent.storage.keys import find_keys
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
 from agent.vision.supervisor import VisionProcess
@@ -89,7 +91,8 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
     inbox = Inbox()
     post = inbox.post
     with ExitStack() as stack:
-        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post)
+        keys = find_keys(settings.key_file, os.environ)
+        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys)
         restored = writer.open()
         stack.callback(writer.close)
         link = _open_link(settings, clock, post)
@@ -132,6 +135,8 @@ _STORAGE_ORDERS = (
     effects.SaveMember,
     effects.EraseMember,
     effects.RunQuery,
+    effects.DescribeVault,
+    effects.RotateVault,
 )
 
 

@@ -180,6 +180,20 @@ class RunQuery(Effect):
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DescribeVault(Effect):
+    """Say which keys the templates have; `VaultDescribed` answers."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotateVault(Effect):
+    """Seal every template with a fresh key, and leave nothing under the former; `VaultRotated` answers."""
+
+    request: str
+
+
 # --- the broker ------------------------------------------------------------------------------------------------------
 
 

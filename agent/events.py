@@ -317,7 +317,8 @@ STORAGE_NOT_OPENED = "not_opened"
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
-    `problems` are what had to be mended, as (code, sentence).
+    `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
+    `core.problems`, where, detail).
     """
 
     members: tuple[Member, ...] = ()
@@ -325,6 +326,7 @@ class Restored:
     cursor: tuple[int, int] = (0, 0)
     newest: tuple[int, int] = (0, 0)
     problems: tuple[tuple[str, str], ...] = ()
+    faults: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +347,43 @@ class StorageOpened(Event):
     """
 
     restored: Restored
+
+
+@dataclass(frozen=True, slots=True)
+class VaultDescribed(Event):
+    """The answer to `DescribeVault`: `report` holds JSON values, ids of keys and counts."""
+
+    request: str
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRotated(Event):
+    """The answer to `RotateVault`: `templates` were sealed anew with `key`, and nothing of the former is left.
+
+    `dropped`: keys that no template needs any more, and that are gone.
+    """
+
+    request: str
+    key: str
+    dropped: tuple[str, ...]
+    templates: int
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRefused(Event):
+    """The vault cannot do what this request needs, and nothing was changed. `code`: of `core.problems`."""
+
+    request: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VaultExamined(Event):
+    """What is wrong with the vault has changed. `faults`: all of it, as in `Restored`."""
+
+    faults: tuple[tuple[str, str, str], ...]
 
 
 # --- the broker ------------------------------------------------------------------------------------------------------

@@ -110,6 +110,12 @@ class StateSettings(Table):
     directory: FilePath = DEFAULT_STATE
 
 
+class VaultSettings(Table):
+    """The keys that templates are encrypted with. Not set: `template.keys` in `state.directory`."""
+
+    key_file: FilePath | None = None
+
+
 class HardwareSettings(Table):
     """Real pins or simulated twins."""
 
@@ -270,6 +276,7 @@ class Settings(Table):
 
     station: StationSettings
     state: StateSettings = StateSettings()
+    vault: VaultSettings = VaultSettings()
     hardware: HardwareSettings = HardwareSettings()
     lock: LockSettings = LockSettings()
     door: DoorSettings = DoorSettings()
@@ -285,6 +292,11 @@ class Settings(Table):
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     readings: ReadingsSettings = ReadingsSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def key_file(self) -> Path:
+        """Where the keys of the templates are, unless systemd gives them."""
+        return self.vault.key_file or self.state.directory / "template.keys"
 
     @property
     def models_folder(self) -> Path:

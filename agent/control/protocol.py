@@ -150,6 +150,8 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "members.enrol": EnrolArguments,
         "members.erase": EraseArguments,
         "members.list": MembersArguments,
+        "vault.rotate": NoArguments,
+        "vault.status": NoArguments,
         "visits.list": VisitsArguments,
         "visits.page": VisitsPageArguments,
     }

@@ -153,6 +153,33 @@ CATALOGUE: Mapping[str, Kind] = {
         "请他们重新登记(station members enrol)。",
         "Ask them to enrol again (`station members enrol`).",
     ),
+    # --- the templates' keys
+    "vault.key_lost": _error(
+        "人脸模板的密钥缺失或不对:{detail}",
+        "The key of the stored faces is missing or wrong: {detail}",
+        "把原来的密钥放回密钥文件(保留已有的行)并重启;这些成员暂不能刷脸,其他方式照常。"
+        "密钥确实丢失时,执行 station vault rotate 生成新密钥并请他们重新登记。",
+        "Put the former key back into the key file, beside what is there, and restart; until then these members' faces "
+        "do not open, other ways do. If it is lost for good: `station vault rotate` makes a new one, then enrol again.",
+    ),
+    "vault.key_refused": _error(
+        "人脸模板的密钥文件不能使用:{detail}",
+        "The key file of the stored faces cannot be used: {detail}",
+        "让该文件只有 station-agent 账户可读(chmod 600、chown),或改正 vault.key_file,然后重启。",
+        "Let only the account station-agent read it (chmod 600, chown) or correct vault.key_file, then restart.",
+    ),
+    "vault.template_refused": _error(
+        "存储的人脸数据被改动过,已拒绝使用:{detail}",
+        "A stored face was altered or moved, and is refused: {detail}",
+        "查明谁动过数据库,检查存储卡,然后请该成员重新登记。",
+        "Find out who changed the database, check the card, then enrol this member again.",
+    ),
+    "vault.remains": _warning(
+        "未加密的旧人脸数据可能仍留在存储卡的空闲区域:{detail}",
+        "Unencrypted faces of before may still be in free space: {detail}",
+        "腾出空间后重启,程序会再次清除。",
+        "Free some space and restart: it is cleaned again.",
+    ),
     # --- storage and broker
     "storage.failed": _error(
         "无法写入记录:{detail}",

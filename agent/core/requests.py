@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, enrolment, publication
+from agent.core import audit, enrolment, publication, vault
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
@@ -208,6 +208,8 @@ ACTIONS: Mapping[str, Action] = {
     "members.enrol": Action("master", _enrol),
     "members.erase": Action("master", _erase),
     "members.list": Action("master", _query("members_list")),
+    "vault.rotate": Action("administrator", vault.rotate),
+    "vault.status": Action("administrator", vault.describe),
     "visits.list": Action("master", _query("visits_list")),
     "visits.page": Action("master", _query("visits_page")),
 }

@@ -22,6 +22,7 @@ from agent.core import (
     requests,
     supervision,
     templates,
+    vault,
     verification,
 )
 from agent.core.access import Reason
@@ -67,6 +68,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
             turn.raise_fault("storage.failed", "storage", detail)
         else:
             turn.raise_fault("storage.mended", place, detail)
+    vault.raise_faults(turn, restored.faults)
     turn.do(ShowIndication("ready"))
     _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
@@ -394,6 +396,7 @@ def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     _rebuild_gallery(turn)
     for place, detail in found.problems:
         turn.raise_fault("storage.mended", place, detail)
+    vault.raise_faults(turn, found.faults)
 
 
 def _on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:
@@ -524,6 +527,10 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.QueryAnswered: _on_query,
     events.MemberSaved: _on_member_saved,
     events.MemberErased: _on_member_erased,
+    events.VaultDescribed: vault.on_described,
+    events.VaultRotated: vault.on_rotated,
+    events.VaultRefused: vault.on_refused,
+    events.VaultExamined: vault.on_examined,
     events.BrokerConnected: _on_connected,
     events.BrokerDisconnected: _on_disconnected,
     events.EntryAcknowledged: _on_acknowledged,

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.events import STORAGE_NOT_OPENED, Event, OutboxRead, Restored, StorageFailed, StorageOpened
-from agent.storage import members
+from agent.storage import members, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
 from agent.storage.head import lock_unwritable
+from agent.storage.keys import CREDENTIAL, KEY_LOST, KeyFile
 from agent.storage.ledger import Ledger
 from agent.storage.log import read_newest
 from agent.storage.losses import LossCount
@@ -25,13 +26,14 @@ from agent.storage.opening import (
     HEAD_FILE,
     LEDGER_FILE,
     STATION_DATABASE,
-    SUSPECT_MARK,
     OpenFiles,
     Progress,
     load_restored,
     open_files,
 )
 from agent.storage.orders import Orders
+from agent.storage.set_aside import SUSPECT_MARK
+from agent.storage.vault import Vault
 
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +47,11 @@ _TICK_S = 1.0
 class Opening:
     """Opens the files, at once or late. Used by one thread at a time."""
 
-    def __init__(self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None], keys: KeyFile
+    ) -> None:
         self._directory = directory
+        self._keys = keys
         self._station = station
         self._clock = clock
         self._post = post
@@ -99,7 +104,7 @@ class Opening:
     def _attempt(self) -> OpenFiles:
         self.close()  # the head file has the lock of its own while it is open
         try:
-            return open_files(self._directory, self._station, self._clock, self._progress)
+            return open_files(self._directory, self._station, self._clock, self._progress, self._keys)
         except StorageInUseError:
             raise
         except StorageError:
@@ -108,7 +113,7 @@ class Opening:
 
     def _begin_without(self, reason: str) -> Restored:
         try:
-            found = read_restored(self._directory)
+            found = read_restored(self._directory, self._keys)
         except (DatabaseError, OSError) as error:
             _logger.warning("nor can the storage be read: %s", explain(error))
             found = None
@@ -127,7 +132,7 @@ class Opening:
         self._post(StorageOpened(self._clock.now(), replace(restored, members=still, open_visits=visits)))
 
 
-def read_restored(directory: Path) -> Restored | None:
+def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | None:
     """What a start would find, without writing anything; None when the database is damaged or marked as such.
 
     Nobody may write there meanwhile. Raises `DatabaseError`, OSError.
@@ -141,7 +146,11 @@ def read_restored(directory: Path) -> Restored | None:
         try:
             if not is_sound(database):
                 return None
-            restored = load_restored(database, read_newest(database), [])
+            vault = Vault(keys or KeyFile(directory / CREDENTIAL))
+            vault.load(may_make=False)
+            restored = load_restored(database, vault, read_newest(database), [])
+            if vault.fault is not None and vault.fault.code == KEY_LOST and not templates.is_any_sealed(database):
+                restored = replace(restored, faults=())  # the first key is made once the files can be written
             enrolments = members.enrolments(database)
         finally:
             database.close()

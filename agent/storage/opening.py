@@ -16,14 +16,13 @@ that somebody was told of, a new epoch begins with an entry `station.log.epoch_b
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import UTC
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
 from agent.events import Restored
-from agent.storage import members, visits
+from agent.storage import members, sealing, visits
 from agent.storage.chain import GENESIS, Position, canonical
 from agent.storage.database import (
     Database,
@@ -38,11 +37,14 @@ from agent.storage.database import (
     open_writable,
 )
 from agent.storage.head import Head, HeadState, sync_directory
+from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
 from agent.storage.log import Entry, Log, read_hash
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
+from agent.storage.set_aside import SUSPECT_MARK, set_aside
 from agent.storage.stamps import Stamps
+from agent.storage.vault import Vault
 
 _logger = logging.getLogger(__name__)
 
@@ -50,10 +52,6 @@ STATION_DATABASE = "station.db"
 READINGS_DATABASE = "readings.db"
 HEAD_FILE = "head"
 LEDGER_FILE = "ledger"
-SUSPECT_MARK = "station.db.suspect"
-_SET_ASIDE = "station.db.damaged-"
-# Each may be as large as the database; a card that dies slowly must not fill itself with them.
-_SET_ASIDE_KEPT = 3
 
 
 @dataclass(slots=True)
@@ -77,6 +75,7 @@ class OpenFiles:
     head: Head
     ledger: Ledger
     readings: Readings
+    vault: Vault
     restored: Restored
 
     def close(self) -> None:
@@ -87,7 +86,7 @@ class OpenFiles:
         self.head.close()
 
 
-def open_files(directory: Path, station: str, clock: Clock, progress: Progress) -> OpenFiles:
+def open_files(directory: Path, station: str, clock: Clock, progress: Progress, keys: KeyFile) -> OpenFiles:
     """Open or create everything, repair what can be repaired; after a failure try again with the same `progress`.
 
     Raises `StorageError` (disk full, no right) and `StorageInUseError`.
@@ -103,32 +102,20 @@ def open_files(directory: Path, station: str, clock: Clock, progress: Progress) 
         closers.append(database)
         log = Log(database)
         problems = _continue_or_begin(log, database, head, ledger, progress, station=station, clock=clock)
+        vault = Vault(keys)
+        remains = _settle_vault(directory, database, vault, log, head, clock)
         readings = Readings(directory / READINGS_DATABASE)
         closers.append(readings)
         sync_directory(directory)
-        restored = load_restored(database, log.newest, problems)
+        restored = load_restored(database, vault, log.newest, problems)
+        restored = replace(restored, faults=(*restored.faults, *remains))
     except (DatabaseError, OSError, StorageError) as error:
         for each in reversed(closers):
             each.close()
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"the storage in {directory} cannot be opened: {explain(error)}") from error
-    return OpenFiles(database, log, head, ledger, readings, restored)
-
-
-def mark_suspect(directory: Path) -> None:
-    """Have the next start set the database aside: damage that showed while it ran need not show at the opening."""
-    try:
-        (directory / SUSPECT_MARK).touch()
-    except OSError as error:
-        _logger.warning("the damaged database cannot be marked: %s", explain(error))
-
-
-def remove_set_aside(directory: Path) -> None:
-    """Delete the damaged databases that were kept: an erasure cannot reach into them. Raises OSError."""
-    for path in directory.glob(f"{_SET_ASIDE}*"):
-        path.unlink()
-        _logger.info("removed %s, for an erasure", path.name)
+    return OpenFiles(database, log, head, ledger, readings, vault, restored)
 
 
 def reason_for_new_epoch(
@@ -221,11 +208,23 @@ def _is_reserved(before: Position, head: Head, ledger: Ledger, progress: Progres
     return ledger.highest_epoch == progress.epoch > max(before.epoch, head.position.epoch)
 
 
-def load_restored(database: Database, newest: Position, problems: list[str]) -> Restored:
+def _settle_vault(  # noqa: PLR0917 - what a start has open
+    directory: Path, database: Database, vault: Vault, log: Log, head: Head, clock: Clock
+) -> tuple[sealing.Fault, ...]:
+    def log_sealed(body: dict[str, Any]) -> None:
+        log.append([_entry("station.vault.sealed", body, Stamps(clock), clock.now())])
+
+    remains = sealing.settle(directory, database, vault, log_sealed)
+    if head.position != log.newest:
+        head.write(log.newest)
+    return remains
+
+
+def load_restored(database: Database, vault: Vault, newest: Position, problems: list[str]) -> Restored:
     """What the agent goes on from; `problems` are `code: sentence` each. Raises `DatabaseError`."""
-    found, unreadable = members.load(database)
-    if unreadable:
-        problems.append(f"templates_unreadable: {unreadable} templates cannot be used; enrol these members again")
+    found, rows = members.load(database, vault)
+    if rows.unusable:
+        problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
     return Restored(
         found,
@@ -233,6 +232,7 @@ def load_restored(database: Database, newest: Position, problems: list[str]) -> 
         (cursor[0], cursor[1]) if cursor else (0, 0),
         newest.place,
         _split(problems),
+        sealing.faults_of(rows, vault),
     )
 
 
@@ -263,7 +263,7 @@ def _open_database(directory: Path, clock: Clock, progress: Progress) -> Databas
         else:
             if database is not None:
                 return database
-    progress.set_aside = _set_aside(path, clock)
+    progress.set_aside = set_aside(path, clock)
     suspect.unlink(missing_ok=True)
     database = _open_sound(path)
     if database is None:
@@ -283,17 +283,3 @@ def _open_sound(path: Path) -> Database | None:
         raise
     database.close()
     return None
-
-
-def _set_aside(path: Path, clock: Clock) -> str:
-    stem = f"{_SET_ASIDE}{clock.wall().utc.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
-    for suffix in ("-wal", "-shm", ""):  # the database last: until then the next start finds the damage again
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(path.with_name(stem + suffix))
-    kept = sorted(each for each in path.parent.glob(f"{_SET_ASIDE}*Z"))
-    for old in kept[:-_SET_ASIDE_KEPT]:
-        for suffix in ("", "-wal", "-shm"):
-            old.with_name(old.name + suffix).unlink(missing_ok=True)
-    sync_directory(path.parent)
-    return stem

@@ -59,7 +59,20 @@ class PendingErasure:
     has_existed: bool = False
 
 
-Pending = PendingEntry | PendingSave | PendingErasure
+@dataclass(slots=True)
+class PendingVault:
+    """A `DescribeVault` or a `RotateVault`, and how far that has come. `templates`: how many were sealed anew."""
+
+    request: str
+    must_rotate: bool
+    key_id: str = ""
+    templates: int = 0
+
+
+Alone = PendingErasure | PendingVault
+"""What is not done in one transaction with others."""
+
+Pending = PendingEntry | PendingSave | Alone
 
 
 @dataclass(slots=True)
@@ -159,11 +172,11 @@ class Orders:
             )
 
     def take(self, limit: int) -> list[Pending]:
-        """The next orders, at most `limit`; an erasure comes alone. They count as waiting until `done`."""
+        """The next orders, at most `limit`; those that stand `Alone` come so. They count as waiting until `done`."""
         with self._changed:
             taken: list[Pending] = []
             while self._pending and len(taken) < limit:
-                if isinstance(self._pending[0], PendingErasure):
+                if isinstance(self._pending[0], Alone):
                     return taken or [self._pending.popleft()]
                 taken.append(self._pending.popleft())
             return taken

@@ -23,10 +23,12 @@ from agent.events import (
 from agent.storage import members, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
+from agent.storage.keeper import VaultKeeper
 from agent.storage.log import Entry, read_after
 from agent.storage.losses import LossCount
-from agent.storage.opening import OpenFiles, mark_suspect, remove_set_aside
-from agent.storage.orders import Orders, Pending, PendingEntry, PendingErasure, PendingSave
+from agent.storage.opening import OpenFiles
+from agent.storage.orders import Alone, Orders, Pending, PendingEntry, PendingErasure, PendingSave, PendingVault
+from agent.storage.set_aside import mark_suspect, remove_set_aside
 from agent.storage.stamps import Stamps
 
 _logger = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Worker:
         self._batch: list[Pending] = []  # taken, and not committed yet
         self._untold: list[Event] = []  # committed, and the head file is not synced yet
         self._unemptied: list[PendingErasure] = []  # erased, and still in the write-ahead file
+        self._keeper = VaultKeeper(files, directory, clock, post)
         self._cursor = files.restored.cursor
         self._has_failed = has_failed
         self._retry_s = _FIRST_RETRY_S
@@ -125,8 +128,8 @@ class Worker:
             if not self._batch:
                 return
             first = self._batch[0]
-            if isinstance(first, PendingErasure):
-                self._erase(first)
+            if isinstance(first, Alone):
+                self._do_alone(first)
             else:
                 self._commit()
             self._orders.done(self._batch)
@@ -177,14 +180,31 @@ class Worker:
     def _save(self, pending: PendingSave, stamps: Stamps) -> Event:
         files = self._files
         member_id = pending.member.id
+        if refusal := self._keeper.refusal(pending):
+            return refusal
         is_back = files.ledger.was_erased(member_id) and not members.exists(files.database, member_id)
         if is_back and not pending.is_in_ledger:
             # Before the row: a row whose enrolment the ledger does not know would be erased at the next start.
             files.ledger.append("enrolled", member=member_id, enrolment=pending.enrolment)
             pending.is_in_ledger = True
         created = stamps.text(pending.at)
-        members.save(files.database, pending.member, pending.name, created_at_utc=created, enrolment=pending.enrolment)
+        members.save(
+            files.database,
+            files.vault,
+            pending.member,
+            pending.name,
+            created_at_utc=created,
+            enrolment=pending.enrolment,
+        )
+        self._keeper.note_change()
         return MemberSaved(self._clock.now(), pending.member, pending.request)
+
+    def _do_alone(self, pending: Alone) -> None:
+        match pending:
+            case PendingErasure():
+                self._erase(pending)
+            case PendingVault():
+                self._keeper.tend(pending)
 
     def _erase(self, pending: PendingErasure) -> None:
         if not pending.is_in_ledger:
@@ -202,6 +222,9 @@ class Worker:
             for each in self._unemptied:
                 self._post(MemberErased(self._clock.now(), each.member_id, each.request, each.has_existed))
             self._unemptied.clear()
+            self._keeper.note_change()
+        self._keeper.finish()
+        self._keeper.look_again()
 
     def _tell(self) -> None:
         if self._files.head.position != self._files.log.newest:

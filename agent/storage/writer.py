@@ -16,10 +16,12 @@ from pathlib import Path
 from agent.clock import Clock
 from agent.effects import (
     AppendEntry,
+    DescribeVault,
     Effect,
     EraseMember,
     MoveCursor,
     ReadOutbox,
+    RotateVault,
     RunQuery,
     SaveMember,
     WriteReading,
@@ -28,10 +30,11 @@ from agent.events import Event, QueryAnswered, Restored, WorkerFailed
 from agent.storage import members
 from agent.storage.chain import canonical
 from agent.storage.database import explain
+from agent.storage.keys import CREDENTIAL, KeyFile
 from agent.storage.late import Opening
 from agent.storage.losses import LossCount
 from agent.storage.opening import READINGS_DATABASE, STATION_DATABASE, OpenFiles
-from agent.storage.orders import Orders, Pending, PendingErasure, PendingSave, pending_entry
+from agent.storage.orders import Orders, Pending, PendingErasure, PendingSave, PendingVault, pending_entry
 from agent.storage.reader import QueryReader
 from agent.storage.worker import Worker
 
@@ -49,13 +52,21 @@ class StorageWriter:
     `submit` is called on one thread and never blocks. `post` is called on the storage's threads, must not block either.
     """
 
-    def __init__(self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        station: str,
+        clock: Clock,
+        post: Callable[[Event], None],
+        keys: KeyFile | None = None,
+    ) -> None:
+        """`keys`: of the templates; without it they are in the directory too."""
         self._directory = directory
         self._clock = clock
         self._post = post
         self._orders = Orders()
         self._losses = LossCount(clock, post)
-        self._opening = Opening(directory, station, clock, post)
+        self._opening = Opening(directory, station, clock, post, keys or KeyFile(directory / CREDENTIAL))
         self._reader = QueryReader(directory / STATION_DATABASE, directory / READINGS_DATABASE, clock, post)
         self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
         self._files: OpenFiles | None = None
@@ -102,6 +113,8 @@ class StorageWriter:
             case EraseMember():
                 canonical(effect.member_id)
                 self._put(PendingErasure(effect.request, effect.member_id, effect.at))
+            case DescribeVault() | RotateVault():
+                self._put(PendingVault(effect.request, must_rotate=isinstance(effect, RotateVault)))
             case _:
                 raise TypeError(f"{type(effect).__name__} is not an order for storage")
 

@@ -132,6 +132,7 @@ class World:
 
 
 READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
+VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "m-1", "m-1"))
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
     events.ExitButtonPressed: lambda w, n: events.ExitButtonPressed(w.now),
@@ -167,6 +168,10 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,
+    events.VaultDescribed: lambda w, n: events.VaultDescribed(w.now, f"r-{n}", {"locked": 0}),
+    events.VaultRotated: lambda w, n: events.VaultRotated(w.now, f"r-{n}", "k-2", ("k-1",), n),
+    events.VaultRefused: lambda w, n: events.VaultRefused(w.now, f"r-{n}", "vault.key_lost", "k-1"),
+    events.VaultExamined: lambda w, n: events.VaultExamined(w.now, VAULT_FAULTS[: n % 3]),
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
     events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
     events.EntryAcknowledged: World.acknowledge,

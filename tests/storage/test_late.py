@@ -35,6 +35,7 @@ from agent.events import (
 from agent.storage import late, opening, orders
 from agent.storage.database import StorageInUseError, open_readonly
 from agent.storage.head import Head, read_head
+from agent.storage.keys import KeyFile
 from agent.storage.late import read_restored
 from agent.storage.log import read_after, verify
 from agent.storage.writer import StorageWriter
@@ -211,9 +212,11 @@ def test_a_first_start_on_a_full_disk_begins_epoch_1_once_there_is_space_however
 ) -> None:
     attempts: list[Path] = []
 
-    def count(directory: Path, station: str, clock: Clock, progress: opening.Progress) -> opening.OpenFiles:
+    def count(
+        directory: Path, station: str, clock: Clock, progress: opening.Progress, keys: KeyFile
+    ) -> opening.OpenFiles:
         attempts.append(directory)
-        return opening.open_files(directory, station, clock, progress)
+        return opening.open_files(directory, station, clock, progress, keys)
 
     monkeypatch.setattr(late, "open_files", count)
     state = small_disk / "state"

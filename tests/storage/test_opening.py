@@ -316,7 +316,8 @@ def test_a_template_that_cannot_be_read_is_said_and_the_others_are_used(
         connection.execute("UPDATE templates SET key_id = 'k1' WHERE member_id = 'm1'")
     _, restored = open_writer()
     assert restored.members == (Member("m1"), Member("m2", MEMBER.templates))
-    assert [code for code, _ in restored.problems] == ["templates_unreadable"]
+    assert restored.problems == ()
+    assert [(code, where) for code, where, _ in restored.faults] == [("vault.key_lost", "vault")]
 
 
 def test_a_second_writer_in_the_same_directory_is_refused(open_writer: Opener) -> None:
