@@ -9,7 +9,7 @@ What counts:
   `face_encodings(frame, known_face_locations=[box])`, which finds 5 landmarks first: `landmarks_ms` is their part.
 - `path`: from a 640 × 480 frame to a decision among 150 people, over frames with a face 90, 140 and 200 px wide (HOG
   looks for near faces first, so a far one takes it twice as long). Ours detects, judges the quality, makes the vector
-  and asks the gallery; the reference is `face_locations`, `face_encodings` and `compare_faces`, as its manual shows them.
+  and asks the gallery; the reference is `face_locations`, `face_encodings` and `compare_faces`, as in its manual.
 - `match`: one query against 10,000. Ours is `Gallery.identify`, the reference `face_distance` and `compare_faces`.
 - `max_abs_difference`: the largest difference of any of the 128 numbers, before they are brought to length 1.
 """
