@@ -169,6 +169,29 @@ class GalleryAudited(Event):
     report: Mapping[str, Any] = field(compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class EnrolmentFrameTaken(Event):
+    """A good frame of the person who is enrolled from the camera (see `EnrolFromCamera`).
+
+    `vector`: (128,) float32, length 1. `turn`, `nod`: how far the nose stands aside of and below the eyes' middle, in
+    distances between the eyes. `width_px`: of the face box.
+    """
+
+    order: str
+    vector: NDArray[np.float32] = field(compare=False, repr=False)
+    turn: float
+    nod: float
+    width_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentFrameUnusable(Event):
+    """A face is there but does not count; `reason` as in `FaceUnusable`. At most about one a second."""
+
+    order: str
+    reason: str
+
+
 # --- codes that name members -----------------------------------------------------------------------------------------
 
 
@@ -284,12 +307,91 @@ class MemberSaved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """The proof of an erasure, without personal data.
+
+    `digest`: SHA-256 of `SALT:ID`, hexadecimal. Whoever holds the salt can show that the receipt is about their id; it
+    is given out once and kept nowhere. `rows`: how many of each kind were erased, made anonymous or blanked.
+    """
+
+    at_utc: str
+    digest: str
+    rows: Mapping[str, int]
+    salt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MemberErased(Event):
     """Nothing of this member is left but the ledger's line (the answer to `EraseMember`)."""
 
     member_id: str
     request: str
     existed: bool
+    receipt: ErasureReceipt | None = None
+    why: str = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What somebody agreed to before their face was worked on.
+
+    `how`: `paper` or `screen`; `recorded_by`: the account that says so; `guardian`: how the guardian who consented is
+    related, never a name; `text_sha256`: of the text that was shown.
+    """
+
+    version: str
+    language: str
+    text_sha256: str
+    purpose: str
+    how: str
+    recorded_by: str
+    valid_days: int
+    is_under_age: bool = False
+    guardian: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecorded(Event):
+    """A consent and its log entry are durable (the answer to `RecordConsent`).
+
+    `consent_id` is empty when the clock had never been set, and then nothing was recorded.
+    """
+
+    request: str
+    member_id: str
+    consent_id: str
+    until_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWithdrawn(Event):
+    """No template of this member is left, nor in the write-ahead file (the answer to `WithdrawConsent`)."""
+
+    request: str
+    member_id: str
+    existed: bool
+    templates: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDates:
+    """What retention goes by. `last_seen_on`: UTC date; `consent_ended`: `withdrawn`, `expired`, `renewed` or empty."""
+
+    id: str
+    last_seen_on: str | None
+    consent_until_utc: str | None
+    consent_ended: str
+    has_templates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRead(Event):
+    """The answer to `ReadRetention`, with the wall time that it was read at (RFC 3339) and whether that is trusted."""
+
+    utc: str
+    is_clock_trusted: bool
+    members: tuple[MemberDates, ...]
 
 
 @dataclass(frozen=True, slots=True)

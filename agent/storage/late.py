@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.events import STORAGE_NOT_OPENED, Event, OutboxRead, Restored, StorageFailed, StorageOpened
-from agent.storage import members, templates
+from agent.storage import consents, members, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
 from agent.storage.head import lock_unwritable
@@ -88,7 +88,7 @@ class Opening:
                 except StorageError as error:
                     _logger.debug("%s", error)
                 else:
-                    self._tell(files.restored, orders.erasures())
+                    self._tell(files.restored, orders.erasures(), orders.withdrawals())
                     return files
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
                 retry_at = self._clock.monotonic() + retry_s
@@ -124,9 +124,13 @@ class Opening:
         found = found or Restored()
         return replace(found, problems=(*found.problems, (STORAGE_NOT_OPENED, told)))
 
-    def _tell(self, restored: Restored, erasures: frozenset[str]) -> None:
+    def _tell(self, restored: Restored, erasures: frozenset[str], withdrawals: frozenset[str]) -> None:
         """Tell what is on the disk, without what was decided since the start and is not on it yet."""
-        still = tuple(each for each in restored.members if each.id not in erasures)
+        still = tuple(
+            replace(each, templates=()) if each.id in withdrawals else each
+            for each in restored.members
+            if each.id not in erasures
+        )
         visits = () if self._knows_visits else restored.open_visits
         _logger.info("the storage is open")
         self._post(StorageOpened(self._clock.now(), replace(restored, members=still, open_visits=visits)))
@@ -152,6 +156,7 @@ def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | No
             if vault.fault is not None and vault.fault.code == KEY_LOST and not templates.is_any_sealed(database):
                 restored = replace(restored, faults=())  # the first key is made once the files can be written
             enrolments = members.enrolments(database)
+            rest_on = consents.consents_of_all(database)
         finally:
             database.close()
     finally:
@@ -159,10 +164,15 @@ def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | No
             ledger.close()
     if ledger is None:
         return restored
+    withdrawn = {id_ for id_, consent_id in rest_on if ledger.must_withdraw(id_, consent_id)}
     erased = {id_ for id_, enrolment in enrolments if ledger.must_erase(id_, enrolment)}
     return replace(
         restored,
-        members=tuple(each for each in restored.members if each.id not in erased),
+        members=tuple(
+            replace(each, templates=()) if each.id in withdrawn else each
+            for each in restored.members
+            if each.id not in erased
+        ),
         open_visits=tuple(
             replace(each, member_id=None) if each.member_id in erased else each for each in restored.open_visits
         ),

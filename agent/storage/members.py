@@ -34,13 +34,19 @@ def exists(database: Database, member_id: str) -> bool:
     return database.conn.execute("SELECT 1 FROM members WHERE id = ?", [member_id]).fetchone() is not None
 
 
-def erase(database: Database, member_id: str) -> bool:
-    """Delete the row and the templates, make their visits anonymous, blank the log's bodies that name them.
+def erase(database: Database, member_id: str) -> dict[str, int]:
+    """Delete the row, the templates and the consents, make visits anonymous, blank the log's bodies that name them.
 
-    Returns whether there was a row. Only a `checkpoint` after the commit takes it out of the write-ahead file.
+    Returns how many of each. Only a `checkpoint` after the commit takes it out of the write-ahead file.
     """
-    blank_bodies_naming(database, member_id)
-    return database.conn.execute("DELETE FROM members WHERE id = ?", [member_id]).rowcount > 0
+    connection = database.conn
+    return {
+        "log_entries": blank_bodies_naming(database, member_id),
+        "visits": connection.execute("UPDATE visits SET member_id = NULL WHERE member_id = ?", [member_id]).rowcount,
+        "templates": connection.execute("DELETE FROM templates WHERE member_id = ?", [member_id]).rowcount,
+        "consents": connection.execute("DELETE FROM consents WHERE member_id = ?", [member_id]).rowcount,
+        "members": connection.execute("DELETE FROM members WHERE id = ?", [member_id]).rowcount,
+    }
 
 
 def enrolments(database: Database) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.events import Restored
-from agent.storage import members, sealing, visits
+from agent.storage import consents, members, sealing, visits
 from agent.storage.chain import GENESIS, Position, canonical
 from agent.storage.database import (
     Database,
@@ -170,15 +170,31 @@ def _continue_or_begin(
         erased = [id_ for id_, enrolment in members.enrolments(database) if ledger.must_erase(id_, enrolment)]
         for member_id in erased:
             members.erase(database, member_id)
+        withdrawn = _withdraw_again(database, ledger, clock)
+        if erased or withdrawn:
+            applied = {"erased": len(erased), "withdrawn": withdrawn}
+            entries.append(_entry("station.ledger.applied", applied, stamps, now))
         if erased:
-            entries.append(_entry("station.ledger.applied", {"erased": len(erased)}, stamps, now))
             problems.append(f"members_erased_again: {len(erased)} members that a backup brought back were erased")
+        if withdrawn:
+            problems.append(
+                f"consents_withdrawn_again: the faces of {withdrawn} members that a backup brought back were erased"
+            )
         log.append(entries, new_epoch=new_epoch)
-    if erased:
+    if erased or withdrawn:
         checkpoint(database)
     if head.position != log.newest:
         head.write(log.newest)
     return problems
+
+
+def _withdraw_again(database: Database, ledger: Ledger, clock: Clock) -> int:
+    """Erase templates whose consent was withdrawn; returns of how many members."""
+    return sum(
+        bool(consents.withdraw(database, member_id, "withdrawn", clock.wall().utc))
+        for member_id, consent_id in consents.consents_of_all(database)
+        if ledger.must_withdraw(member_id, consent_id)
+    )
 
 
 def _reason(before: Position, head: Head, ledger: Ledger, database: Database, progress: Progress) -> str | None:
