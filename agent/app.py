@@ -14,11 +14,15 @@ from types import FrameType
 
 from agent import __version__, effects, systemd
 from agent.clock import Clock, SystemClock
+from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
+from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
+from agent.core.enrolment import EnrolmentRules
 from agent.core.outbox import Limits
 from agent.core.recognition import RecognitionSettings
+from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Rules
 from agent.effects import Effect
 from agent.events import Event, Restored, ShutdownRequested
@@ -113,6 +117,8 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.StartVision: lambda _order: vision.start(),
             effects.KillVision: lambda order: vision.kill(order.reason),
             effects.EncodePhoto: lambda order: vision.encode_photo(order.order, order.photo),
+            effects.EnrolFromCamera: lambda order: vision.enrol(order.order, order.seconds),
+            effects.WatchAgain: lambda _order: vision.watch(),
             effects.BuildGallery: galleries.build,
             effects.AuditGallery: galleries.audit,
             effects.PublishState: link.publish_state if link else _nowhere,
@@ -133,6 +139,9 @@ _STORAGE_ORDERS = (
     effects.MoveCursor,
     effects.WriteReading,
     effects.SaveMember,
+    effects.RecordConsent,
+    effects.WithdrawConsent,
+    effects.ReadRetention,
     effects.EraseMember,
     effects.RunQuery,
     effects.DescribeVault,
@@ -175,6 +184,14 @@ def rules_of(settings: Settings) -> Rules:
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         has_vision=settings.vision.enabled,
+        consent=ConsentRules(
+            settings.consent.version,
+            load_texts(settings.consent.folder, settings.consent.version),
+            settings.consent.valid_days,
+            settings.consent.under_age,
+        ),
+        enrolment=EnrolmentRules(settings.enrolment.min_frames),
+        retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
 
 

@@ -110,6 +110,28 @@ class StateSettings(Table):
     directory: FilePath = DEFAULT_STATE
 
 
+class ConsentSettings(Table):
+    """What people consent to. The texts are `VERSION.zh.md` and `VERSION.en.md` in `folder`."""
+
+    version: str = Field(default="2026-11", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    folder: FilePath | None = None
+    valid_days: int = Field(default=365, ge=1, le=1095)
+    under_age: int = Field(default=14, ge=14, le=18)
+
+
+class EnrolmentSettings(Table):
+    """How many good frames that differ a template needs."""
+
+    min_frames: int = Field(default=3, ge=1, le=6)
+
+
+class RetentionSettings(Table):
+    """How long people stay who no longer come, and how early the end of a consent is told."""
+
+    unseen_days: int = Field(default=365, ge=1, le=1095)
+    consent_warning_days: int = Field(default=30, ge=1, le=365)
+
+
 class VaultSettings(Table):
     """The keys that templates are encrypted with. Not set: `template.keys` in `state.directory`."""
 
@@ -277,6 +299,9 @@ class Settings(Table):
     station: StationSettings
     state: StateSettings = StateSettings()
     vault: VaultSettings = VaultSettings()
+    consent: ConsentSettings = ConsentSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
+    retention: RetentionSettings = RetentionSettings()
     hardware: HardwareSettings = HardwareSettings()
     lock: LockSettings = LockSettings()
     door: DoorSettings = DoorSettings()

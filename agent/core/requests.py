@@ -10,22 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, enrolment, publication, vault
+from agent.core import audit, publication, registration, roster, vault
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
-from agent.core.problems import Problem, problem
+from agent.core.problems import problem
 from agent.core.state import Waiting
-from agent.core.supervision import Phase
 from agent.core.turn import Turn
-from agent.effects import AuditGallery, EncodePhoto, EraseMember, Reply, RunQuery
+from agent.effects import AuditGallery, Reply, RunQuery
 from agent.events import ControlRequested
 
 ROLES = ("viewer", "master", "administrator")
 """From least to most; each may do what the ones before it may."""
 
 MAX_SUBSCRIBERS = 16  # a few screens and a command line; bounds what a forgotten script can pile up
-MAX_ENROLMENTS = 4  # one station master enrols one rider at a time; bounds the photos in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,9 @@ def answer_in_time(turn: Turn) -> None:
     for request, waiting in turn.state.waiting.items():
         if turn.now >= waiting.until:
             give_up(turn, request)
-    for request, each in turn.state.enrolments.items():
+    for each in turn.state.enrolments.values():
         if turn.now >= each.until:
-            stop_enrolment(turn, request, problem("request.timed_out", "members.enrol", "face recognition is silent"))
+            registration.run_out(turn, each)
 
 
 def deadline(waiting: Mapping[str, Waiting], enrolments: Mapping[str, Enrolment]) -> float | None:
@@ -70,12 +68,6 @@ def give_up(turn: Turn, request: str) -> None:
     waiting = turn.forget(request)
     if waiting is not None:
         turn.do(Reply(request, ok=False, result=waiting.result, problems=(waiting.late.as_dict(),)))
-
-
-def stop_enrolment(turn: Turn, request: str, reason: Problem) -> None:
-    """End an enrolment that is under way and say why; its photos are forgotten."""
-    turn.set(enrolments={key: each for key, each in turn.state.enrolments.items() if key != request})
-    turn.refuse(request, reason)
 
 
 def answer_logged(turn: Turn, request: str, epoch: int, sequence: int) -> None:
@@ -133,37 +125,6 @@ def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> N
     turn.answer_when_logged(asked.request, result, asked.action)
 
 
-def _enrol(turn: Turn, asked: ControlRequested) -> None:
-    member_id, name, photos = (asked.arguments[key] for key in ("id", "name", "photos"))
-    if turn.state.vision.phase is not Phase.RUNNING or turn.state.engine is None:
-        turn.refuse(asked.request, problem("vision.stopped", "vision", "photos cannot be read"))
-        return
-    if len(turn.state.enrolments) >= MAX_ENROLMENTS:
-        turn.refuse(asked.request, problem("request.busy", "members.enrol", "other enrolments are under way"))
-        return
-    if not 1 <= len(photos) <= enrolment.MAX_PHOTOS:
-        detail = f"1 to {enrolment.MAX_PHOTOS} photos, not {len(photos)}"
-        turn.refuse(asked.request, problem("request.invalid", "photos", detail))
-        return
-    orders = [EncodePhoto(enrolment.order_of(asked.request, n), photo) for n, photo in enumerate(photos, 1)]
-    begun = Enrolment(
-        asked.request, member_id, name, turn.now + enrolment.PATIENCE_S, frozenset(each.order for each in orders)
-    )
-    turn.set(enrolments={**turn.state.enrolments, asked.request: begun})
-    turn.do(*orders)
-
-
-def _erase(turn: Turn, asked: ControlRequested) -> None:
-    """Admit them no more from now on; done is only said once nothing is left on the disk."""
-    member_id = asked.arguments["id"]
-    for each in turn.state.enrolments.values():
-        if each.member_id == member_id:  # or they would be back as soon as their photos are read
-            stop_enrolment(turn, each.request, problem("request.invalid", "id", "this member is being erased"))
-    turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
-    turn.do(EraseMember(asked.request, member_id, turn.now))
-    turn.expect(asked.request, problem("storage.failed", asked.action, "the erasure is not on the disk yet"))
-
-
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
     def carry_out(turn: Turn, asked: ControlRequested) -> None:
         turn.do(RunQuery(asked.request, name, asked.arguments))
@@ -205,9 +166,12 @@ ACTIONS: Mapping[str, Action] = {
     "door.resume": Action("master", _change_mode(Input.RESUME)),
     "access.present_code": Action("master", _present_code),
     "faces.audit": Action("master", _audit_faces),
-    "members.enrol": Action("master", _enrol),
-    "members.erase": Action("master", _erase),
+    "consent.show": Action("master", registration.show_consent),
+    "members.data": Action("master", roster.read_data),
+    "members.enrol": Action("master", registration.begin),
+    "members.erase": Action("master", roster.erase),
     "members.list": Action("master", _query("members_list")),
+    "members.withdraw": Action("master", roster.withdraw),
     "vault.rotate": Action("administrator", vault.rotate),
     "vault.status": Action("administrator", vault.describe),
     "visits.list": Action("master", _query("visits_list")),

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.appliance import Appliance, Profile
+from agent.core.consent import ConsentRules
 from agent.core.debounce import Debounced
 from agent.core.door import DoorState, DoorTimings, LockKind
-from agent.core.enrolment import Enrolment
+from agent.core.enrolment import Enrolment, EnrolmentRules
 from agent.core.gallery import Gallery
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
+from agent.core.retention import RetentionRules
 from agent.core.supervision import Supervision
 from agent.core.verification import Code
 from agent.events import Member, MinuteReading
@@ -44,6 +46,9 @@ class Rules:
     appliances: Mapping[str, Profile] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
     readings_every_s: float | None = 300.0
+    consent: ConsentRules = field(default_factory=ConsentRules)
+    enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
+    retention: RetentionRules = field(default_factory=RetentionRules)
     has_vision: bool = True
 
 
@@ -58,7 +63,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class StationState:
-    """Everything, frozen. Times are station time."""
+    """Everything, frozen. Times are station time.
+
+    `review_at`: when retention is looked at next; `clock_offset_s`: UTC less station time at the last look.
+    """
 
     started_at: float
     door: DoorState = field(default_factory=DoorState)
@@ -84,5 +92,7 @@ class StationState:
     refresh_at: float = 0.0
     readings: tuple[MinuteReading, ...] = ()
     readings_due_at: float | None = None
+    review_at: float | None = None
+    clock_offset_s: float | None = None
     entries_logged: int = 0
     is_ending: bool = False

@@ -82,7 +82,9 @@ class Director:
         match step:
             case script.Enrol():
                 photo = self.portraits[step.person].read_bytes()
-                self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo])
+                text = self.client.request("consent.show", language="en")
+                consent = {"version": text["version"], "language": "en", "how": "paper"}
+                self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo], consent=consent)
             case script.Show():
                 self.parts.stage.show(step.person)
             case script.Act():

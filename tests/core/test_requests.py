@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from agent.control.protocol import ARGUMENTS
 from agent.core import audit, enrolment
-from agent.core.requests import ACTIONS, MAX_ENROLMENTS, MAX_SUBSCRIBERS, ROLES
+from agent.core.registration import MAX_ENROLMENTS
+from agent.core.requests import ACTIONS, MAX_SUBSCRIBERS, ROLES
 from agent.core.turn import DISK_PATIENCE_S
 from agent.effects import (
     AppendEntry,
@@ -16,6 +17,7 @@ from agent.effects import (
     BuildGallery,
     EncodePhoto,
     EraseMember,
+    RecordConsent,
     RunQuery,
     SaveMember,
 )
@@ -36,14 +38,18 @@ from agent.events import (
     VisionStopped,
 )
 from agent.storage.queries import QUERIES
-from tests.core.station_play import ENGINE, MASTER, VIEWER, Play, begin, face_of, member, ready
+from tests.core.station_play import CONSENT, ENGINE, MASTER, VIEWER, Play, begin, face_of, member, ready
 
 
 def enrol(play: Play, member_id: str = "m-1", *, photos: int = 1, request: str = "r-1") -> list[str]:
     """Ask for an enrolment; returns the orders to vision."""
     already = len(play.found(EncodePhoto))
     pictures = tuple(b"photo" for _ in range(photos))
-    play.ask("members.enrol", request=request, id=member_id, name="Somebody", photos=pictures)
+    consents = len(play.found(RecordConsent))
+    play.ask("members.enrol", request=request, id=member_id, name="Somebody", photos=pictures, consent=CONSENT)
+    if len(play.found(RecordConsent)) > consents:
+        assert len(play.found(EncodePhoto)) == already
+        play.record_consent()
     return [each.order for each in play.found(EncodePhoto)[already:]]
 
 
@@ -356,7 +362,7 @@ def test_an_erasure_is_done_once_it_and_its_entry_are_on_the_disk() -> None:
     assert [each.id for each in play.found(BuildGallery)[-1].members] == ["m-2"]
     play.write_log()
     assert play.replies()[-1].ok
-    assert play.logged("member.erased") == [{"member": "m-1"}]
+    assert play.logged("member.erased") == [{"why": "asked"}]
     play.wait(60.0)
     assert finals(play) == 1
 
