@@ -21,6 +21,7 @@ import cv2
 
 from agent.vision.capture import Capture, Source
 from agent.vision.engine import FaceEngine, load_engine
+from agent.vision.enrolment import EnrolmentPipeline
 from agent.vision.models import EngineError
 from agent.vision.photos import PhotoRefusedError, encode_photo
 from agent.vision.pipeline import Pipeline
@@ -31,6 +32,7 @@ from agent.vision.protocol import (
     CameraRecovered,
     Configure,
     EncodePhoto,
+    Enrol,
     Fact,
     Hello,
     Order,
@@ -107,7 +109,8 @@ class _Child:
         self._config = config
         self._orders: queue.Queue[Order | None] = queue.Queue(ORDERS_MAX)
         self._capture: Capture | None = None
-        self._pipeline: Pipeline | None = None
+        self._pipeline: Pipeline | EnrolmentPipeline | None = None
+        self._watch_order: Watch | None = None
         self._frames = 0
         self._frame_at: float | None = None
         self._has_failed = False
@@ -144,6 +147,8 @@ class _Child:
                     return False
                 case Watch():
                     self._begin_to_watch(order)
+                case Enrol():
+                    self._begin_to_enrol(order)
                 case EncodePhoto():
                     self.send(self._encode(order))
                     return True
@@ -151,10 +156,20 @@ class _Child:
                     raise ProtocolError("Configure came twice")
 
     def _begin_to_watch(self, order: Watch) -> None:
+        self._watch_order = order
+        self._look_with(Pipeline(self._engine, self._floors(), order.id))
+
+    def _begin_to_enrol(self, order: Enrol) -> None:
+        until = time.monotonic() + order.seconds
+        self._look_with(EnrolmentPipeline(self._engine, self._floors(), order.id, until))
+
+    def _floors(self) -> Floors:
+        return Floors(self._config.face_width_floor_px, self._config.score_floor)
+
+    def _look_with(self, pipeline: Pipeline | EnrolmentPipeline) -> None:
         if self._pipeline is not None:
             self.send(*self._pipeline.drop_track(time.monotonic()))
-        floors = Floors(self._config.face_width_floor_px, self._config.score_floor)
-        self._pipeline = Pipeline(self._engine, floors, order.id)
+        self._pipeline = pipeline
         if self._capture is None:
             errors = (DriverError, cv2.error, OSError)
             self._capture = Capture(self._open_camera, errors, self._config.fresh_within_s)
@@ -172,6 +187,8 @@ class _Child:
     def _watch(self) -> None:
         if self._capture is None or self._pipeline is None:
             return
+        if isinstance(self._pipeline, EnrolmentPipeline) and time.monotonic() >= self._pipeline.until:
+            self._begin_to_watch(self._watch_order or Watch(id="door"))  # an agent that forgot must not blind the door
         frame = self._capture.next(self._frames, BEAT_S / 5)
         if frame is not None:
             self._frames, self._frame_at = frame.number, frame.at
