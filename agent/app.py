@@ -12,6 +12,8 @@ from functools import partial
 from secrets import token_hex
 from types import FrameType
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from agent import __version__, effects, systemd
 from agent.clock import Clock, SystemClock
 from agent.consent_texts import load_texts
@@ -21,6 +23,8 @@ from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
 from agent.core.enrolment import EnrolmentRules
 from agent.core.outbox import Limits
+from agent.core.pass_book import PassRules
+from agent.core.passes import station_digest
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Rules
@@ -33,7 +37,9 @@ from agent.mqtt.client import Broker, Tls
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
+from agent.pass_checker import PassChecker
 from agent.settings import Settings
+from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
@@ -104,6 +110,8 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             stack.callback(link.close, 0.5)
         galleries = GalleryBuilder(gallery_settings(settings), clock, post)
         stack.callback(galleries.close)
+        passes = PassChecker(pass_keys(settings), clock, post)
+        stack.callback(passes.close)
         vision = VisionProcess(vision_config(settings, portraits or {}), clock, post)
         stack.callback(vision.close)
         control = ControlServer(settings.control.socket, settings.control.roles, post, clock)
@@ -121,6 +129,7 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.WatchAgain: lambda _order: vision.watch(),
             effects.BuildGallery: galleries.build,
             effects.AuditGallery: galleries.audit,
+            effects.CheckPass: passes.check,
             effects.PublishState: link.publish_state if link else _nowhere,
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.PublishReadings: link.publish_readings if link else _nowhere,
@@ -143,6 +152,8 @@ _STORAGE_ORDERS = (
     effects.WithdrawConsent,
     effects.ReadRetention,
     effects.EraseMember,
+    effects.RedeemPass,
+    effects.RevokePass,
     effects.RunQuery,
     effects.DescribeVault,
     effects.RotateVault,
@@ -184,6 +195,7 @@ def rules_of(settings: Settings) -> Rules:
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         has_vision=settings.vision.enabled,
+        passes=PassRules(station_digest(settings.station.id), settings.passes.trust_unsynchronised_clock),
         consent=ConsentRules(
             settings.consent.version,
             load_texts(settings.consent.folder, settings.consent.version),
@@ -193,6 +205,11 @@ def rules_of(settings: Settings) -> Rules:
         enrolment=EnrolmentRules(settings.enrolment.min_frames),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
+
+
+def pass_keys(settings: Settings) -> dict[int, Ed25519PublicKey]:
+    """The keys that passes may be signed with, by their ids."""
+    return {int(key_id): public_key(text) for key_id, text in settings.passes.keys.items()}
 
 
 def gallery_settings(settings: Settings) -> GallerySettings:

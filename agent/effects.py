@@ -100,6 +100,14 @@ class AuditGallery(Effect):
     strangers_a_day: float = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class CheckPass(Effect):
+    """Check on a worker what a code says and whose signature it has; `PassChecked` answers. `at`: when it was seen."""
+
+    at: float
+    text: str = field(repr=False)
+
+
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +224,24 @@ class WithdrawConsent(Effect):
 class ReadRetention(Effect):
     """Read when members were last seen and until when they consented; `RetentionRead` answers."""
 
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemPass(Effect):
+    """Spend a pass durably, unless it is spent or it is `until` (station time) already; `PassRedeemed` answers."""
+
+    pass_id: str
+    at: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class RevokePass(Effect):
+    """Keep in the ledger that this pass opens nothing any more; `PassRevoked` answers."""
+
+    request: str
+    pass_id: str
     at: float
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.core.gallery import Gallery
+    from agent.core.passes import Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,43 @@ class CodePresented(Event):
 
     way: str
     member_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSeen(Event):
+    """A QR code came into the camera's view: whatever it says, at most 200 printable ASCII characters."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PassChecked(Event):
+    """The answer to `CheckPass`; `at` is still when the code was seen.
+
+    `token`: what a known key has signed, else None and `fault` is `pass_unreadable` or `pass_forged` of `core.access`.
+    `minute`: UTC as it was checked, minutes since 1970, with whether that is trusted.
+    """
+
+    token: Pass | None
+    fault: str
+    minute: int
+    is_clock_trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassRedeemed(Event):
+    """The answer to `RedeemPass`. `outcome`: `redeemed` (durably, by this order), `spent` (before) or `late`."""
+
+    pass_id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassRevoked(Event):
+    """The ledger holds the revocation (the answer to `RevokePass`)."""
+
+    request: str
+    pass_id: str
 
 
 # --- storage ---------------------------------------------------------------------------------------------------------
@@ -420,7 +458,7 @@ class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
-    `core.problems`, where, detail).
+    `core.problems`, where, detail). `revoked_passes` is None while the ledger cannot be read.
     """
 
     members: tuple[Member, ...] = ()
@@ -429,6 +467,7 @@ class Restored:
     newest: tuple[int, int] = (0, 0)
     problems: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, str, str], ...] = ()
+    revoked_passes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

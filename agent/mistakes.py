@@ -168,6 +168,7 @@ PATTERNS: Mapping[str, Words] = {
         "应以小写字母开头,只含小写字母、数字、- 和 _,最多 32 个字符",
         "must begin with a lower-case letter and hold only lower-case letters, digits, - and _ (at most 32)",
     ),
+    r"^[0-9a-f]{16}$": Words("应为 16 位小写十六进制数字", "must be 16 hexadecimal digits in lower case"),
     r"^/dev/gpiochip[0-9]{1,3}$": Words("应为类似 /dev/gpiochip0 的设备", "must be a device such as /dev/gpiochip0"),
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": Words(
         "应以字母或数字开头,只含字母、数字、点、- 和 _,最多 64 个字符",

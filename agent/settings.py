@@ -72,12 +72,37 @@ def _socket(value: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _key_id(value: str) -> str:
+    from agent.core.passes import KEY_IDS
+
+    if value not in {str(each) for each in KEY_IDS}:
+        raise fault(
+            f"应为 {KEY_IDS[0]} 到 {KEY_IDS[-1]} 的整数", f"must be a whole number from {KEY_IDS[0]} to {KEY_IDS[-1]}"
+        )
+    return value
+
+
+def _public_key(value: str) -> str:
+    from agent.signatures import public_key
+
+    try:
+        public_key(value)
+    except ValueError:
+        raise fault(
+            "不是通行码公钥;请原样使用 station passes keygen 输出的那一行",
+            "is no public key of passes: copy the line that `station passes keygen` prints",
+        ) from None
+    return value
+
+
 # Strict mode takes a path or a tuple only as such; TOML has strings and arrays.
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_in_base)]
 Pin = Annotated[int, Field(ge=0, le=511)]
 Level = Literal["low", "high"]
 Role = Literal["viewer", "master", "administrator"]
 Text = Annotated[str, Field(max_length=200)]
+KeyId = Annotated[str, AfterValidator(_key_id)]
+PublicKey = Annotated[str, AfterValidator(_public_key)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -224,6 +249,13 @@ class RecognitionSettings(Table):
     code_window_s: float = Field(default=15.0, ge=2, le=120)
 
 
+class PassesSettings(Table):
+    """Signed codes that open. `keys`: a key's id → its public key, base64 of 32 bytes; without one no pass opens."""
+
+    trust_unsynchronised_clock: bool = False
+    keys: Mapping[KeyId, PublicKey] = Field(default_factory=dict, max_length=20)
+
+
 class TlsSettings(Table):
     """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
 
@@ -312,6 +344,7 @@ class Settings(Table):
     camera: CameraSettings = CameraSettings()
     vision: VisionSettings = VisionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    passes: PassesSettings = PassesSettings()
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)

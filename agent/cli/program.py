@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from agent.cli import consent, door, faces, members, models, service, status, vault, visits
+from agent.cli import consent, door, faces, members, models, passes, service, status, vault, visits
 from agent.cli.options import LanguageOption
 
 app = typer.Typer(
@@ -30,4 +30,5 @@ app.add_typer(members.app, name="members")
 app.add_typer(visits.app, name="visits")
 app.add_typer(faces.app, name="faces")
 app.add_typer(models.app, name="models")
+app.add_typer(passes.app, name="passes")
 app.add_typer(vault.app, name="vault")

@@ -124,6 +124,12 @@ class AuditArguments(_Message):
     strangers_a_day: float = Field(default=20.0, ge=0, le=100_000)
 
 
+class RevokePassArguments(_Message):
+    """Which pass opens nothing any more."""
+
+    pass_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
 class EraseArguments(_Message):
     """Whom to erase."""
 
@@ -190,6 +196,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "members.withdraw": WithdrawArguments,
         "vault.rotate": NoArguments,
         "vault.status": NoArguments,
+        "passes.revoke": RevokePassArguments,
         "visits.list": VisitsArguments,
         "visits.page": VisitsPageArguments,
     }

@@ -16,12 +16,23 @@ from agent.events import Member
 
 
 class Reason(StrEnum):
-    """Why not. The first group is about the person, the second about the picture."""
+    """Why not. The first group is about the person, the second about a pass, the third about the picture."""
 
     NOT_ENROLLED = "not_enrolled"
     SUSPENDED = "suspended"
     LOCKED_DOWN = "locked_down"
     CODE_NEEDED = "code_needed"
+
+    PASS_UNREADABLE = "pass_unreadable"
+    PASS_FORGED = "pass_forged"
+    PASS_EARLY = "pass_early"
+    PASS_EXPIRED = "pass_expired"
+    PASS_OTHER_STATION = "pass_other_station"
+    PASS_REVOKED = "pass_revoked"
+    PASS_SPENT = "pass_spent"
+    PASS_CLOCK_NOT_SET = "pass_clock_not_set"
+    PASS_NOT_CHECKED = "pass_not_checked"
+    PASS_NOT_REDEEMED = "pass_not_redeemed"
 
     TWO_FACES = "two_faces"
     TOO_FAR = "too_far"
@@ -41,6 +52,26 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
     Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
+    Reason.PASS_UNREADABLE: Words("这不是通行码。", "This code is not a pass."),
+    Reason.PASS_FORGED: Words(
+        "通行码无效,请联系签发单位。", "This pass is not valid here. Please ask the office that issued it."
+    ),
+    Reason.PASS_EARLY: Words("通行码还没有到生效时间。", "This pass is not valid yet."),
+    Reason.PASS_EXPIRED: Words("通行码已过期。", "This pass has expired."),
+    Reason.PASS_OTHER_STATION: Words("通行码不适用于本站。", "This pass is for another station."),
+    Reason.PASS_REVOKED: Words("通行码已作废,请联系签发单位。", "This pass was revoked. Please ask who issued it."),
+    Reason.PASS_SPENT: Words("通行码只能用一次,已经用过。", "This pass is for one time, and it has been used."),
+    Reason.PASS_CLOCK_NOT_SET: Words(
+        "站点时钟没有校准,不能核对有效期,请联系站长。",
+        "The station's clock is not set, so the pass's dates cannot be checked. Please ask the station master.",
+    ),
+    Reason.PASS_NOT_CHECKED: Words(
+        "暂时不能核对通行码,请联系站长。", "Passes cannot be checked for now. Please ask the station master."
+    ),
+    Reason.PASS_NOT_REDEEMED: Words(
+        "暂时不能核销通行码,请稍后再试或联系站长。",
+        "The pass cannot be redeemed for now. Please try again, or ask the station master.",
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -75,6 +106,7 @@ _ABOUT_THE_PICTURE = frozenset(Reason) - {
     Reason.SUSPENDED,
     Reason.LOCKED_DOWN,
     Reason.CODE_NEEDED,
+    *(reason for reason in Reason if reason.startswith("pass_")),
 }
 
 

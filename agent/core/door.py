@@ -82,11 +82,15 @@ class DoorTimings:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why the lock was released. `way`: `face`, `remote`, `exit_button`; `seen_at`: station time of the first sign."""
+    """Why the lock was released. `way`: `face`, `pass`, `remote`, `exit_button`; `seen_at`: of the first sign.
+
+    `seen_at` is station time; `pass_id` tells guests apart, who are no members.
+    """
 
     way: str
     member_id: str | None = None
     seen_at: float | None = None
+    pass_id: str | None = None
 
     @property
     def is_exit(self) -> bool:
@@ -209,7 +213,7 @@ def _pass_freely(step: _Step) -> None:
 def _add_cause(step: _Step) -> None:
     cause = step.cause
     causes = step.state.causes
-    if (cause.way, cause.member_id) in {(each.way, each.member_id) for each in causes}:
+    if _identity(cause) in map(_identity, causes):
         return
     if step.state.contact is not Contact.CLOSED:
         step.reports.append(Passed(cause))
@@ -217,6 +221,10 @@ def _add_cause(step: _Step) -> None:
     elif len(causes) >= MAX_CAUSES:
         return
     step.set(causes=(*causes, cause))
+
+
+def _identity(cause: Cause) -> tuple[str, str | None, str | None]:
+    return cause.way, cause.member_id, cause.pass_id
 
 
 def _refuse(step: _Step) -> None:

@@ -47,10 +47,12 @@ def let_out(turn: Turn, pressed_at: float) -> None:
     put(turn, Input.EXIT, cause, "" if already else "access.exit_requested")
 
 
-def refuse_entry(turn: Turn, reason: Reason, way: str, member_id: str | None = None) -> None:
+def refuse_entry(
+    turn: Turn, reason: Reason, way: str, member_id: str | None = None, pass_id: str | None = None
+) -> None:
     """Log a refusal and tell the person at the door why."""
     turn.do(ShowIndication(advice_for(reason).pattern))
-    turn.log("access.refused", {"way": way, "reason": reason.value, "member": member_id})
+    turn.log("access.refused", {"reason": reason.value, **_who(Cause(way, member_id, pass_id=pass_id))})
 
 
 def advise(turn: Turn, reason: Reason) -> None:
@@ -107,7 +109,7 @@ def _report(turn: Turn, report: door.Report) -> None:
         case door.ModeChanged(mode):
             turn.log("door.mode_changed", {"mode": mode.value})
         case door.Refused(cause):
-            refuse_entry(turn, Reason.LOCKED_DOWN, cause.way, cause.member_id)
+            refuse_entry(turn, Reason.LOCKED_DOWN, cause.way, cause.member_id, cause.pass_id)
 
 
 def _pass(turn: Turn, cause: Cause) -> None:
@@ -132,4 +134,5 @@ def _leave(turn: Turn, cause: Cause) -> None:
 
 
 def _who(cause: Cause) -> dict[str, Any]:
-    return {"way": cause.way, "member": cause.member_id}
+    who = {"way": cause.way, "member": cause.member_id}
+    return who if cause.pass_id is None else {**who, "pass": cause.pass_id}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, publication, registration, roster, vault
+from agent.core import audit, pass_entry, publication, registration, roster, vault
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
@@ -172,6 +172,7 @@ ACTIONS: Mapping[str, Action] = {
     "members.erase": Action("master", roster.erase),
     "members.list": Action("master", _query("members_list")),
     "members.withdraw": Action("master", roster.withdraw),
+    "passes.revoke": Action("master", pass_entry.revoke),
     "vault.rotate": Action("administrator", vault.rotate),
     "vault.status": Action("administrator", vault.describe),
     "visits.list": Action("master", _query("visits_list")),

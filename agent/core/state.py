@@ -14,6 +14,7 @@ from agent.core.enrolment import Enrolment, EnrolmentRules
 from agent.core.gallery import Gallery
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
+from agent.core.pass_book import PassBook, PassRules
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.retention import RetentionRules
@@ -49,6 +50,7 @@ class Rules:
     consent: ConsentRules = field(default_factory=ConsentRules)
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     retention: RetentionRules = field(default_factory=RetentionRules)
+    passes: PassRules = field(default_factory=PassRules)
     has_vision: bool = True
 
 
@@ -78,6 +80,7 @@ class StationState:
     engine: tuple[str, str] | None = None
     tracks: Mapping[int, Track] = field(default_factory=dict)
     code: Code | None = None
+    passes: PassBook = field(default_factory=PassBook)
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)

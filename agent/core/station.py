@@ -16,6 +16,7 @@ from agent.core import (
     debounce,
     door,
     outbox,
+    pass_entry,
     publication,
     recognition,
     registration,
@@ -54,6 +55,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
+        passes=pass_entry.begin(restored.revoked_passes),
         occupancy=Occupancy(visits),
         appliances={name: Appliance() for name in rules.appliances},
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
@@ -91,6 +93,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.contact.deadline(rules.contact_debounce_s),
         state.lock_retry_at,
         state.vision.deadline(),
+        state.passes.deadline(),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
         state.refresh_at,
@@ -115,6 +118,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     vision, orders = supervision.tend(turn.state.vision, turn.now)
     turn.set(vision=vision)
     turn.do(*orders)
+    pass_entry.give_up(turn)
     requests.answer_in_time(turn)
     _publish_readings(turn)
     roster.review_when_due(turn)
@@ -312,6 +316,7 @@ def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     for place, detail in found.problems:
         turn.raise_fault("storage.mended", place, detail)
     vault.raise_faults(turn, found.faults)
+    pass_entry.learn(turn, found.revoked_passes)
 
 
 def _on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:
@@ -389,6 +394,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
     state = turn.state
     turn.set(
         vision=supervision.put_off(state.vision, event.seconds),
+        passes=pass_entry.put_off(state.passes, event.seconds),
         appliances={
             name: replace(each, read_at=None if each.read_at is None else each.read_at + event.seconds)
             for name, each in state.appliances.items()
@@ -432,6 +438,10 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.GalleryBuilt: _on_gallery,
     events.GalleryAudited: _on_audited,
     events.CodePresented: _on_code,
+    events.CodeSeen: pass_entry.on_code,
+    events.PassChecked: pass_entry.on_checked,
+    events.PassRedeemed: pass_entry.on_redeemed,
+    events.PassRevoked: pass_entry.on_revoked,
     events.ConsentRecorded: registration.on_consent,
     events.ConsentWithdrawn: roster.on_withdrawn,
     events.EnrolmentFrameTaken: registration.on_frame,

@@ -163,11 +163,12 @@ def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | No
         if ledger:
             ledger.close()
     if ledger is None:
-        return restored
+        return replace(restored, revoked_passes=frozenset())
     withdrawn = {id_ for id_, consent_id in rest_on if ledger.must_withdraw(id_, consent_id)}
     erased = {id_ for id_, enrolment in enrolments if ledger.must_erase(id_, enrolment)}
     return replace(
         restored,
+        revoked_passes=ledger.revoked_passes,
         members=tuple(
             replace(each, templates=()) if each.id in withdrawn else each
             for each in restored.members

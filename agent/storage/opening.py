@@ -108,7 +108,7 @@ def open_files(directory: Path, station: str, clock: Clock, progress: Progress, 
         closers.append(readings)
         sync_directory(directory)
         restored = load_restored(database, vault, log.newest, problems)
-        restored = replace(restored, faults=(*restored.faults, *remains))
+        restored = replace(restored, faults=(*restored.faults, *remains), revoked_passes=ledger.revoked_passes)
     except (DatabaseError, OSError, StorageError) as error:
         for each in reversed(closers):
             each.close()

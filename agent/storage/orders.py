@@ -100,7 +100,25 @@ class PendingVault:
     templates: int = 0
 
 
-Alone = PendingErasure | PendingWithdrawal | PendingReview | PendingVault
+@dataclass(slots=True)
+class PendingRedemption:
+    """A `RedeemPass`. `until`: station time after which nobody waits for it."""
+
+    pass_id: str
+    at: float
+    until: float
+
+
+@dataclass(slots=True)
+class PendingRevocation:
+    """A `RevokePass`."""
+
+    request: str
+    pass_id: str
+    at: float
+
+
+Alone = PendingErasure | PendingWithdrawal | PendingReview | PendingVault | PendingRedemption | PendingRevocation
 """What is not done in one transaction with others."""
 
 Pending = PendingEntry | PendingSave | PendingConsent | Alone
@@ -158,7 +176,10 @@ class Orders:
                 if isinstance(pending, PendingEntry) and pending.tag and len(self._losses.tags) < _NAMED_TAGS:
                     self._losses.tags.append(pending.tag)
                 return False
-            self._pending.append(pending)
+            if isinstance(pending, PendingRedemption):
+                self._pending.appendleft(pending)  # somebody stands at the door; no order depends on it
+            else:
+                self._pending.append(pending)
             self._unfinished += 1
             self._unfinished_bytes += size
             self._changed.notify()

@@ -21,6 +21,8 @@ from agent.events import (
     MemberErased,
     MemberSaved,
     OutboxRead,
+    PassRedeemed,
+    PassRevoked,
     ReadingsWritten,
     Receipt,
     RetentionRead,
@@ -41,7 +43,9 @@ from agent.storage.orders import (
     PendingConsent,
     PendingEntry,
     PendingErasure,
+    PendingRedemption,
     PendingReview,
+    PendingRevocation,
     PendingSave,
     PendingVault,
     PendingWithdrawal,
@@ -253,6 +257,28 @@ class Worker:
                 self._read_retention()
             case PendingVault():
                 self._keeper.tend(pending)
+            case PendingRedemption():
+                self._redeem(pending)
+            case PendingRevocation():
+                self._revoke(pending)
+
+    def _redeem(self, pending: PendingRedemption) -> None:
+        """Told only once it is durable: the door opens by this answer."""
+        ledger = self._files.ledger
+        outcome = "redeemed"
+        if ledger.was_spent(pending.pass_id):
+            outcome = "spent"
+        elif self._clock.now() >= pending.until:
+            outcome = "late"
+        else:
+            ledger.append("spent", **{"pass": pending.pass_id, "at_utc": Stamps(self._clock).text(pending.at)})
+        self._post(PassRedeemed(self._clock.now(), pending.pass_id, outcome))
+
+    def _revoke(self, pending: PendingRevocation) -> None:
+        ledger = self._files.ledger
+        if pending.pass_id not in ledger.revoked_passes:
+            ledger.append("revoked", **{"pass": pending.pass_id, "at_utc": Stamps(self._clock).text(pending.at)})
+        self._post(PassRevoked(self._clock.now(), pending.request, pending.pass_id))
 
     def _erase(self, pending: PendingErasure) -> None:
         at_utc = Stamps(self._clock).text(pending.at)

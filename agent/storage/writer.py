@@ -23,6 +23,8 @@ from agent.effects import (
     MoveCursor,
     ReadOutbox,
     ReadRetention,
+    RedeemPass,
+    RevokePass,
     RecordConsent,
     RotateVault,
     RunQuery,
@@ -43,7 +45,9 @@ from agent.storage.orders import (
     Pending,
     PendingConsent,
     PendingErasure,
+    PendingRedemption,
     PendingReview,
+    PendingRevocation,
     PendingSave,
     PendingVault,
     PendingWithdrawal,
@@ -205,6 +209,10 @@ def _pending_of(effect: Effect) -> Pending:
     match effect:
         case ReadRetention():
             return PendingReview()
+        case RedeemPass():
+            return PendingRedemption(effect.pass_id, effect.at, effect.until)
+        case RevokePass():
+            return PendingRevocation(effect.request, effect.pass_id, effect.at)
         case DescribeVault() | RotateVault():
             return PendingVault(effect.request, must_rotate=isinstance(effect, RotateVault))
         case _:

@@ -1,11 +1,12 @@
-"""Frames become facts: gate, detector, track, quality, vector."""
+"""Frames become facts: gate, detector, track, quality, vector; and the codes that are held up."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.vision.codes import CodeReader
 from agent.vision.gate import MotionGate
-from agent.vision.protocol import FaceSeen, FaceUnusable, Fact, TrackEnded, encode_vector
+from agent.vision.protocol import CodeSeen, FaceSeen, FaceUnusable, Fact, TrackEnded, encode_vector
 from agent.vision.quality import Floors, unusable
 from agent.vision.tracking import Track, Tracker
 
@@ -29,6 +30,7 @@ class Pipeline:
         self._order = order
         self._gate = MotionGate()
         self._tracker = Tracker()
+        self._codes = CodeReader()
         self._advised_at = float("-inf")
 
     def take(self, frame: Frame) -> list[Fact]:
@@ -36,6 +38,13 @@ class Pipeline:
         is_followed = self._tracker.track is not None
         if not self._gate.is_open(frame.picture, frame.at, is_learning=not is_followed) and not is_followed:
             return []
+        return [*self._look_for_faces(frame), *self._look_for_codes(frame)]
+
+    def _look_for_codes(self, frame: Frame) -> list[Fact]:
+        texts = self._codes.take(frame.picture, frame.at)
+        return [CodeSeen(at=frame.at, order=self._order, text=text) for text in texts]
+
+    def _look_for_faces(self, frame: Frame) -> list[Fact]:
         floor = self._floors.score
         faces = [face for face in self._engine.detect(frame.picture) if floor is None or face.score >= floor]
         track, ended = self._tracker.follow(faces[0] if faces else None, frame.at)

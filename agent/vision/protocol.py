@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 VECTOR_LENGTH = 128
 MAX_PHOTO_BYTES = 6 * 1024 * 1024  # what the control socket lets in; a 12-megapixel JPEG has about 4 MiB
 MAX_ORDER_BYTES = 256 * 1024  # the largest is a configuration with hundreds of portraits
@@ -47,6 +47,7 @@ Code = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9
 Text = Annotated[str, Field(max_length=300)]
 Moment = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+CodeText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[ -~]+$")]  # vision.codes.TEXT_MAX
 Vector = Annotated[str, Field(min_length=_VECTOR_TEXT_LENGTH, max_length=_VECTOR_TEXT_LENGTH)]
 
 
@@ -247,6 +248,14 @@ class TrackEnded(Fact):
     track: int = Field(ge=1)
 
 
+class CodeSeen(Fact):
+    """A QR code came into view. `text`: whatever it says, in printable ASCII."""
+
+    type: Literal["code_seen"] = "code_seen"
+    order: OrderId
+    text: CodeText = Field(repr=False)
+
+
 class PhotoEncoded(Fact):
     """The vector of the one face in the photo."""
 
@@ -290,6 +299,7 @@ AnyFact = Annotated[
     | FaceSeen
     | FaceUnusable
     | TrackEnded
+    | CodeSeen
     | PhotoEncoded
     | PhotoRefused
     | EnrolmentFrame

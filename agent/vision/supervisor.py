@@ -40,6 +40,8 @@ FACTS_PER_S = 300
 STDERR_LINES_PER_S = 20  # a library that complains of every frame must not fill the journal
 LINE_CHARACTERS = 300
 
+_OF_A_WATCH = (protocol.FaceSeen, protocol.FaceUnusable, protocol.TrackEnded, protocol.CodeSeen)
+
 WATCH = "door"
 """The id of the one `Watch` that the agent orders: the camera at the door."""
 
@@ -219,7 +221,7 @@ class _Life:
 
     def _event_of(self, fact: AnyFact) -> Event | None:  # noqa: PLR0912 - one case for each fact
         now = self._clock.now()
-        if isinstance(fact, protocol.FaceSeen | protocol.FaceUnusable | protocol.TrackEnded) and fact.order != WATCH:
+        if isinstance(fact, _OF_A_WATCH) and fact.order != WATCH:
             raise ProtocolError("it tells of a watch that was not ordered")
         at = min(now, self._clock.station_time(fact.at))
         match fact:
@@ -230,7 +232,7 @@ class _Life:
                 return events.CameraFailed(at, fact.reason)
             case protocol.CameraRecovered():
                 return events.CameraRecovered(at)
-            case protocol.FaceSeen() if self._clock.monotonic() - fact.at > self._config.fresh_within_s:
+            case protocol.FaceSeen() | protocol.CodeSeen() if self._clock.monotonic() - fact.at > self._config.fresh_within_s:
                 return None  # either of the processes was held up: who stood there then may have gone
             case protocol.FaceSeen():
                 first_at = min(at, self._clock.station_time(fact.first_at))
@@ -238,6 +240,8 @@ class _Life:
                 return events.FaceSeen(at, fact.track, first_at, vector, fact.score, fact.width_px)
             case protocol.FaceUnusable():
                 return events.FaceUnusable(at, fact.track, fact.reason)
+            case protocol.CodeSeen():
+                return events.CodeSeen(at, fact.text)
             case protocol.TrackEnded():
                 return events.TrackEnded(at, fact.track)
             case protocol.PhotoEncoded():

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from agent import events
 from agent.core.door import Lock, LockKind, Mode, is_energised
 from agent.core.gallery import Gallery, build_gallery
+from agent.core.pass_book import PassRules
+from agent.core.passes import Pass, station_digest
 from agent.core.publication import parts
 from agent.core.requests import ACTIONS
 from agent.core.station import HANDLERS
@@ -29,6 +31,7 @@ from agent.effects import (
     PublishState,
     ReadOutbox,
     RecordConsent,
+    RedeemPass,
     RunQuery,
     SaveMember,
     WithdrawConsent,
@@ -41,6 +44,11 @@ PEOPLE = 4  # 0 may come in, 1 is suspended, the others are strangers until some
 PEOPLE_AT_THE_START = (member("m-0", 0), member("m-1", 1, is_suspended=True))
 RELEASES = ("door.unlock", "door.hold_open")
 GALLERY = build_gallery([("m-0", face_of(0)), ("m-1", face_of(1))], engine=ENGINE[0], weights=ENGINE[1])
+HERE = station_digest("here")
+PASSES = tuple(
+    Pass(1, f"{n:016x}", f"m-{n % PEOPLE}", n % 2 == 1, (HERE,), 1_500 * (n % 3 > 0), 2_500, n % 3 == 0)
+    for n in range(12)
+)
 
 
 @dataclass
@@ -67,10 +75,17 @@ class World:
             "id": somebody,
             "member_id": somebody,
             "name": "Somebody",
+            "pass_id": PASSES[number % len(PASSES)].pass_id,
             "consent": CONSENT,
             **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
         }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
+
+    def redeemed(self, number: int) -> Event:
+        """What the disk says of a pass that it was asked about, or of one that it was not."""
+        asked = [each.pass_id for each in self.play.found(RedeemPass)]
+        pass_id = asked[-1] if asked and number % 3 else PASSES[number % len(PASSES)].pass_id
+        return events.PassRedeemed(self.now, pass_id, ("redeemed", "redeemed", "spent", "late")[number % 4])
 
     def log(self, count: int) -> Event:
         entries = self.play.found(AppendEntry)[self.sequence :][: 1 + count]
@@ -192,6 +207,16 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.GalleryBuilt: World.built,
     events.GalleryAudited: World.audited,
     events.CodePresented: lambda w, n: events.CodePresented(w.now, "card", (f"m-{n % PEOPLE}", "m-0")[: n % 3]),
+    events.CodeSeen: lambda w, n: events.CodeSeen(w.now, "NO PASS"),
+    events.PassChecked: lambda w, n: events.PassChecked(
+        w.now,
+        None if n % 7 == 0 else PASSES[n % len(PASSES)],
+        ("pass_forged", "pass_unreadable")[n % 2],
+        (1_000, 2_000, 3_000)[n % 3],
+        n % 5 > 0,
+    ),
+    events.PassRedeemed: World.redeemed,
+    events.PassRevoked: lambda w, n: events.PassRevoked(w.now, f"r-{n}", PASSES[n % len(PASSES)].pass_id),
     events.PhotoEncoded: World.photo,
     events.PhotoRefused: World.photo,
     events.EntriesLogged: World.log,
@@ -232,6 +257,8 @@ OFTEN = [
     events.DoorContactChanged,
     events.ExitButtonPressed,
     events.FaceSeen,
+    events.PassChecked,
+    events.PassRedeemed,
     events.FaceSeen,
     events.FaceSeen,
     events.FaceSeen,
@@ -265,6 +292,13 @@ def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
         if isinstance(cause, events.ControlRequested):
             assert cause.action in RELEASES
             assert cause.actor.role == "master"
+        elif isinstance(cause, events.PassChecked):
+            assert cause.token is not None
+            assert not cause.token.is_once
+            assert cause.token.pass_id not in play.state.passes.revoked
+        elif isinstance(cause, events.PassRedeemed):
+            assert cause.outcome == "redeemed"
+            assert cause.pass_id not in play.state.passes.revoked
         elif isinstance(cause, events.FaceSeen):
             granted = play.logged("access.granted")[-1]["member"]
             assert not play.state.members[granted].is_suspended
@@ -324,8 +358,10 @@ def test_whatever_happens(
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
-    restored = Restored(open_visits=(OpenVisit("before-1", None),))
-    world = World(beginning(*PEOPLE_AT_THE_START, rules=replace(RULES, lock_kind=kind), restored=restored))
+    restored = Restored(
+        open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id})
+    )
+    world = World(beginning(*PEOPLE_AT_THE_START, rules=replace(RULES, lock_kind=kind, passes=PassRules(HERE)), restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:
         # Time passes with the loop awake; then, perhaps, it stands still while the facts wait in the inbox.

@@ -44,6 +44,7 @@ FACTS: list[Fact] = [
     FaceSeen(at=2.0, order="door", track=1, first_at=1.0, vector=encode_vector(UNIT), score=1.5, width_px=120),
     protocol.FaceUnusable(at=1.0, order="door", track=1, reason="too_far"),
     protocol.TrackEnded(at=1.0, order="door", track=1),
+    protocol.CodeSeen(at=1.0, order="door", text="A1 $%*+-./:"),
     protocol.PhotoEncoded(at=1.0, order="r:1", vector=encode_vector(UNIT)),
     protocol.PhotoRefused(at=1.0, order="r:1", reason="no_face"),
 ]

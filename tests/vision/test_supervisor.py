@@ -32,7 +32,7 @@ def say(**fact):
 def vector(value=128 ** -0.5):
     return base64.b64encode(struct.pack("<128f", *[value] * 128)).decode()
 def hello(**changes):
-    say(**{"type": "hello", "at": 1.0, "protocol": 2, "engine": "dlib", "weights": "0" * 64,
+    say(**{"type": "hello", "at": 1.0, "protocol": 3, "engine": "dlib", "weights": "0" * 64,
            "detector": "hog", **changes})
 def face(**changes):
     now = time.monotonic()
