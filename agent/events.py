@@ -231,10 +231,14 @@ class PassChecked(Event):
 
 @dataclass(frozen=True, slots=True)
 class PassRedeemed(Event):
-    """The answer to `RedeemPass`. `outcome`: `redeemed` (durably, by this order), `spent` (before) or `late`."""
+    """The answer to `RedeemPass`. `outcome`: `redeemed` (durably, by this order), `spent` (before) or `late`.
+
+    `until`: the order's own, for a pass may be shown again while an order about it that was given up still waits.
+    """
 
     pass_id: str
     outcome: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ class Door:
         found = self._checker._checked(order)
         play.put(PassChecked(found.at, found.token, found.fault, NOW, is_clock_trusted=True))
         for asked in play.found(RedeemPass):
-            self._writer.submit(replace(asked, until=float("inf")))
-            play.put(replace(self._redeemed.get(timeout=WAIT_S), at=play.now))
+            self._writer.submit(replace(asked, until=float("inf")))  # its clock is the machine's, not the play's
+            play.put(replace(self._redeemed.get(timeout=WAIT_S), at=play.now, until=asked.until))
         refusals = play.logged("access.refused")
         if play.lock_orders() or play.logged("access.granted"):
             return "opened"

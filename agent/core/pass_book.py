@@ -21,11 +21,12 @@ class PassRules:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """A pass for once that the disk is asked about. `seen_at`, `until`: station time."""
+    """A pass for once that the disk is asked about. Station time: `until` is the order's, `given_up_at` the end."""
 
     token: Pass
     seen_at: float
     until: float
+    given_up_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,4 @@ class PassBook:
 
     def deadline(self) -> float | None:
         """When the next redemption is given up."""
-        return min((each.until for each in self.redemptions.values()), default=None)
+        return min((each.given_up_at for each in self.redemptions.values()), default=None)

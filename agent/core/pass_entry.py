@@ -78,12 +78,13 @@ def on_checked(turn: Turn, event: events.PassChecked) -> None:
 
 def on_redeemed(turn: Turn, event: events.PassRedeemed) -> None:
     """The disk has spoken: open for a pass that was spent by this order, if nothing has changed meanwhile."""
-    found = _take(turn, event.pass_id)
-    if found is None:
+    found = turn.state.passes.redemptions.get(event.pass_id)
+    if found is None or found.until != event.until:
         return  # it was given up, and said so
+    _forget(turn, event.pass_id)
     if event.outcome == "spent":
         _refuse(turn, found.token, Reason.PASS_SPENT)
-    elif event.outcome != "redeemed" or turn.now >= found.until:
+    elif event.outcome != "redeemed" or turn.now >= found.given_up_at:
         _refuse(turn, found.token, Reason.PASS_NOT_REDEEMED)
     elif found.token.pass_id in turn.state.passes.revoked:
         _refuse(turn, found.token, Reason.PASS_REVOKED)
@@ -96,14 +97,14 @@ def on_redeemed(turn: Turn, event: events.PassRedeemed) -> None:
 def give_up(turn: Turn) -> None:
     """Tell those whose pass the disk has not redeemed in time."""
     for pass_id, each in turn.state.passes.redemptions.items():
-        if turn.now >= each.until:
-            _take(turn, pass_id)
+        if turn.now >= each.given_up_at:
+            _forget(turn, pass_id)
             _refuse(turn, each.token, Reason.PASS_NOT_REDEEMED)
 
 
 def put_off(book: PassBook, seconds: float) -> PassBook:
     """Redemptions wait for a real disk, which did not live through a pause that was skipped."""
-    later = {key: replace(each, until=each.until + seconds) for key, each in book.redemptions.items()}
+    later = {key: replace(each, given_up_at=each.given_up_at + seconds) for key, each in book.redemptions.items()}
     return replace(book, redemptions=later)
 
 
@@ -130,16 +131,15 @@ def _redeem(turn: Turn, token: Pass, seen_at: float) -> None:
         _refuse(turn, token, Reason.PASS_NOT_REDEEMED)
         return
     until = turn.now + REDEEM_S
-    waiting = {**book.redemptions, token.pass_id: Redemption(token, seen_at, until + ANSWER_S)}
+    waiting = {**book.redemptions, token.pass_id: Redemption(token, seen_at, until, until + ANSWER_S)}
     turn.set(passes=replace(book, redemptions=waiting))
     turn.do(RedeemPass(token.pass_id, turn.now, until))
 
 
-def _take(turn: Turn, pass_id: str) -> Redemption | None:
+def _forget(turn: Turn, pass_id: str) -> None:
     book = turn.state.passes
     left = {key: each for key, each in book.redemptions.items() if key != pass_id}
     turn.set(passes=replace(book, redemptions=left))
-    return book.redemptions.get(pass_id)
 
 
 def _admit(turn: Turn, token: Pass, seen_at: float) -> None:

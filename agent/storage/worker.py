@@ -272,7 +272,7 @@ class Worker:
             outcome = "late"
         else:
             ledger.append("spent", **{"pass": pending.pass_id, "at_utc": Stamps(self._clock).text(pending.at)})
-        self._post(PassRedeemed(self._clock.now(), pending.pass_id, outcome))
+        self._post(PassRedeemed(self._clock.now(), pending.pass_id, outcome, pending.until))
 
     def _revoke(self, pending: PendingRevocation) -> None:
         ledger = self._files.ledger

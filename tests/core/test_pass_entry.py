@@ -41,6 +41,12 @@ def show(play: Play, token: Pass | None, *, fault: str = "", minute: int = NOW_M
     play.put(PassChecked(play.now, token, fault, minute, is_trusted))
 
 
+def answer(play: Play, outcome: str) -> None:
+    """What the disk says of the last order."""
+    until = [each.until for each in play.state.passes.redemptions.values()] or [0.0]
+    play.put(PassRedeemed(play.now, ONCE.pass_id, outcome, until[-1]))
+
+
 def refusals(play: Play) -> list[str]:
     return [each["reason"] for each in play.logged("access.refused")]
 
@@ -168,7 +174,7 @@ def test_a_pass_for_once_opens_only_after_the_disk_has_spent_it() -> None:
     assert (play.lock_orders(), play.patterns(), play.log_types()) == ([], [], [])
     seen_at = play.now
     play.wait(0.5)
-    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed"))
+    answer(play, "redeemed")
     assert play.lock_orders() == [True]
     assert play.state.door.causes[0].seen_at == seen_at
     assert play.logged("access.granted") == [{"way": "pass", "member": "m-1", "pass": ONCE.pass_id}]
@@ -178,7 +184,7 @@ def test_a_pass_for_once_opens_only_after_the_disk_has_spent_it() -> None:
 def test_a_pass_that_the_disk_does_not_spend_opens_nothing(outcome: str, reason: str) -> None:
     play = station()
     show(play, ONCE)
-    play.put(PassRedeemed(play.now, ONCE.pass_id, outcome))
+    answer(play, outcome)
     assert (play.lock_orders(), refusals(play)) == ([], [reason])
 
 
@@ -187,14 +193,27 @@ def test_a_silent_disk_keeps_the_door_shut_and_its_late_answer_changes_nothing()
     show(play, ONCE)
     play.wait(REDEEM_S + ANSWER_S)
     assert refusals(play) == ["pass_not_redeemed"]
-    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed"))
+    answer(play, "redeemed")
     assert (play.lock_orders(), len(refusals(play))) == ([], 1)
 
 
 def test_an_answer_that_nobody_waits_for_opens_nothing() -> None:
     play = station()
-    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed"))
+    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed", 1.0))
     assert play.lock_orders() == []
+
+
+def test_an_order_that_was_given_up_does_not_answer_for_the_next() -> None:
+    play = station()
+    show(play, ONCE)
+    (first,) = play.found(RedeemPass)
+    play.wait(REDEEM_S + ANSWER_S)
+    show(play, ONCE)
+    play.take()
+    play.put(PassRedeemed(play.now, ONCE.pass_id, "late", first.until))
+    assert play.orders == []
+    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed", play.state.passes.redemptions[ONCE.pass_id].until))
+    assert play.lock_orders() == [True]
 
 
 def test_the_same_code_still_held_up_is_one_presentation() -> None:
@@ -202,7 +221,7 @@ def test_the_same_code_still_held_up_is_one_presentation() -> None:
     show(play, ONCE)
     show(play, ONCE)
     assert len(play.found(RedeemPass)) == 1
-    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed"))
+    answer(play, "redeemed")
     play.take()
     show(play, ONCE)
     assert play.orders == []
@@ -217,7 +236,7 @@ def test_what_happens_while_the_disk_writes_still_counts(what: str) -> None:
     show(play, ONCE)
     play.ask(what, **({"pass_id": ONCE.pass_id} if what == "passes.revoke" else {}))
     play.take()
-    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed"))
+    answer(play, "redeemed")
     assert play.lock_orders() == []
     assert refusals(play) in (["locked_down"], ["pass_revoked"])
 
@@ -234,7 +253,7 @@ def test_a_pause_that_was_skipped_takes_nothing_of_the_disks_time() -> None:
     play = station()
     show(play, ONCE)
     play.put_late(play.now + 3600, PauseSkipped(play.now + 3600, 3600))
-    play.put(PassRedeemed(play.now, ONCE.pass_id, "redeemed"))
+    answer(play, "redeemed")
     assert play.lock_orders() == [True]
 
 

@@ -83,9 +83,9 @@ class World:
 
     def redeemed(self, number: int) -> Event:
         """What the disk says of a pass that it was asked about, or of one that it was not."""
-        asked = [each.pass_id for each in self.play.found(RedeemPass)]
-        pass_id = asked[-1] if asked and number % 3 else PASSES[number % len(PASSES)].pass_id
-        return events.PassRedeemed(self.now, pass_id, ("redeemed", "redeemed", "spent", "late")[number % 4])
+        asked = [(each.pass_id, each.until) for each in self.play.found(RedeemPass)]
+        pass_id, until = asked[-1] if asked and number % 3 else (PASSES[number % len(PASSES)].pass_id, 0.0)
+        return events.PassRedeemed(self.now, pass_id, ("redeemed", "redeemed", "spent", "late")[number % 4], until)
 
     def log(self, count: int) -> Event:
         entries = self.play.found(AppendEntry)[self.sequence :][: 1 + count]
