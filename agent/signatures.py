@@ -143,8 +143,8 @@ def load(path: Path) -> SigningKey:
 def _is_weak(raw: bytes) -> bool:
     """Whether the point has an order of at most 8, as an all-zero placeholder has (RFC 8032, section 5.1.3).
 
-    Those of order 1, 2 and 4 have y = 1, −1 and 0; those of order 8 double to y = 0, which needs x² = −y², and that makes
-    d·y⁴ + 2y² − 1 = 0 of the curve's equation.
+    Those of order 1, 2 and 4 have y = 1, −1 and 0; those of order 8 double to y = 0, which needs x² = −y², and that
+    makes d·y⁴ + 2y² − 1 = 0 of the curve's equation.
     """
     y = (int.from_bytes(raw, "little") & (1 << 255) - 1) % _PRIME
     if y in (0, 1, _PRIME - 1):

@@ -120,8 +120,8 @@ def _photograph(modules: NDArray[np.uint8], most: Ranges, dice: np.random.Genera
     view = _projection(len(code), scale, most, dice)
     frame = cv2.warpPerspective(screen, view, (COLUMNS, ROWS), flags=cv2.INTER_LINEAR)
     cover = cv2.warpPerspective(np.ones_like(screen), view, (COLUMNS, ROWS), flags=cv2.INTER_LINEAR)
-    picture = frame + (1 - cover) * _background(dice)
-    picture = _glare(picture, cover, most, dice)
+    picture = np.asarray(frame + (1 - cover) * _background(dice), np.float32)
+    picture = _glare(picture, np.asarray(cover, np.float32), most, dice)
     picture = _blur(picture, most, dice)
     colours = picture[:, :, None] * dice.uniform(0.92, 1.0, 3) + dice.normal(
         0, dice.uniform(0, most.noise_levels), (ROWS, COLUMNS, 3)

@@ -170,7 +170,8 @@ def verify_pass(
 @app.command("revoke")
 def revoke(
     which: Annotated[
-        str, typer.Argument(metavar="ID|CODE", help="编号或通行码文字 / A pass's id (16 digits) or its code; - reads it")
+        str,
+        typer.Argument(metavar="ID|CODE", help="编号或通行码文字 / A pass's id (16 digits) or its code; - reads it"),
     ],
     config: ConfigOption = None,
     socket: SocketOption = None,

@@ -1,6 +1,6 @@
 """Codes of passes in frames: read at a bounded pace, and each one told once.
 
-A code is looked for only in frames that the motion gate let through, so that nothing of this runs while nobody is there.
+A code is looked for only in frames that the motion gate let through: nothing of this runs while nobody is there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ AGAIN_S = 5.0  # a code that stays in view is one presentation; out of view for 
 TEXT_MAX = 200  # characters; a pass has 165 at the most
 CODES_MAX = 4  # in one look, and remembered: a phone before a coat and a parcel; bounds what a printed wall can bring
 ENLARGED = 2.0
-"""The second look's scale. The finder works on whole pixels, and small modules want more of them: without it an eighth of
-the blurred codes of `bench/codes.py` is lost."""
+"""The second look's scale. The finder works on whole pixels, and small modules want more of them: without it an eighth
+of the blurred codes of `bench/codes.py` is lost."""
 
 
 class CodeReader:

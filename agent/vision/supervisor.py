@@ -232,7 +232,9 @@ class _Life:
                 return events.CameraFailed(at, fact.reason)
             case protocol.CameraRecovered():
                 return events.CameraRecovered(at)
-            case protocol.FaceSeen() | protocol.CodeSeen() if self._clock.monotonic() - fact.at > self._config.fresh_within_s:
+            case protocol.FaceSeen() | protocol.CodeSeen() if (
+                self._clock.monotonic() - fact.at > self._config.fresh_within_s
+            ):
                 return None  # either of the processes was held up: who stood there then may have gone
             case protocol.FaceSeen():
                 first_at = min(at, self._clock.station_time(fact.first_at))

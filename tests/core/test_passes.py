@@ -154,7 +154,13 @@ def test_minutes_are_those_since_1970() -> None:
 
 @pytest.mark.parametrize(
     ("minute", "reason"),
-    [(999, Reason.PASS_EARLY), (1_000, None), (1_999, None), (2_000, Reason.PASS_EXPIRED), (9_999, Reason.PASS_EXPIRED)],
+    [
+        (999, Reason.PASS_EARLY),
+        (1_000, None),
+        (1_999, None),
+        (2_000, Reason.PASS_EXPIRED),
+        (9_999, Reason.PASS_EXPIRED),
+    ],
 )
 def test_a_pass_holds_from_its_first_minute_to_before_its_last(minute: int, reason: Reason | None) -> None:
     assert refusal_of_pass(PASS, Place(HERE, minute, may_trust_clock=True), frozenset()) is reason

@@ -358,10 +358,10 @@ def test_whatever_happens(
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
-    restored = Restored(
-        open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id})
+    restored = Restored(open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id}))
+    world = World(
+        beginning(*PEOPLE_AT_THE_START, rules=replace(RULES, lock_kind=kind, passes=PassRules(HERE)), restored=restored)
     )
-    world = World(beginning(*PEOPLE_AT_THE_START, rules=replace(RULES, lock_kind=kind, passes=PassRules(HERE)), restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:
         # Time passes with the loop awake; then, perhaps, it stands still while the facts wait in the inbox.

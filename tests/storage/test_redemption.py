@@ -12,6 +12,7 @@ import pytest
 from agent.clock import SystemClock
 from agent.effects import Effect, RedeemPass, RevokePass
 from agent.events import Event, PassRedeemed, PassRevoked, StorageFailed
+from agent.storage.late import read_restored
 from agent.storage.ledger import Ledger
 from agent.storage.opening import LEDGER_FILE
 from agent.storage.orders import Orders, PendingEntry, PendingRedemption
@@ -61,14 +62,17 @@ def test_it_is_in_the_ledger_when_it_is_told(tmp_path: Path) -> None:
     writer.close(5.0)
 
 
-def test_a_pass_stays_spent_and_revoked_in_the_next_run(open_writer: Opener, inbox: Inbox) -> None:
+def test_a_pass_stays_spent_and_revoked_in_the_next_run(open_writer: Opener, inbox: Inbox, tmp_path: Path) -> None:
     writer, _ = open_writer()
     submit(writer, redeem(), RevokePass("r-1", OTHER, 1.0), RevokePass("r-2", OTHER, 1.0))
     inbox.wait(PassRedeemed)
     inbox.wait(PassRevoked, lambda event: event == PassRevoked(event.at, "r-2", OTHER))
     writer.close(5.0)
+    unwritable = read_restored(tmp_path / "state")
+    assert unwritable is not None
+    assert unwritable.revoked_passes == frozenset({OTHER}), "also on a disk that can only be read"
     writer, restored = open_writer()
-    assert restored.revoked_passes == {OTHER}
+    assert restored.revoked_passes == frozenset({OTHER})
     submit(writer, redeem())
     assert outcomes(inbox, 2) == ["redeemed", "spent"]
 

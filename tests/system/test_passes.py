@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from agent import qr_codes
+from agent.clock import SystemClock
 from agent.control.client import ControlClient
 from agent.core.passes import Pass, in_order, minute_of, station_digest
-from agent.clock import SystemClock
 from agent.signatures import SigningKey, generate, sign
 from agent.vision.protocol import SimulatedPortrait
 from tests.system.stations import PATIENCE_S, STATION, eventually, running, write_settings
@@ -142,7 +142,9 @@ def test_a_pass_opens_once_and_no_more_though_the_agent_is_killed_at_any_moment(
     assert _spent(settings) >= {f"{number:016x}" for number in range(DEATHS - 1)}
 
 
-def test_a_spent_pass_stays_spent_in_a_restored_backup_and_with_a_clock_set_back(settings: Path, tmp_path: Path) -> None:
+def test_a_spent_pass_stays_spent_in_a_restored_backup_and_with_a_clock_set_back(
+    settings: Path, tmp_path: Path
+) -> None:
     state, backup = tmp_path / "state", tmp_path / "backup"
     life = Life(settings)
     assert life.present(guest_pass(0)) == "granted"
