@@ -107,7 +107,7 @@ class EnrolArguments(_Message):
 
     id: MemberId
     name: Annotated[str, BeforeValidator(_name), Field(max_length=100, repr=False)]
-    photos: Annotated[list[Photo], Field(default_factory=list, max_length=PHOTOS_MAX, repr=False)]
+    photos: Annotated[list[Photo], Field(default_factory=list, min_length=1, max_length=PHOTOS_MAX, repr=False)]
     camera: bool = False
     consent: ConsentArguments | None = None
 

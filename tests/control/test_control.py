@@ -122,7 +122,27 @@ def test_photos_arrive_as_the_bytes_that_were_sent(agent: _Agent) -> None:
     with agent.answering({"ok": True, "result": {}}) as seen:
         agent.client.request("members.enrol", id="m-1", name=" 张三 ", photos=photos)
 
-    assert seen[0].arguments == {"id": "m-1", "name": "张三", "photos": tuple(photos)}
+    assert seen[0].arguments == {"id": "m-1", "name": "张三", "photos": tuple(photos), "camera": False}
+
+
+def test_a_consent_and_the_camera_arrive_as_plain_values(agent: _Agent) -> None:
+    consent = {"version": "2026-11", "language": "zh", "how": "screen", "guardian": "mother"}
+    with agent.answering({"ok": True, "result": {}}) as seen:
+        agent.client.request("members.enrol", id="m-1", name="x", camera=True, consent=consent)
+
+    assert seen[0].arguments["camera"] is True
+    assert seen[0].arguments["photos"] == ()
+    assert seen[0].arguments["consent"] == {**consent, "is_under_age": False}
+
+
+@pytest.mark.parametrize("wrong", [{"guardian": "Wang Fang"}, {"how": "told"}, {"language": "fr"}, {"name": "x"}])
+def test_a_consent_holds_no_name_and_nothing_unknown(agent: _Agent, wrong: dict[str, str]) -> None:
+    consent = {"version": "2026-11", "language": "zh", "how": "screen", **wrong}
+    with pytest.raises(ControlError) as caught:
+        agent.client.request("members.enrol", id="m-1", name="x", camera=True, consent=consent)
+
+    assert caught.value.problems[0].code == "request.invalid"
+    assert "Wang" not in str(caught.value)
 
 
 def test_arguments_that_are_left_out_are_not_passed_on(agent: _Agent) -> None:

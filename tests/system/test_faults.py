@@ -40,8 +40,7 @@ def test_a_dead_vision_child_is_started_again_and_knows_the_members(tmp_path: Pa
     portraits = find_portraits()
     with running(write_settings(tmp_path, {"vision": {"enabled": True}}), portraits) as station:
         _await_vision(station)
-        photo = portraits["collins"].read_bytes()
-        station.client.request("members.enrol", id="m-1", name="Eileen Collins", photos=[photo])
+        station.enrol("m-1", portraits["collins"])
         os.kill(_child_of_this_process(), signal.SIGKILL)
         eventually(lambda: ("vision.stopped", "vision") in station.faults(), "the fault is shown")
         _await_vision(station)
