@@ -419,6 +419,7 @@ STORAGE_NOT_OPENED = "not_opened"
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
+    `inside`: how many people were in, None when nobody ever was; `mode`: the door's, empty when it never changed.
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
     `core.problems`, where, detail).
     """
@@ -427,6 +428,8 @@ class Restored:
     open_visits: tuple[OpenVisit, ...] = ()
     cursor: tuple[int, int] = (0, 0)
     newest: tuple[int, int] = (0, 0)
+    inside: int | None = None
+    mode: str = ""
     problems: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, str, str], ...] = ()
 

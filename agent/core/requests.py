@@ -73,8 +73,14 @@ def give_up(turn: Turn, request: str) -> None:
 def answer_logged(turn: Turn, request: str, epoch: int, sequence: int) -> None:
     """The entry of this request is durable: now it is done."""
     waiting = turn.forget(request)
-    if waiting is not None:
-        turn.do(Reply(request, ok=True, result={**waiting.result, "epoch": epoch, "sequence": sequence}))
+    if waiting is None:
+        return
+    result = {**waiting.result, "epoch": epoch, "sequence": sequence}
+    broken = turn.state.faults.get(("lock.failed", "lock")) if waiting.needs_lock else None
+    if broken is None:
+        turn.do(Reply(request, ok=True, result=result))
+    else:
+        turn.do(Reply(request, ok=False, result=result, problems=(broken.as_dict(),)))
 
 
 def _status(turn: Turn, asked: ControlRequested) -> None:
@@ -119,10 +125,10 @@ def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
 
 
 def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> None:
-    """Log who did what, and answer when that is durable."""
+    """Log who told the door what, and answer when that is durable and the lock obeyed."""
     body = {"action": asked.action, "actor": asked.actor.name, "kind": asked.actor.kind, **result}
     turn.log("control.done", body, tag=asked.request)
-    turn.answer_when_logged(asked.request, result, asked.action)
+    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=True)
 
 
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:

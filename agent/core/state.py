@@ -54,11 +54,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`."""
+    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`.
+
+    `needs_lock`: it is done only if the lock's relay could be driven.
+    """
 
     until: float
     late: Problem
     result: Mapping[str, Any] = field(default_factory=dict)
+    needs_lock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

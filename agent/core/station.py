@@ -29,7 +29,7 @@ from agent.core import (
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause
-from agent.core.occupancy import Occupancy, Visit, rejoin
+from agent.core.occupancy import Visit, rejoin, resume
 from agent.core.outbox import Outbox
 from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
@@ -51,10 +51,12 @@ LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
     visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
+    mode = door.Mode(restored.mode) if restored.mode in set(door.Mode) else door.Mode.NORMAL
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
-        occupancy=Occupancy(visits),
+        door=door.standing(mode),
+        occupancy=resume(visits, restored.inside),
         appliances={name: Appliance() for name in rules.appliances},
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
         outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
@@ -130,6 +132,10 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
 def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
     settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
+    if event.is_open is None:
+        turn.raise_fault("device.failed", "contact", "it cannot be read")
+    else:
+        turn.clear_fault("device.failed", "contact")
 
 
 def _door_deadline(state: StationState, rules: Rules) -> float | None:

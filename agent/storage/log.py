@@ -8,10 +8,12 @@ NULL once blanked, `digest`, `hash`.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import starmap
+from typing import Any
 
 from agent.events import LoggedEntry
 from agent.storage.chain import Position, body_digest, canonical, entry_hash
@@ -80,6 +82,17 @@ def read_newest(database: Database) -> Position:
         "SELECT epoch, sequence, hash FROM log ORDER BY epoch DESC, sequence DESC LIMIT 1"
     ).fetchone()
     return Position(*row) if row else _read_anchor(database)
+
+
+def read_last(database: Database, *types: str) -> dict[str, Any]:
+    """The body of the last entry of one of these types; empty when there is none, or its body was blanked."""
+    row = database.conn.execute(
+        f"SELECT body FROM log WHERE type IN ({', '.join('?' * len(types))}) "  # noqa: S608 - marks only
+        "ORDER BY epoch DESC, sequence DESC LIMIT 1",
+        types,
+    ).fetchone()
+    body = json.loads(row[0]) if row and row[0] else {}
+    return body if isinstance(body, dict) else {}
 
 
 def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:

@@ -39,7 +39,7 @@ from agent.storage.database import (
 from agent.storage.head import Head, HeadState, sync_directory
 from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
-from agent.storage.log import Entry, Log, read_hash
+from agent.storage.log import Entry, Log, read_hash, read_last
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
 from agent.storage.set_aside import SUSPECT_MARK, set_aside
@@ -242,13 +242,17 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
     if rows.unusable:
         problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
+    inside = read_last(database, "station.visit.entered", "station.visit.left").get("inside")
+    mode = read_last(database, "station.door.mode_changed").get("mode")
     return Restored(
-        found,
-        visits.load_open(database),
-        (cursor[0], cursor[1]) if cursor else (0, 0),
-        newest.place,
-        _split(problems),
-        sealing.faults_of(rows, vault),
+        members=found,
+        open_visits=visits.load_open(database),
+        cursor=(cursor[0], cursor[1]) if cursor else (0, 0),
+        newest=newest.place,
+        inside=inside if isinstance(inside, int) else None,
+        mode=mode if isinstance(mode, str) else "",
+        problems=_split(problems),
+        faults=sealing.faults_of(rows, vault),
     )
 
 
