@@ -368,8 +368,8 @@ def settings_from(data: Mapping[str, Any], base: Path) -> Settings:
     return settings
 
 
-def read(path: Path) -> str:
-    """The text of a settings file. Raises `SettingsError`."""
+def read(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> str:
+    """The text of a settings file; `errors`: what to do with bytes that are not UTF-8. Raises `SettingsError`."""
     try:
         with path.open("rb") as file:
             data = file.read(_SIZE_MAX + 1)
@@ -384,7 +384,7 @@ def read(path: Path) -> str:
             ),
         )
     try:
-        return data.decode("utf-8-sig")  # editors on Windows put a mark in front
+        return data.decode("utf-8-sig", errors)  # editors on Windows put a mark in front
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _unreadable(
