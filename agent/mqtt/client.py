@@ -8,6 +8,7 @@ one function, which must never block.
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+_log = logging.getLogger(__name__)
 
 _MAX_PASSWORD_BYTES = 65_535  # MQTT's own bound; also keeps a wrong path from being read into memory whole
 _CONNECT_S = 5.0  # one attempt at TCP and TLS; a mobile network that needs longer carries no heartbeat either
@@ -135,6 +138,7 @@ class Connection:
         self._is_durable = is_durable
         self._ended = threading.Event()
         is_v5 = broker.protocol == "5"
+        self._is_accepted = False
         self._client = client = _BoundedClient(
             self._end,
             CallbackAPIVersion.VERSION2,
@@ -216,6 +220,9 @@ class Connection:
         if reason.is_failure:
             self._end(f"the broker refused the connection: {reason}")
             return
+        if self._is_accepted:  # a second one would begin the session anew with the messages of the first in flight
+            return
+        self._is_accepted = True
         limits = Limits(
             receive_maximum=getattr(properties, "ReceiveMaximum", PROTOCOL_RECEIVE_MAXIMUM),
             packet_bytes=getattr(properties, "MaximumPacketSize", None),
@@ -256,8 +263,9 @@ _QOS_2 = 0x04
 class _BoundedClient(Client):
     """paho with bounds on what a broker may send; what goes beyond them ends the connection.
 
-    paho takes packets of 256 MB, keeps every QoS 2 message until its PUBREL, and answers what it never asked for.
-    `end` is told why, on paho's network thread. `takes_messages`: whether messages are expected at all, QoS 0 and 1 only.
+    paho takes packets of 256 MB, keeps every QoS 2 message until its PUBREL, and answers what it never asked for. It
+    also lets what it cannot decode end its thread, and then nothing tells that the connection is dead. `end` is told
+    why, on paho's network thread. `takes_messages`: whether messages are expected at all, QoS 0 and 1 only.
     """
 
     def __init__(self, end: Callable[[str], None], version: CallbackAPIVersion, **settings: Any) -> None:
@@ -281,7 +289,12 @@ class _BoundedClient(Client):
         if kind == MessageType.PUBLISH and command & _QOS_BITS >= _QOS_2:
             self._tell_end("the broker sent a message with QoS 2, which was not granted")
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
-        return super()._packet_handle()
+        try:
+            return super()._packet_handle()
+        except Exception:  # noqa: BLE001 - a border: paho raises all kinds of errors for bytes that are not MQTT
+            _log.debug("a packet of type %d cannot be decoded", kind >> 4, exc_info=True)
+            self._tell_end(f"the broker sent a packet that cannot be decoded (type {kind >> 4})")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
 
 class _TlsSocket(ssl.SSLSocket):

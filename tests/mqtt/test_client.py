@@ -16,6 +16,7 @@ from agent.mqtt.client import Accepted, Broker, Connection, Ended, Received, Sig
 
 Connect = Callable[..., Connection]
 PATIENCE_S = 10.0
+MANY = 2_000
 
 
 def packet(first: int, content: bytes, claimed: int | None = None) -> bytes:
@@ -145,3 +146,29 @@ def test_a_packet_that_nobody_asked_for_ends_the_connection(
     hostile.serve(packet(first, b"" if first == 0xC0 else b"\0\1"))
     connect(hostile.broker)
     assert "nobody asked for" in reason_of_end(signals)
+
+
+def test_a_topic_that_is_not_utf_8_ends_the_connection(
+    hostile: HostileBroker, signals: SimpleQueue[Signal], connect: Connect
+) -> None:
+    hostile.serve(publish(0x30, b"\xff\xfe\xfd", b"x", hostile.broker.protocol))
+    connect(hostile.broker, is_subscriber=True)
+    assert "cannot be decoded" in reason_of_end(signals)
+
+
+@pytest.mark.parametrize("rubbish", [b"\x40\x00", b"\x40\x01\x00", b"\x20\x00", b"\x30\x00"])
+def test_a_packet_that_is_cut_short_ends_the_connection(
+    hostile: HostileBroker, signals: SimpleQueue[Signal], connect: Connect, rubbish: bytes
+) -> None:
+    hostile.serve(rubbish)
+    connect(hostile.broker, is_subscriber=True)
+    assert reason_of_end(signals)
+
+
+def test_a_second_acceptance_is_ignored(hostile: HostileBroker, signals: SimpleQueue[Signal], connect: Connect) -> None:
+    hostile.serve(hostile.connack * MANY, packet(0x50, b"\0\1"))  # the last ends it
+    connect(hostile.broker)
+    seen: list[Signal] = []
+    while not seen or not isinstance(seen[-1], Ended):
+        seen.append(signals.get(timeout=PATIENCE_S))
+    assert [type(each) for each in seen] == [Accepted, Ended]
