@@ -27,12 +27,14 @@ _FAULTS = ("consent.expiring", "consent.expired", "consent.unrecorded")
 
 def erase(turn: Turn, asked: ControlRequested) -> None:
     """Admit them no more from now on; done is only said once nothing is left on the disk."""
+    _record(turn, asked, "member.erasure_requested")
     _erase(turn, asked.request, asked.arguments["id"], "asked")
     turn.expect(asked.request, problem("storage.failed", asked.action, "the erasure is not on the disk yet"))
 
 
 def withdraw(turn: Turn, asked: ControlRequested) -> None:
     """Forget their face from now on; done is only said once nothing of it is left on the disk."""
+    _record(turn, asked, "member.withdrawal_requested")
     _withdraw(turn, asked.request, asked.arguments["id"], "withdrawn")
     turn.expect(asked.request, problem("storage.failed", asked.action, "the withdrawal is not on the disk yet"))
 
@@ -51,6 +53,11 @@ def rows_for(turn: Turn, meant: Mapping[str, Any], rows: Iterable[Mapping[str, A
     if "log_of" in meant:
         return list(own_data.redacted(rows, meant["log_of"], turn.state.members))
     return list(rows)
+
+
+def _record(turn: Turn, asked: ControlRequested, kind: str) -> None:
+    """Log who asks, also when there is no such member; the id would have to be blanked at once."""
+    turn.log(kind, {"actor": asked.actor.name, "kind": asked.actor.kind})
 
 
 def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:

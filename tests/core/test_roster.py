@@ -94,6 +94,17 @@ def test_the_receipt_goes_to_who_asked_and_the_log_holds_neither_salt_nor_id() -
     assert body == {"why": "asked", "digest": "d" * 64, "rows": {"templates": 1, "members": 1}}
 
 
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [("members.erase", "member.erasure_requested"), ("members.withdraw", "member.withdrawal_requested")],
+)
+@pytest.mark.parametrize("member_id", ["m-1", "nobody"])
+def test_who_asks_for_an_erasure_is_in_the_log_whatever_comes_of_it(action: str, kind: str, member_id: str) -> None:
+    play = ready(member("m-1", 1))
+    play.ask(action, id=member_id)
+    assert play.logged(kind) == [{"actor": "master", "kind": "local"}]
+
+
 # --- retention -------------------------------------------------------------------------------------------------------
 
 
