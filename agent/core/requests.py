@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, publication, registration, roster, vault
+from agent.core import audit, publication, refusals, registration, roster, vault
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
@@ -41,10 +41,25 @@ def handle(turn: Turn, asked: ControlRequested) -> None:
         turn.refuse(asked.request, problem("request.unknown", asked.action, asked.action))
         return
     if asked.actor.role not in ROLES or ROLES.index(asked.actor.role) < ROLES.index(action.role):
-        turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "role": asked.actor.role})
+        _log_refusal(turn, asked)
         turn.refuse(asked.request, problem("request.forbidden", asked.action, f"{asked.action}: {action.role}"))
         return
     action.carry_out(turn, asked)
+
+
+def tell_refusals(turn: Turn) -> None:
+    """Log how many more were refused of those who go on trying."""
+    counted, bodies = refusals.tell_due(turn.state.refusals, turn.now)
+    turn.set(refusals=counted)
+    for body in bodies:
+        turn.log("control.refused", body)
+
+
+def _log_refusal(turn: Turn, asked: ControlRequested) -> None:
+    counted, body = refusals.note(turn.state.refusals, asked.actor, asked.action, turn.now)
+    turn.set(refusals=counted)
+    if body is not None:
+        turn.log("control.refused", body)
 
 
 def answer_in_time(turn: Turn) -> None:

@@ -16,6 +16,7 @@ from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
+from agent.core.refusals import Refusals
 from agent.core.retention import RetentionRules
 from agent.core.supervision import Supervision
 from agent.core.verification import Code
@@ -91,6 +92,7 @@ class StationState:
     session: str | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refresh_at: float = 0.0

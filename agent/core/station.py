@@ -18,6 +18,7 @@ from agent.core import (
     outbox,
     publication,
     recognition,
+    refusals,
     registration,
     requests,
     roster,
@@ -95,6 +96,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.vision.deadline(),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
+        refusals.deadline(state.refusals),
         state.refresh_at,
         state.readings_due_at,
         state.review_at,
@@ -118,6 +120,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.set(vision=vision)
     turn.do(*orders)
     requests.answer_in_time(turn)
+    requests.tell_refusals(turn)
     _publish_readings(turn)
     roster.review_when_due(turn)
     publication.tell_changes(turn)
