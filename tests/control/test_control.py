@@ -489,6 +489,17 @@ def test_no_agent_is_said_so(tmp_path: Path) -> None:
     assert caught.value.problems[0].code == "agent.not_running"
 
 
+def test_an_agent_that_does_not_read_what_is_sent_is_a_time_out(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(tmp_path / "control.sock"))
+        hung.listen()
+        client = ControlClient(tmp_path / "control.sock", timeout_s=0.2)
+        with pytest.raises(ControlError) as caught:
+            client.request("members.enrol", id="m-1", name="x", photos=[bytes(3_000_000)])
+
+    assert [each.code for each in caught.value.problems] == ["request.timed_out"]
+
+
 def test_an_agent_that_dies_before_it_answers_is_said_so(agent: _Agent) -> None:
     path = agent.server.path.with_name("other.sock")
     with socket.socket(socket.AF_UNIX) as listener:
