@@ -226,6 +226,7 @@ def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]
         cache=str(directory / "networks"),
         face_width_floor_px=settings.vision.face_min_width_px,
         score_floor=settings.vision.min_score,
+        liveness=settings.liveness.mode,
     )
 
 

@@ -224,6 +224,12 @@ class RecognitionSettings(Table):
     code_window_s: float = Field(default=15.0, ge=2, le=120)
 
 
+class LivenessSettings(Table):
+    """Whether a face must prove to be no picture before it opens the door."""
+
+    mode: Literal["off", "photo"] = "photo"
+
+
 class TlsSettings(Table):
     """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
 
@@ -312,6 +318,7 @@ class Settings(Table):
     camera: CameraSettings = CameraSettings()
     vision: VisionSettings = VisionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)

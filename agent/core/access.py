@@ -22,6 +22,7 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     LOCKED_DOWN = "locked_down"
     CODE_NEEDED = "code_needed"
+    NOT_LIVE = "not_live"
 
     TWO_FACES = "two_faces"
     TOO_FAR = "too_far"
@@ -30,6 +31,7 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
+    TURN_HEAD = "turn_head"
 
 
 WORDS: Mapping[Reason, Words] = {
@@ -41,6 +43,10 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
     Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
+    Reason.NOT_LIVE: Words(
+        "没有看到真人的头部转动,请本人到镜头前左右转一下头。",
+        "No live head was seen. Please come before the camera yourself and turn your head a little.",
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -48,6 +54,7 @@ WORDS: Mapping[Reason, Words] = {
     Reason.TOO_BRIGHT: Words("光线太强,请避开强光。", "It is too bright. Please turn out of the glare."),
     Reason.BLURRED: Words("请站稳一点。", "Please stand still for a moment."),
     Reason.TURNED_AWAY: Words("请正对镜头。", "Please look at the camera."),
+    Reason.TURN_HEAD: Words("请左右转一下头。", "Please turn your head a little."),
 }
 
 
@@ -75,6 +82,7 @@ _ABOUT_THE_PICTURE = frozenset(Reason) - {
     Reason.SUSPENDED,
     Reason.LOCKED_DOWN,
     Reason.CODE_NEEDED,
+    Reason.NOT_LIVE,
 }
 
 

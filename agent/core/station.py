@@ -34,7 +34,7 @@ from agent.core.occupancy import Visit, rejoin, resume
 from agent.core.outbox import Outbox
 from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
-from agent.core.recognition import CodeNeeded, Recognised, Unrecognised
+from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.state import Rules, StationState
 from agent.core.supervision import Supervision
 from agent.core.turn import Turn
@@ -257,6 +257,10 @@ def _on_face(turn: Turn, event: events.FaceSeen) -> None:
             refuse_entry(turn, Reason.NOT_ENROLLED, way)
         case CodeNeeded(_):
             refuse_entry(turn, Reason.CODE_NEEDED, way)
+        case NotLive(_):
+            refuse_entry(turn, Reason.NOT_LIVE, way)
+        case TurnAsked(_):
+            advise(turn, Reason.TURN_HEAD)
         case None:
             pass
 

@@ -178,15 +178,20 @@ class MovingSubject:
     def frame(self, seconds: float) -> Picture:
         """The frame `seconds` after it came into view: (H, W, 3) uint8 RGB. The same call gives the same frame."""
         values = self._values
-        begin, end = self._maps(seconds), self._maps(seconds + values["exposure_s"] + values["readout_s"])
+        span = values["exposure_s"] + values["readout_s"]
+        begin, end = self._maps(seconds), self._maps(seconds + span)
         scene = self._behind(seconds)
         texture = self._texture_at(seconds)
-        rows = np.arange(scene.shape[0], dtype=np.float32) / scene.shape[0]
-        span = values["exposure_s"] + values["readout_s"]
-        seen = np.zeros((*scene.shape[:2], 4), np.float32)
+        columns, rows = self._lens.size
+        first = [_enlarge(each, columns, rows) for each in begin[2:]]
+        moved = [_enlarge(late - early, columns, rows) for late, early in zip(end[2:], begin[2:], strict=True)]
+        row = np.arange(rows, dtype=np.float32) / rows
+        seen = np.zeros((rows, columns, 4), np.float32)
         for share in (0.0, 0.5, 1.0):  # of the exposure
-            late = ((rows * values["readout_s"] + share * values["exposure_s"]) / span)[:, None]
-            seen += self._sample(texture, begin, end, late) / 3
+            late = np.asarray((row * values["readout_s"] + share * values["exposure_s"]) / span, np.float32)[:, None]
+            x, y = (np.asarray(here + way * late, np.float32) for here, way in zip(first, moved, strict=True))
+            seen += _sample(texture, x, y)
+        seen /= 3
         cover = np.asarray(seen[..., 3:] / 255, np.float32)
         front = self._light_up(seen[..., :3], cover, begin, seconds)
         return self._expose(front + scene * (1 - cover), seconds)
@@ -311,29 +316,11 @@ class MovingSubject:
         still_x, still_y = self._values["place_x"], self._values["place_y"]
         x, y, z = pose.place
         place = (still_x + _BODY_SHARE * (x - still_x), still_y + _BODY_SHARE * (y - still_y), z)
+        columns, rows = self._lens.size
         nodes = self._lens.look_at(Sheet(), Pose(0.0, 0.0, 0.0, place))
-        body = self._sample(self._body, (*nodes, *nodes), None, None)
+        body = _sample(self._body, *(_enlarge(each, columns, rows) for each in nodes))
         cover = body[..., 3:] / 255
         return np.asarray(body[..., :3] * cover + scene * (1 - cover), np.float32)
-
-    def _sample(
-        self,
-        texture: Picture,
-        begin: tuple[Plane, Plane, Plane, Plane],
-        end: tuple[Plane, Plane, Plane, Plane] | None,
-        late: Plane | None,
-    ) -> Plane:
-        """The texture in the frame, (H, W, 4); each row `late` on the way from `begin` to `end`."""
-        import cv2
-
-        columns, rows = self._lens.size
-        column, row = (_enlarge(each, columns, rows) for each in begin[2:])
-        if end is not None and late is not None:
-            column += (_enlarge(end[2], columns, rows) - column) * late
-            row += (_enlarge(end[3], columns, rows) - row) * late
-        column = (column + np.float32(_REACH_X)) * np.float32(_TEXELS)
-        row = (row + np.float32(_REACH_UP)) * np.float32(_TEXELS)
-        return np.asarray(cv2.remap(texture, column, row, cv2.INTER_LINEAR), np.float32)
 
     def _light_up(self, front: Plane, cover: Plane, nodes: tuple[Plane, Plane, Plane, Plane], seconds: float) -> Plane:
         columns, rows = self._lens.size
@@ -444,6 +431,14 @@ def _enlarge(nodes: Plane, columns: int, rows: int) -> Plane:
         nodes.astype(np.float32), scale, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(full, np.float32)
+
+
+def _sample(texture: Picture, x: Plane, y: Plane) -> Plane:
+    """The texture at these places of every pixel, face widths: (H, W, 4)."""
+    import cv2
+
+    column, row = (x + np.float32(_REACH_X)) * np.float32(_TEXELS), (y + np.float32(_REACH_UP)) * np.float32(_TEXELS)
+    return np.asarray(cv2.remap(texture, column, row, cv2.INTER_LINEAR), np.float32)
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
