@@ -88,7 +88,7 @@ class Director:
                 consent = {"version": text["version"], "language": "en", "how": "paper"}
                 self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo], consent=consent)
             case script.Show():
-                self.parts.stage.show(step.person)
+                self.parts.stage.show(step.person, step.kind)
             case script.Act():
                 return self._act(step.do)
             case script.SetPower():
