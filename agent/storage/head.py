@@ -2,7 +2,8 @@
 
 Two slots of one line each, 4096 bytes apart so that one write never touches the other's block, are written in turn: a
 counter, the epoch, the sequence and the hash of the last entry, and a check sum. A write that is torn leaves the other
-slot, which is the place before; nobody has been told of the new one yet. The file's lock keeps a second agent out.
+slot, which is the place before; nobody has been told of the new one yet. A lock on the directory keeps a second agent
+out, also when somebody deletes the file while the first one runs.
 """
 
 from __future__ import annotations
@@ -36,11 +37,18 @@ class Head:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create and lock it. Raises `StorageInUseError` when another agent holds it, OSError."""
+        """Lock the directory and open or create the file. Raises `StorageInUseError` for another agent's, OSError."""
+        self._lock = _lock(path.parent)
+        try:
+            self._open(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _open(self, path: Path) -> None:
         is_new = not path.exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _lock(self._descriptor, path)
             if is_new:
                 sync_directory(path.parent)
             size = os.fstat(self._descriptor).st_size
@@ -68,29 +76,21 @@ class Head:
     def close(self) -> None:
         """Close it and let go of the lock."""
         os.close(self._descriptor)
+        os.close(self._lock)
 
     def _read_slot(self, offset: int) -> tuple[int, Position] | None:
         return _parse(os.pread(self._descriptor, _SLOT_BYTES, offset))
 
 
-def lock_unwritable(path: Path) -> int | None:
-    """Lock a head file that cannot be written, until the descriptor returned is closed.
+def lock_unwritable(directory: Path) -> int | None:
+    """Lock a directory in which nothing can be written, until the descriptor returned is closed.
 
-    None when there is none that could be locked. Raises `StorageInUseError` when another agent holds it.
+    None when it could not be locked. Raises `StorageInUseError` when another agent is there.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        return _lock(directory)
+    except OSError:  # it is not there, or on a file system without locks
         return None
-    try:
-        _lock(descriptor, path)
-    except OSError:  # a file system without locks
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def read_head(path: Path) -> Position | None:
@@ -112,13 +112,19 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        os.close(descriptor)
         raise StorageInUseError(
-            f"another agent is using {path.parent}: end it, or give this one another directory"
+            f"another agent is using {directory}: end it, or give this one another directory"
         ) from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _parse(line: bytes) -> tuple[int, Position] | None:

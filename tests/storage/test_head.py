@@ -74,3 +74,13 @@ def test_a_second_agent_is_kept_out(tmp_path: Path) -> None:
     finally:
         head.close()
     Head(tmp_path / "head").close()
+
+
+def test_a_second_agent_is_kept_out_though_somebody_deletes_the_file(tmp_path: Path) -> None:
+    head = Head(tmp_path / "head")
+    try:
+        (tmp_path / "head").unlink()
+        with pytest.raises(StorageError, match="another agent"):
+            Head(tmp_path / "head")
+    finally:
+        head.close()
