@@ -9,7 +9,8 @@ that somebody was told of, a new epoch begins with an entry `station.log.epoch_b
 | `database_missing` | a head file or a ledger, and a database without entries |
 | `database_damaged` | SQLite cannot read it; it was set aside |
 | `database_older` | its last entry lies before the head: a restored backup |
-| `database_diverged` | it has another entry where the head is: a copy that went its own way |
+| `database_diverged` | it has another entry where the head is, or an epoch that never began here: a copy's |
+| `head_copied` | the head is a copy of the file that was written: a backup of the whole directory |
 | `head_missing`, `head_damaged` | entries, but nothing to compare them with |
 """
 
@@ -130,6 +131,10 @@ def reason_for_new_epoch(
         return "head_missing"
     if head.state is HeadState.DAMAGED:
         return "head_damaged"
+    if head.state is HeadState.COPIED:
+        return "head_copied"
+    if newest.epoch > highest_known:
+        return "database_diverged"
     if newest.place < head.position.place:
         return "database_older"
     if newest.epoch == head.position.epoch and hash_at_head != head.position.hash:
