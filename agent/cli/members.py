@@ -63,6 +63,9 @@ def enrol(  # noqa: PLR0917 - the options of one command
     is_given: Annotated[
         bool, typer.Option("--consent-given", help="已在纸上同意 / They consented on paper; else it is asked for here")
     ] = False,
+    is_again: Annotated[
+        bool, typer.Option("--again", help="同一成员重新登记 / This member exists and enrols once more")
+    ] = False,
     consent_language: ConsentLanguageOption = None,
     is_under_age: Annotated[
         bool, typer.Option("--under-14", help="未满 14 周岁 / Under 14: a guardian consents")
@@ -89,11 +92,16 @@ def enrol(  # noqa: PLR0917 - the options of one command
             client, consent_language, guardian and guardian.value, is_under_age=is_under_age, is_given=is_given
         )
         source: dict[str, Any] = {"camera": True} if is_camera else {"photos": pictures}
+        if is_again:
+            source["again"] = True
         result: dict[str, Any] = {}
         for result in client.stream("members.enrol", id=member, name=name, consent=given, **source):
             if advice := result.get("advice"):
                 say(*(f"[{result['frames']}/{result['needed']}] {advice[language]}" for language in ("zh", "en")))
-    say(f"已登记 {member}。", f"{member} is enrolled.")
+    if result.get("again"):
+        say(f"已重新登记 {member}。", f"{member} is re-enrolled.")
+    else:
+        say(f"已登记 {member}。", f"{member} is enrolled.")
     tell_problems(problem_from(each) for each in result.get("warnings", []))
 
 

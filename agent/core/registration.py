@@ -47,15 +47,23 @@ def begin(turn: Turn, asked: ControlRequested) -> None:
     """Check the request and record the consent; no face is looked at before that is on the disk."""
     photos, is_camera = asked.arguments.get("photos", ()), asked.arguments.get("camera", False)
     given = consent.given(asked.arguments.get("consent"), turn.rules.consent, asked.actor.name)
-    refusal = _refusal(turn, photos, is_camera=is_camera)
+    is_again, member_id = asked.arguments.get("again", False), asked.arguments["id"]
+    refusal = _taken(turn, member_id, is_again=is_again) or _refusal(turn, photos, is_camera=is_camera)
     if refusal is None and isinstance(given, Problem):
         refusal = given
     if refusal is not None or isinstance(given, Problem):
         turn.refuse(asked.request, *([refusal] if refusal else []))
         return
-    member_id = asked.arguments["id"]
     until = turn.now + (enrolment.CAMERA_S if is_camera else enrolment.PATIENCE_S)
-    begun = Enrolment(asked.request, member_id, asked.arguments["name"], until, photos=photos, is_camera=is_camera)
+    begun = Enrolment(
+        asked.request,
+        member_id,
+        asked.arguments["name"],
+        until,
+        photos=photos,
+        is_camera=is_camera,
+        is_again=is_again,
+    )
     turn.set(enrolments={**turn.state.enrolments, asked.request: begun})
     turn.do(RecordConsent(asked.request, member_id, given, turn.now))
 
@@ -159,6 +167,15 @@ def run_out(turn: Turn, begun: Enrolment) -> None:
     stop(turn, begun.request, reason)
 
 
+def _taken(turn: Turn, member_id: str, *, is_again: bool) -> Problem | None:
+    """An id is one person's for as long as they are a member: nobody takes it over, not by a slip either."""
+    if member_id in turn.state.members and not is_again:
+        return problem("member.exists", "id", member_id)
+    if is_again and member_id not in turn.state.members:
+        return problem("member.unknown", member_id)
+    return None
+
+
 def _refusal(turn: Turn, photos: tuple[bytes, ...], *, is_camera: bool) -> Problem | None:
     if turn.state.vision.phase is not Phase.RUNNING or turn.state.engine is None:
         return problem("vision.stopped", "vision", "photos cannot be read")
@@ -200,9 +217,14 @@ def _finish(turn: Turn, begun: Enrolment) -> None:
     except GalleryError as error:
         turn.refuse(begun.request, problem("photo.unusable", "photos", str(error)))
         return
+    known = turn.state.members.get(begun.member_id)
     found = enrolment.fault_in(begun, turn.state.engine[0], turn.rules.enrolment)
+    if found is None:  # somebody may have got this id since this began
+        found = _taken(turn, begun.member_id, is_again=begun.is_again)
     if found is not None:
         turn.refuse(begun.request, found)
+    elif known is not None and enrolment.is_of_another(known, template):
+        turn.refuse(begun.request, problem("member.other_person", "id", begun.member_id))
     elif likenesses.enrolled_as is not None:
         turn.refuse(begun.request, problem("member.already_enrolled", _WHERE, likenesses.enrolled_as))
     else:
@@ -216,6 +238,7 @@ def _save(turn: Turn, begun: Enrolment, template: Template, likenesses: enrolmen
     turn.do(SaveMember(begun.request, member, begun.name, turn.now, begun.consent_id))
     result = {
         "member": begun.member_id,
+        "again": begun.is_again,
         "frames": len(begun.vectors),
         "look_alikes": list(likenesses.look_alikes),
         "warnings": likenesses.warnings(),

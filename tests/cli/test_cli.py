@@ -227,6 +227,15 @@ def test_a_photo_that_is_not_there_is_a_wrong_use_and_reaches_nobody(agent: _Age
     assert agent.asked == []
 
 
+def test_enrolling_again_is_asked_for_and_said(agent: _Agent, tmp_path: Path) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "again": True})]
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", "--consent-given", "--again", tmp_path / "a.jpg")
+
+    assert agent.asked[1].arguments["again"] is True
+    assert done.stdout == "m-1 is re-enrolled.\n"
+
+
 def test_an_enrolment_says_who_looks_alike(agent: _Agent, tmp_path: Path) -> None:
     warning = problem("member.looks_alike", "members.enrol", "m-2").as_dict()
     agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "warnings": [warning]})]

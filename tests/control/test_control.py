@@ -122,7 +122,7 @@ def test_photos_arrive_as_the_bytes_that_were_sent(agent: _Agent) -> None:
     with agent.answering({"ok": True, "result": {}}) as seen:
         agent.client.request("members.enrol", id="m-1", name=" 张三 ", photos=photos)
 
-    assert seen[0].arguments == {"id": "m-1", "name": "张三", "photos": tuple(photos), "camera": False}
+    assert seen[0].arguments == {"id": "m-1", "name": "张三", "photos": tuple(photos), "camera": False, "again": False}
 
 
 def test_a_consent_and_the_camera_arrive_as_plain_values(agent: _Agent) -> None:
