@@ -11,6 +11,7 @@ from agent.core.access import WORDS, Reason
 from agent.core.enrolment import Enrolment
 from agent.core.gallery import GalleryError
 from agent.core.problems import Problem, Words, problem
+from agent.core.state import Removal
 from agent.core.supervision import Phase
 from agent.core.turn import Turn
 from agent.effects import EncodePhoto, EnrolFromCamera, RecordConsent, Reply, SaveMember, WatchAgain
@@ -26,7 +27,7 @@ _TURN = Words(
 
 
 def show_consent(turn: Turn, asked: ControlRequested) -> None:
-    """Give out the text that somebody is to consent to."""
+    """Give out the text that somebody is to consent to, and how many pictures they will need then."""
     rules = turn.rules.consent
     language = asked.arguments.get("language", "zh")
     text = rules.texts.get(language)
@@ -39,6 +40,7 @@ def show_consent(turn: Turn, asked: ControlRequested) -> None:
         "text": text.text,
         "valid_days": rules.valid_days,
         "under_age": rules.under_age,
+        "min_frames": turn.rules.enrolment.min_frames,
     }
     turn.do(Reply(asked.request, ok=True, result=shown))
 
@@ -130,6 +132,10 @@ def on_unusable_frame(turn: Turn, event: events.EnrolmentFrameUnusable) -> None:
 
 def on_saved(turn: Turn, event: events.MemberSaved) -> None:
     """The member is on the disk."""
+    removal = turn.state.removals.get(event.member.id)
+    if removal is not None:
+        _on_saved_in_vain(turn, event, removal)
+        return
     turn.set(members={**turn.state.members, event.member.id: event.member})
     templates.rebuild_gallery(turn)
     waiting = turn.forget(event.request)
@@ -137,6 +143,14 @@ def on_saved(turn: Turn, event: events.MemberSaved) -> None:
     turn.log("member.enrolled", {"member": event.member.id, "look_alikes": look_alikes}, tag=event.request)
     if waiting:
         turn.answer_when_logged(event.request, waiting.result, _WHERE)
+
+
+def _on_saved_in_vain(turn: Turn, event: events.MemberSaved, removal: Removal) -> None:
+    """What was ordered after it takes the member, or their face, off the disk next; no entry may name them then."""
+    if not removal.is_erasure:
+        turn.set(members={**turn.state.members, event.member.id: replace(event.member, templates=())})
+    if turn.forget(event.request) is not None:
+        turn.refuse(event.request, problem("request.invalid", "id", "an erasure or a withdrawal came in between"))
 
 
 def stop(turn: Turn, request: str, *reasons: Problem) -> None:
@@ -235,6 +249,8 @@ def _save(turn: Turn, begun: Enrolment, template: Template, likenesses: enrolmen
     known = turn.state.members.get(begun.member_id)
     is_suspended = known is not None and known.is_suspended
     member = Member(begun.member_id, templates.renewed(known, template), is_suspended)
+    # What removes a former member of this id was ordered before.
+    turn.set(removals={key: each for key, each in turn.state.removals.items() if key != begun.member_id})
     turn.do(SaveMember(begun.request, member, begun.name, turn.now, begun.consent_id))
     result = {
         "member": begun.member_id,

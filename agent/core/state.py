@@ -67,6 +67,17 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """An erasure, or the withdrawal of a consent, that storage was given and has not answered; the newest of a member.
+
+    It is about who was enrolled before it: storage carries out its orders one after the other.
+    """
+
+    request: str
+    is_erasure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StationState:
     """Everything, frozen. Times are station time.
 
@@ -92,6 +103,7 @@ class StationState:
     session: str | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
+    removals: Mapping[str, Removal] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
