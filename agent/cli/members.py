@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli import own_data
+from agent.cli.certainty import YesOption, make_sure
 from agent.cli.connection import connect, reporting
 from agent.cli.consent import ConsentLanguageOption, obtain
 from agent.cli.language import complain, pick, say, tell_problems
@@ -166,9 +167,15 @@ def data(
 
 @app.command("withdraw")
 def withdraw(
-    member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
+    member: MemberArgument,
+    is_sure: YesOption = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
 ) -> None:
     """撤回刷脸同意 / Withdraw the consent: the stored face is erased at once, the member stays for other ways in."""
+    consequence = Words(f"{member} 的人脸数据将被永久删除。", f"The stored face of {member} will be gone for good.")
+    make_sure(member, consequence, is_sure=is_sure)
     with reporting():
         connect(config, socket).request("members.withdraw", id=member)
     say(
@@ -180,12 +187,15 @@ def withdraw(
 @app.command("erase")
 def erase(
     member: MemberArgument,
+    is_sure: YesOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     socket: SocketOption = None,
     _lang: LanguageOption = None,
 ) -> None:
     """删除成员并打印凭证 / Erase everything about a member for good and print a receipt for them."""
+    consequence = Words(f"{member} 的全部数据将被永久删除。", f"Everything about {member} will be gone for good.")
+    make_sure(member, consequence, is_sure=is_sure)
     with reporting():
         receipt = connect(config, socket).request("members.erase", id=member).get("receipt")
     if as_json:

@@ -112,6 +112,17 @@ class _Agent:
     def run(self, *arguments: str | Path, text: bool = True, answers: str = "") -> subprocess.CompletedProcess[Any]:
         return _run(*arguments, "--config", self.config, text=text, answers=answers)
 
+    def run_on_a_terminal(self, *arguments: str, typed: str) -> int:
+        """The exit code of a command whose input is a terminal, where `typed` is typed."""
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, typed.encode())
+            command = [_STATION, *arguments, "--config", self.config, "--lang", "en"]
+            return subprocess.run(command, stdin=theirs, capture_output=True, timeout=60, check=False).returncode
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[_Agent]:
@@ -358,7 +369,7 @@ def test_the_list_says_how_each_consent_stands(agent: _Agent, row: dict[str, Any
 
 
 def test_a_consent_is_withdrawn_by_id(agent: _Agent) -> None:
-    done = agent.run("members", "withdraw", "m-1")
+    done = agent.run("members", "withdraw", "m-1", "--yes")
 
     assert done.returncode == 0
     assert "stored face erased" in done.stdout
@@ -368,12 +379,29 @@ def test_a_consent_is_withdrawn_by_id(agent: _Agent) -> None:
 def test_a_member_is_erased_by_id_and_gets_a_receipt(agent: _Agent) -> None:
     receipt = {"at_utc": "2026-11-22T03:04:05.000Z", "digest": "d" * 64, "salt": "5a17", "rows": {"templates": 1}}
     agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"receipt": receipt})]
-    done, as_json = agent.run("members", "erase", "m-1"), agent.run("members", "erase", "m-1", "--json")
+    command = ("members", "erase", "m-1", "--yes")
+    done, as_json = agent.run(*command), agent.run(*command, "--json")
 
     assert (agent.asked[0].action, agent.asked[0].arguments) == ("members.erase", {"id": "m-1"})
     for words in ("m-1 is erased.", "5a17", "d" * 64, "templates 1", "sha256sum"):
         assert words in done.stdout
     assert json.loads(as_json.stdout) == receipt
+
+
+@pytest.mark.parametrize("command", ["erase", "withdraw"])
+def test_nothing_is_erased_unasked_where_nobody_can_be_asked(agent: _Agent, command: str) -> None:
+    done = agent.run("members", command, "m-1", answers="m-1\n")
+
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert agent.asked == []
+
+
+@pytest.mark.parametrize("command", ["erase", "withdraw"])
+def test_on_a_terminal_only_the_same_id_once_more_erases(agent: _Agent, command: str) -> None:
+    for typed, code in (("m-2\n", 1), ("\n", 1), ("\x04", 1), ("m-1\n", 0)):
+        assert agent.run_on_a_terminal("members", command, "m-1", typed=typed) == code, typed
+        assert len(agent.asked) == (typed == "m-1\n")
 
 
 def test_own_data_is_gathered_part_by_part_and_page_by_page(agent: _Agent) -> None:
