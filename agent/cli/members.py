@@ -90,7 +90,12 @@ def enrol(  # noqa: PLR0917 - the options of one command
     with reporting():
         client = connect(config, socket)
         given = obtain(
-            client, consent_language, guardian and guardian.value, is_under_age=is_under_age, is_given=is_given
+            client,
+            consent_language,
+            guardian and guardian.value,
+            photos=None if is_camera else len(paths),
+            is_under_age=is_under_age,
+            is_given=is_given,
         )
         source: dict[str, Any] = {"camera": True} if is_camera else {"photos": pictures}
         if is_again:

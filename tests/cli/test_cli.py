@@ -337,6 +337,17 @@ def test_the_person_is_asked_and_only_a_yes_enrols(agent: _Agent, tmp_path: Path
     assert agent.run("members", "enrol", "m-1", "--name", "x", "--guardian", "Wang Fang", photo).returncode == 2
 
 
+def test_too_few_photos_are_said_before_anybody_reads_the_consent(agent: _Agent, tmp_path: Path) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "min_frames": 3})]
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"x")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", photo, answers="y\n")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "at least 3 photos needed, you gave 1" in done.stderr
+    assert [asked.action for asked in agent.asked] == ["consent.show"]
+
+
 def test_the_camera_tells_the_person_what_to_do(agent: _Agent) -> None:
     def answer(asked: ControlRequested) -> list[Reply]:
         if asked.action == "consent.show":
