@@ -105,7 +105,7 @@ def test_what_is_missing_is_named_one_by_one() -> None:
     assert missing(evidence) == [
         "a_scene: a step: it did not happen",
         "visits: 0 received, 1 expected",
-        "refusals: 0 received, 1 expected",
+        "refusals: 0 received, 2 expected",
         "alarms: 0 received, 1 expected",
         "log entries: 0 received of 3 written",
         "log entries: 2 acknowledged of 3 written",
