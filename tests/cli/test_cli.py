@@ -117,7 +117,7 @@ class _Agent:
         ours, theirs = os.openpty()
         try:
             os.write(ours, typed.encode())
-            command = [_STATION, *arguments, "--config", self.config, "--lang", "en"]
+            command: list[str | Path] = [_STATION, *arguments, "--config", self.config, "--lang", "en"]
             return subprocess.run(command, stdin=theirs, capture_output=True, timeout=60, check=False).returncode
         finally:
             os.close(ours)
@@ -560,16 +560,62 @@ def test_check_warns_of_missing_files_without_failing(tmp_path: Path) -> None:
     assert "warning: mqtt.password_file: " in done.stderr
 
 
-def test_check_warns_when_nobody_could_consent(tmp_path: Path) -> None:
-    config = tmp_path / "station.toml"
-    config.write_text('[station]\nid = "gate-7"\n' + _PINS + '[consent]\nfolder = "texts"\n', encoding="utf-8")
+def _checked(folder: Path, text: str) -> tuple[int, str]:
+    config = folder / "station.toml"
+    config.write_text('[station]\nid = "gate-7"\n' + _PINS + text, encoding="utf-8")
     done = _run("check", "--config", config)
-    assert done.returncode == 0
-    assert done.stderr.count("warning: consent.version: ") == 2
+    return done.returncode, done.stderr
+
+
+def test_check_tells_warnings_also_when_there_are_mistakes(tmp_path: Path) -> None:
+    code, said = _checked(tmp_path, '[door]\nunlock_s = 0.0\n[control.roles]\nno-such-account = "master"\n')
+
+    assert code == 1
+    assert said.index("error: door.unlock_s: ") < said.index("warning: control.roles.no-such-account: ")
+    assert "1 mistake." in said
+
+
+def test_check_warns_of_accounts_that_this_machine_lacks(tmp_path: Path) -> None:
+    code, said = _checked(tmp_path, '[control.roles]\nroot = "master"\nno-such-account = "viewer"\n')
+
+    assert code == 0
+    assert "warning: control.roles.no-such-account: " in said
+    assert "control.roles.root" not in said
+
+
+@pytest.mark.parametrize(
+    ("vision", "missing"),
+    [
+        ('engine = "sface"', ["face_recognition_sface_2021dec.onnx", "face_detection_yunet_2023mar.onnx"]),
+        ('detector = "yunet"', ["face_detection_yunet_2023mar.onnx"]),
+        ('detector = "auto"', []),
+        ('enabled = false\ndetector = "yunet"', []),
+    ],
+)
+def test_check_names_the_models_that_were_chosen_and_are_not_installed(
+    tmp_path: Path, vision: str, missing: list[str]
+) -> None:
+    state = '[state]\ndirectory = "state"\n[vision]\n'
+    code, said = _checked(tmp_path, state + vision + "\n")
+    assert code == (1 if missing else 0)
+    assert said.count("error: vision.") == len(missing)
+    assert all(f"{tmp_path}/state/models/{file}" in said for file in missing)
+
+    (tmp_path / "state/models").mkdir(parents=True)
+    for file in missing:
+        (tmp_path / "state/models" / file).touch()
+    assert _checked(tmp_path, state + vision + "\n") == (0, "")
+
+
+def test_check_fails_when_nobody_could_consent(tmp_path: Path) -> None:
+    code, said = _checked(tmp_path, '[consent]\nfolder = "texts"\n')
+    assert code == 1
+    assert said.count("error: consent.version: ") == 2
+    assert _checked(tmp_path, '[consent]\nfolder = "texts"\n[vision]\nenabled = false\n') == (0, "")
     (tmp_path / "texts").mkdir()
     for language in ("zh", "en"):
         (tmp_path / "texts" / f"2026-11.{language}.md").write_text("I agree.", encoding="utf-8")
-    assert _run("check", "--config", config).stderr == ""
+    assert _checked(tmp_path, '[consent]\nfolder = "texts"\n') == (0, "")
 
 
 def test_run_with_wrong_settings_says_why_and_fails(tmp_path: Path) -> None:
