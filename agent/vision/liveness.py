@@ -38,7 +38,7 @@ SLANT = 0.008  # face widths by which a homography is no similarity; no head of 
 RUN_S = 2.0  # a reference is used so long: who turns slowly has turned far enough by then
 PACE_S = 0.055  # between two frames that are looked at: all of 15 a second, every second of 30
 EVIDENCE = 3  # frames that must say the same
-GAP_S = 0.5  # frozen or missing for longer: what comes then is something else until shown
+GAP_S = 1.0  # frozen or missing for longer, as in `tracking`: what comes then is something else until shown
 
 _FACE_PX = 128  # of a patch
 _PATCH_PX = 192
