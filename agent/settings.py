@@ -25,11 +25,15 @@ SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. `problems`: every mistake, each with its dotted path in `where`."""
+    """The settings cannot be used. `problems`: every mistake, each with its dotted path in `where`.
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    `rest`: the settings with what is wrong at its default, to look at further; None where nothing can be made of them.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], rest: Settings | None = None) -> None:
         super().__init__("; ".join(f"{each.where}: {each.text.en}" for each in problems))
         self.problems = problems
+        self.rest = rest
 
 
 def _in_base(value: Path, info: ValidationInfo) -> Path:
@@ -256,6 +260,12 @@ class PassesSettings(Table):
     keys: Mapping[KeyId, PublicKey] = Field(default_factory=dict, max_length=20)
 
 
+class LivenessSettings(Table):
+    """Whether a face must prove to be no picture before it opens the door."""
+
+    mode: Literal["off", "photo"] = "photo"
+
+
 class TlsSettings(Table):
     """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
 
@@ -345,6 +355,7 @@ class Settings(Table):
     vision: VisionSettings = VisionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     passes: PassesSettings = PassesSettings()
+    liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
@@ -395,14 +406,14 @@ def settings_from(data: Mapping[str, Any], base: Path) -> Settings:
         rest = _without_mistakes(data, error, base)
         if rest is not None:
             found += contradictions(rest, wrong)
-        raise SettingsError(tuple(found)) from None
+        raise SettingsError(tuple(found), rest) from None
     if found := contradictions(settings, frozenset()):
-        raise SettingsError(tuple(found))
+        raise SettingsError(tuple(found), settings)
     return settings
 
 
-def read(path: Path) -> str:
-    """The text of a settings file. Raises `SettingsError`."""
+def read(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> str:
+    """The text of a settings file; `errors`: what to do with bytes that are not UTF-8. Raises `SettingsError`."""
     try:
         with path.open("rb") as file:
             data = file.read(_SIZE_MAX + 1)
@@ -417,7 +428,7 @@ def read(path: Path) -> str:
             ),
         )
     try:
-        return data.decode("utf-8-sig")  # editors on Windows put a mark in front
+        return data.decode("utf-8-sig", errors)  # editors on Windows put a mark in front
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _unreadable(

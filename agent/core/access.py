@@ -22,6 +22,7 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     LOCKED_DOWN = "locked_down"
     CODE_NEEDED = "code_needed"
+    NOT_LIVE = "not_live"
 
     PASS_UNREADABLE = "pass_unreadable"
     PASS_FORGED = "pass_forged"
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
+    TURN_HEAD = "turn_head"
 
 
 WORDS: Mapping[Reason, Words] = {
@@ -72,6 +74,10 @@ WORDS: Mapping[Reason, Words] = {
         "暂时不能核销通行码,请稍后再试或联系站长。",
         "The pass cannot be redeemed for now. Please try again, or ask the station master.",
     ),
+    Reason.NOT_LIVE: Words(
+        "没有看到真人的头部转动,请本人到镜头前左右转一下头。",
+        "No live head was seen. Please come before the camera yourself and turn your head a little.",
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -79,6 +85,7 @@ WORDS: Mapping[Reason, Words] = {
     Reason.TOO_BRIGHT: Words("光线太强,请避开强光。", "It is too bright. Please turn out of the glare."),
     Reason.BLURRED: Words("请站稳一点。", "Please stand still for a moment."),
     Reason.TURNED_AWAY: Words("请正对镜头。", "Please look at the camera."),
+    Reason.TURN_HEAD: Words("请左右转一下头。", "Please turn your head a little."),
 }
 
 
@@ -107,6 +114,7 @@ _ABOUT_THE_PICTURE = frozenset(Reason) - {
     Reason.LOCKED_DOWN,
     Reason.CODE_NEEDED,
     *(reason for reason in Reason if reason.startswith("pass_")),
+    Reason.NOT_LIVE,
 }
 
 

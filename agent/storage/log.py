@@ -8,19 +8,33 @@ NULL once blanked, `digest`, `hash`.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import starmap
+from typing import Any
 
 from agent.events import LoggedEntry
-from agent.storage.chain import Position, body_digest, canonical, entry_hash
+from agent.storage.chain import Position, body_digest, entry_hash
 from agent.storage.database import Database
 
 _COLUMNS = "epoch, sequence, type, time, boot, monotonic_ms, clock, body, salt, digest, hash"
 _INSERT = f"INSERT INTO log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
 _IN_ORDER = f"SELECT {_COLUMNS} FROM log ORDER BY epoch, sequence"  # noqa: S608 - constants
 _AFTER = f"SELECT {_COLUMNS} FROM log WHERE (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT ?"  # noqa: S608
+
+_NAMING_KEYS = ("member", "members", "look_alikes")  # an id, or a list of them
+_UNDER_A_KEY = " OR ".join(
+    f"EXISTS (SELECT 1 FROM json_each(body, '$.{key}') WHERE atom = :id)"  # noqa: S608 - constants
+    for key in _NAMING_KEYS
+)
+NAMES_MEMBER = f"instr(body, json_quote(:id)) > 0 AND (NOT json_valid(body) OR {_UNDER_A_KEY})"
+"""Whether a row of `log` names the member `:id`: under a key that holds members, not wherever the same text stands.
+
+The quick search comes first. A body that is not JSON was tampered with; it counts as naming whomever it mentions.
+"""
 
 _Row = tuple[int, int, str, str, str, int, str, str | None, str | None, str, str]
 
@@ -82,6 +96,17 @@ def read_newest(database: Database) -> Position:
     return Position(*row) if row else _read_anchor(database)
 
 
+def read_last(database: Database, *types: str) -> dict[str, Any]:
+    """The body of the last entry of one of these types; empty when there is none, or its body was blanked."""
+    row = database.conn.execute(
+        f"SELECT body FROM log WHERE type IN ({', '.join('?' * len(types))}) "  # noqa: S608 - marks only
+        "ORDER BY epoch DESC, sequence DESC LIMIT 1",
+        types,
+    ).fetchone()
+    body = json.loads(row[0]) if row and row[0] else {}
+    return body if isinstance(body, dict) else {}
+
+
 def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:
     """The next `limit` entries after a place, in order, across epochs."""
     return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
@@ -97,9 +122,10 @@ def read_hash(database: Database, epoch: int, sequence: int) -> str | None:
 
 
 def blank_bodies_naming(database: Database, member_id: str) -> int:
-    """Blank every body that holds this id as a JSON string; returns how many. Runs in the caller's transaction."""
+    """Blank every body that names this member; returns how many. Runs in the caller's transaction."""
     return database.conn.execute(
-        "UPDATE log SET body = NULL, salt = NULL WHERE instr(body, ?) > 0", [canonical(member_id)]
+        f"UPDATE log SET body = NULL, salt = NULL WHERE {NAMES_MEMBER}",  # noqa: S608 - a constant
+        {"id": member_id},
     ).rowcount
 
 
@@ -111,13 +137,24 @@ def _read_anchor(database: Database) -> Position:
 # --- checking --------------------------------------------------------------------------------------------------------
 
 
+class Broken(Enum):
+    """In what the chain does not hold."""
+
+    GAP = "entries are missing before it"
+    HALF_BLANKED = "its body and its salt are blanked only together"
+    BODY = "its body does not fit its digest"
+    HASH = "its hash does not follow from the entry before it, its header and its digest"
+    OTHER_HEAD = "the head file has another hash for it"
+    CUT_OFF = "the log ends before it, and the head file knows it"
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """The first place where the chain does not hold, and in what."""
 
     epoch: int
     sequence: int
-    reason: str
+    reason: Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,38 +178,36 @@ def verify(database: Database, head: Position | None = None) -> Verification:
     text_factory, database.conn.text_factory = database.conn.text_factory, _any_text
     try:
         for row in database.conn.execute(_IN_ORDER):
-            problem = _check(row, previous)
-            if problem:
-                return Verification(entries, blanked, previous, Break(row[0], row[1], problem))
+            broken = _check(row, previous)
+            if broken:
+                return Verification(entries, blanked, previous, Break(row[0], row[1], broken))
             entries += 1
             blanked += row[7] is None
             previous = Position(row[0], row[1], row[10])
             if head and previous.place == head.place and previous.hash != head.hash:
-                return Verification(entries, blanked, previous, Break(*head.place, "the head file has another hash"))
+                return Verification(entries, blanked, previous, Break(*head.place, Broken.OTHER_HEAD))
     finally:
         database.conn.text_factory = text_factory
     if head and previous.place < head.place:
-        missing = (
-            f"the log ends at {previous.epoch}/{previous.sequence}, the head file knows {head.epoch}/{head.sequence}"
-        )
-        return Verification(entries, blanked, previous, Break(previous.epoch, previous.sequence + 1, missing))
+        first_lost = Break(previous.epoch, previous.sequence + 1, Broken.CUT_OFF)
+        return Verification(entries, blanked, previous, first_lost)
     return Verification(entries, blanked, previous, None)
 
 
-def _check(row: _Row, previous: Position) -> str:
+def _check(row: _Row, previous: Position) -> Broken | None:
     epoch, sequence, type_, time, boot, monotonic_ms, clock, body, salt, digest, hash_ = row
     follows = (epoch == previous.epoch and sequence == previous.sequence + 1) or (
         epoch > previous.epoch and sequence == 1
     )
     if not follows:
-        return f"entries are missing before it: the last one was {previous.epoch}/{previous.sequence}"
+        return Broken.GAP
     if (body is None) != (salt is None):
-        return "body and salt are blanked only together"
+        return Broken.HALF_BLANKED
     if body is not None and salt is not None and body_digest(salt, body) != digest:
-        return "the body does not fit its digest"
+        return Broken.BODY
     if entry_hash(previous.hash, boot, clock, epoch, monotonic_ms, sequence, time, type_, digest) != hash_:
-        return "the hash does not follow from the entry before it and this one's header and digest"
-    return ""
+        return Broken.HASH
+    return None
 
 
 def _any_text(raw: bytes) -> str:

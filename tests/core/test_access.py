@@ -36,7 +36,7 @@ def test_every_refusal_has_words_in_both_languages_and_a_light(reason: Reason) -
 
 
 def test_only_a_picture_that_can_be_mended_asks_the_rider_to_look_here() -> None:
-    about_the_person = {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN, Reason.CODE_NEEDED}
+    about_the_person = {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN, Reason.CODE_NEEDED, Reason.NOT_LIVE}
     about_a_pass = {reason for reason in Reason if reason.startswith("pass_")}
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person | about_a_pass
     assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person - about_a_pass} == {"look_here"}
