@@ -91,12 +91,9 @@ class Station:
 
 
 @contextmanager
-def running(settings_path: Path, portraits: Mapping[str, Path | SimulatedPortrait] | None = None) -> Iterator[Station]:
+def running(settings_path: Path, portraits: Mapping[str, Path] | None = None) -> Iterator[Station]:
     settings = load_settings(settings_path)
-    shown = {
-        name: each if isinstance(each, SimulatedPortrait) else SimulatedPortrait(path=str(each))
-        for name, each in (portraits or {}).items()
-    }
+    shown = {name: SimulatedPortrait(path=str(path)) for name, path in (portraits or {}).items()}
     with build(settings, SkippingClock(), shown) as app:
         thread = threading.Thread(target=app.run, name="deciding")
         thread.start()
