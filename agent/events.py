@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +46,24 @@ class MotionChanged(Event):
     """The motion sensor saw movement begin or end (a raw edge)."""
 
     is_moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChanged(Event):
+    """A raw edge of a wire that says one thing. `signal`: `fire`, `emergency` (break glass), `tamper` or `bolt`.
+
+    `is_active`: there is fire, the glass is broken, a housing is open, the bolt is thrown; None: it cannot be read.
+    """
+
+    signal: str
+    is_active: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCounted(Event):
+    """A counter in the door saw one person go in or out."""
+
+    is_entering: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,11 +348,15 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database."""
+    """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database.
+
+    `needs_longer`: the door's extended times are theirs.
+    """
 
     id: str
     templates: tuple[Template, ...] = ()
     is_suspended: bool = False
+    needs_longer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +428,14 @@ class SubscriberLeft(Event):
 @dataclass(frozen=True, slots=True)
 class TimePassed(Event):
     """A deadline came, or the inbox was quiet; rules look at `now`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRead(Event):
+    """The answer to `ReadClock`. `utc`: the wall clock at `at`; `is_trusted`: a time source had set it."""
+
+    utc: datetime
+    is_trusted: bool
 
 
 @dataclass(frozen=True, slots=True)

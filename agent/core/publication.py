@@ -62,6 +62,7 @@ def _door(state: StationState) -> Body:
     door = state.door
     return {
         "mode": door.mode.value,
+        "admission": state.admission.value,
         "lock": door.lock.value,
         "contact": door.contact.value,
         "alarms": sorted(alarm.value for alarm in door.alarms),
