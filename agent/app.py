@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,11 +14,15 @@ from types import FrameType
 
 from agent import __version__, effects, systemd
 from agent.clock import Clock, SystemClock
+from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
+from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
+from agent.core.enrolment import EnrolmentRules
 from agent.core.outbox import Limits
 from agent.core.recognition import RecognitionSettings
+from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Rules
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
@@ -30,6 +35,7 @@ from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
 from agent.opening_hours import schedule_of
 from agent.settings import Settings
+from agent.storage.keys import find_keys
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
 from agent.vision.supervisor import VisionProcess
@@ -70,13 +76,20 @@ def run(settings: Settings) -> int:
 
     Raises `StorageInUseError` and `ControlSocketError` when it cannot begin at all.
     """
+    asked: list[str] = []
+    running: list[App] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        asked.append(signal.Signals(number).name)
+        for app in running:
+            app.end(asked[-1])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
     with build(settings, SystemClock()) as app:
-
-        def end(number: int, _frame: FrameType | None) -> None:
-            app.end(signal.Signals(number).name)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
+        running.append(app)
+        if asked:  # told to end while it was being built
+            app.end(asked[-1])
         return app.run()
 
 
@@ -90,7 +103,8 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
     inbox = Inbox()
     post = inbox.post
     with ExitStack() as stack:
-        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post)
+        keys = find_keys(settings.key_file, os.environ)
+        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys)
         restored = writer.open()
         stack.callback(writer.close)
         link = _open_link(settings, clock, post)
@@ -112,6 +126,8 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.StartVision: lambda _order: vision.start(),
             effects.KillVision: lambda order: vision.kill(order.reason),
             effects.EncodePhoto: lambda order: vision.encode_photo(order.order, order.photo),
+            effects.EnrolFromCamera: lambda order: vision.enrol(order.order, order.seconds),
+            effects.WatchAgain: lambda _order: vision.watch(),
             effects.BuildGallery: galleries.build,
             effects.AuditGallery: galleries.audit,
             effects.PublishState: link.publish_state if link else _nowhere,
@@ -132,8 +148,13 @@ _STORAGE_ORDERS = (
     effects.MoveCursor,
     effects.WriteReading,
     effects.SaveMember,
+    effects.RecordConsent,
+    effects.WithdrawConsent,
+    effects.ReadRetention,
     effects.EraseMember,
     effects.RunQuery,
+    effects.DescribeVault,
+    effects.RotateVault,
 )
 
 
@@ -179,6 +200,14 @@ def rules_of(settings: Settings) -> Rules:
         has_vision=settings.vision.enabled,
         has_emergency=settings.emergency.enabled,
         schedule=schedule_of(settings.schedule, settings.station.timezone),
+        consent=ConsentRules(
+            settings.consent.version,
+            load_texts(settings.consent.folder, settings.consent.version),
+            settings.consent.valid_days,
+            settings.consent.under_age,
+        ),
+        enrolment=EnrolmentRules(settings.enrolment.min_frames),
+        retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
 
 
@@ -221,6 +250,7 @@ def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]
         cache=str(directory / "networks"),
         face_width_floor_px=settings.vision.face_min_width_px,
         score_floor=settings.vision.min_score,
+        liveness=settings.liveness.mode,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.events import LoggedEntry, Member, MinuteReading
+from agent.events import Consent, LoggedEntry, Member, MinuteReading
 
 if TYPE_CHECKING:
     from agent.core.gallery import Gallery
@@ -71,6 +71,19 @@ class EncodePhoto(Effect):
 
     order: str
     photo: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolFromCamera(Effect):
+    """Look for one person's good frames instead of watching the door, for at most `seconds`."""
+
+    order: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WatchAgain(Effect):
+    """Watch the door again after `EnrolFromCamera`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +172,16 @@ class WriteReading(Effect):
 
 @dataclass(frozen=True, slots=True)
 class SaveMember(Effect):
-    """Insert or replace a member and their templates. `name` is for the station master's eyes only."""
+    """Insert or replace a member and their templates. `name` is for the station master's eyes only.
+
+    `consent_id`: what the templates rest on; empty leaves the consent as it is.
+    """
 
     request: str
     member: Member
     name: str = field(repr=False)
     at: float = 0.0
+    consent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +190,37 @@ class EraseMember(Effect):
 
     request: str
     member_id: str
+    at: float
+    why: str = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConsent(Effect):
+    """Record a consent and its log entry, durably and before anything else is done; `ConsentRecorded` answers."""
+
+    request: str
+    member_id: str
+    consent: Consent
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawConsent(Effect):
+    """Erase a member's templates and end their consents; the member stays. `why`: `withdrawn` or `expired`.
+
+    The ledger keeps it, so that a restored backup does not bring the templates back. `ConsentWithdrawn` answers.
+    """
+
+    request: str
+    member_id: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRetention(Effect):
+    """Read when members were last seen and until when they consented; `RetentionRead` answers."""
+
     at: float
 
 
@@ -183,6 +231,20 @@ class RunQuery(Effect):
     request: str
     query: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeVault(Effect):
+    """Say which keys the templates have; `VaultDescribed` answers."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotateVault(Effect):
+    """Seal every template with a fresh key, and leave nothing under the former; `VaultRotated` answers."""
+
+    request: str
 
 
 # --- the broker ------------------------------------------------------------------------------------------------------

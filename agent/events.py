@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +131,8 @@ class CameraRecovered(Event):
 class FaceSeen(Event):
     """A face good enough to compare. `at`: when its frame was captured; `first_at`: when its track's first was.
 
-    `vector`: (128,) float32, length 1. `score`: the detector's own. `width_px`: of the face box.
+    `vector`: (128,) float32, length 1. `score`: the detector's own. `width_px`: of the face box. `liveness`: what is
+    known of the track; `live` also where the settings ask for no proof.
     """
 
     track: int
@@ -139,6 +140,7 @@ class FaceSeen(Event):
     vector: NDArray[np.float32] = field(compare=False, repr=False)
     score: float = 0.0
     width_px: int = 0
+    liveness: Literal["live", "undecided", "attack"] = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,29 @@ class GalleryAudited(Event):
 
     request: str
     report: Mapping[str, Any] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentFrameTaken(Event):
+    """A good frame of the person who is enrolled from the camera (see `EnrolFromCamera`).
+
+    `vector`: (128,) float32, length 1. `turn`, `nod`: how far the nose stands aside of and below the eyes' middle, in
+    distances between the eyes. `width_px`: of the face box.
+    """
+
+    order: str
+    vector: NDArray[np.float32] = field(compare=False, repr=False)
+    turn: float
+    nod: float
+    width_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentFrameUnusable(Event):
+    """A face is there but does not count; `reason` as in `FaceUnusable`. At most about one a second."""
+
+    order: str
+    reason: str
 
 
 # --- codes that name members -----------------------------------------------------------------------------------------
@@ -303,12 +328,91 @@ class MemberSaved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """The proof of an erasure, without personal data.
+
+    `digest`: SHA-256 of `SALT:ID`, hexadecimal. Whoever holds the salt can show that the receipt is about their id; it
+    is given out once and kept nowhere. `rows`: how many of each kind were erased, made anonymous or blanked.
+    """
+
+    at_utc: str
+    digest: str
+    rows: Mapping[str, int]
+    salt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MemberErased(Event):
     """Nothing of this member is left but the ledger's line (the answer to `EraseMember`)."""
 
     member_id: str
     request: str
     existed: bool
+    receipt: ErasureReceipt | None = None
+    why: str = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What somebody agreed to before their face was worked on.
+
+    `how`: `paper` or `screen`; `recorded_by`: the account that says so; `guardian`: how the guardian who consented is
+    related, never a name; `text_sha256`: of the text that was shown.
+    """
+
+    version: str
+    language: str
+    text_sha256: str
+    purpose: str
+    how: str
+    recorded_by: str
+    valid_days: int
+    is_under_age: bool = False
+    guardian: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecorded(Event):
+    """A consent and its log entry are durable (the answer to `RecordConsent`).
+
+    `consent_id` is empty when the clock had never been set, and then nothing was recorded.
+    """
+
+    request: str
+    member_id: str
+    consent_id: str
+    until_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWithdrawn(Event):
+    """No template of this member is left, nor in the write-ahead file (the answer to `WithdrawConsent`)."""
+
+    request: str
+    member_id: str
+    existed: bool
+    templates: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDates:
+    """What retention goes by. `last_seen_on`: UTC date; `consent_ended`: `withdrawn`, `expired`, `renewed` or empty."""
+
+    id: str
+    last_seen_on: str | None
+    consent_until_utc: str | None
+    consent_ended: str
+    has_templates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRead(Event):
+    """The answer to `ReadRetention`, with the wall time that it was read at (RFC 3339) and whether that is trusted."""
+
+    utc: str
+    is_clock_trusted: bool
+    members: tuple[MemberDates, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,14 +440,20 @@ STORAGE_NOT_OPENED = "not_opened"
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
-    `problems` are what had to be mended, as (code, sentence).
+    `inside`: how many people were in, None when nobody ever was; `order`: the master's last to the door, empty when
+    there was none.
+    `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
+    `core.problems`, where, detail).
     """
 
     members: tuple[Member, ...] = ()
     open_visits: tuple[OpenVisit, ...] = ()
     cursor: tuple[int, int] = (0, 0)
     newest: tuple[int, int] = (0, 0)
+    inside: int | None = None
+    order: str = ""
     problems: tuple[tuple[str, str], ...] = ()
+    faults: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +478,43 @@ class StorageOpened(Event):
     """
 
     restored: Restored
+
+
+@dataclass(frozen=True, slots=True)
+class VaultDescribed(Event):
+    """The answer to `DescribeVault`: `report` holds JSON values, ids of keys and counts."""
+
+    request: str
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRotated(Event):
+    """The answer to `RotateVault`: `templates` were sealed anew with `key`, and nothing of the former is left.
+
+    `dropped`: keys that no template needs any more, and that are gone.
+    """
+
+    request: str
+    key: str
+    dropped: tuple[str, ...]
+    templates: int
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRefused(Event):
+    """The vault cannot do what this request needs, and nothing was changed. `code`: of `core.problems`."""
+
+    request: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VaultExamined(Event):
+    """What is wrong with the vault has changed. `faults`: all of it, as in `Restored`."""
+
+    faults: tuple[tuple[str, str, str], ...]
 
 
 # --- the broker ------------------------------------------------------------------------------------------------------

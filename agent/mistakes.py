@@ -98,7 +98,7 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
 
 
-def _sentence(detail: ErrorDetails, place: Sequence[str | int], model: type[BaseModel]) -> Words:  # noqa: PLR0911
+def _sentence(detail: ErrorDetails, place: Sequence[str | int], model: type[BaseModel]) -> Words:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "plain_words":
         return Words(context["zh"], context["en"])

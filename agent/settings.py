@@ -111,6 +111,34 @@ class StateSettings(Table):
     directory: FilePath = DEFAULT_STATE
 
 
+class ConsentSettings(Table):
+    """What people consent to. The texts are `VERSION.zh.md` and `VERSION.en.md` in `folder`."""
+
+    version: str = Field(default="2026-11", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    folder: FilePath | None = None
+    valid_days: int = Field(default=365, ge=1, le=1095)
+    under_age: int = Field(default=14, ge=14, le=18)
+
+
+class EnrolmentSettings(Table):
+    """How many good frames that differ a template needs."""
+
+    min_frames: int = Field(default=3, ge=1, le=6)
+
+
+class RetentionSettings(Table):
+    """How long people stay who no longer come, and how early the end of a consent is told."""
+
+    unseen_days: int = Field(default=365, ge=1, le=1095)
+    consent_warning_days: int = Field(default=30, ge=1, le=365)
+
+
+class VaultSettings(Table):
+    """The keys that templates are encrypted with. Not set: `template.keys` in `state.directory`."""
+
+    key_file: FilePath | None = None
+
+
 class HardwareSettings(Table):
     """Real pins or simulated twins."""
 
@@ -251,6 +279,12 @@ class RecognitionSettings(Table):
     code_window_s: float = Field(default=15.0, ge=2, le=120)
 
 
+class LivenessSettings(Table):
+    """Whether a face must prove to be no picture before it opens the door."""
+
+    mode: Literal["off", "photo"] = "photo"
+
+
 class TlsSettings(Table):
     """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
 
@@ -325,6 +359,10 @@ class Settings(Table):
 
     station: StationSettings
     state: StateSettings = StateSettings()
+    vault: VaultSettings = VaultSettings()
+    consent: ConsentSettings = ConsentSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
+    retention: RetentionSettings = RetentionSettings()
     hardware: HardwareSettings = HardwareSettings()
     lock: LockSettings = LockSettings()
     door: DoorSettings = DoorSettings()
@@ -340,11 +378,17 @@ class Settings(Table):
     camera: CameraSettings = CameraSettings()
     vision: VisionSettings = VisionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     readings: ReadingsSettings = ReadingsSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def key_file(self) -> Path:
+        """Where the keys of the templates are, unless systemd gives them."""
+        return self.vault.key_file or self.state.directory / "template.keys"
 
     @property
     def models_folder(self) -> Path:
@@ -391,8 +435,8 @@ def settings_from(data: Mapping[str, Any], base: Path) -> Settings:
     return settings
 
 
-def read(path: Path) -> str:
-    """The text of a settings file. Raises `SettingsError`."""
+def read(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> str:
+    """The text of a settings file; `errors`: what to do with bytes that are not UTF-8. Raises `SettingsError`."""
     try:
         with path.open("rb") as file:
             data = file.read(_SIZE_MAX + 1)
@@ -407,7 +451,7 @@ def read(path: Path) -> str:
             ),
         )
     try:
-        return data.decode("utf-8-sig")  # editors on Windows put a mark in front
+        return data.decode("utf-8-sig", errors)  # editors on Windows put a mark in front
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _unreadable(

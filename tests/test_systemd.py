@@ -193,6 +193,8 @@ def test_installing_twice_changes_nothing_and_keeps_the_settings(tmp_path: Path)
     assert first.returncode == 0, first.stderr
     settings = tmp_path / "etc/station-agent/station.toml"
     assert 'id = "gate-7"' in settings.read_text()
+    assert '\nkey_file = "/etc/station-agent/keys/template.keys"\n' in settings.read_text()
+    assert (tmp_path / "etc/station-agent/keys").stat().st_mode & 0o777 == 0o700
     assert settings.stat().st_mode & 0o777 == 0o640
     assert "station-agent" in (tmp_path / "etc/passwd").read_text()
     assert (tmp_path / "etc/systemd/system/multi-user.target.wants/station-agent.service").is_symlink()

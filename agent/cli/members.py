@@ -1,20 +1,24 @@
-"""`station members …`: enrol, confirm, list, erase."""
+"""`station members …`: enrol, confirm, list, data, withdraw, erase."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from agent.cli import own_data
 from agent.cli.connection import connect, reporting
+from agent.cli.consent import ConsentLanguageOption, obtain
 from agent.cli.language import complain, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
 from agent.control.client import ControlClient
 from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX, problem_from
-from agent.core.problems import Words
+from agent.core.problems import Words, problem
 
 app = typer.Typer(help="成员 / Members.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,34 +27,81 @@ _TITLES = (
     Words("姓名", "name"),
     Words("登记时间 (UTC)", "enrolled (UTC)"),
     Words("停用", "suspended"),
+    Words("刷脸同意", "consent to face"),
 )
 
 MemberArgument = Annotated[str, typer.Argument(metavar="ID", help="成员编号 / The member's id")]
 
 
+class Guardian(StrEnum):
+    """How a guardian is related; their name stays on the paper."""
+
+    FATHER = "father"
+    MOTHER = "mother"
+    GRANDPARENT = "grandparent"
+    SIBLING = "sibling"
+    OTHER = "other"
+
+
 @app.command("enrol")
-def enrol(
+def enrol(  # noqa: PLR0917 - the options of one command
     member: MemberArgument,
-    photos: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PHOTO…", exists=True, dir_okay=False, readable=True, help="照片 / JPEG or PNG files of one person"
-        ),
-    ],
     name: Annotated[str, typer.Option("--name", help="姓名,只给站长看 / For the station master's eyes only")],
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PHOTO…]",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="照片 / JPEG or PNG files of one person",
+        ),
+    ] = None,
+    is_camera: Annotated[
+        bool, typer.Option("--camera", help="用门口的摄像头登记 / Look through the camera at the door")
+    ] = False,
+    is_given: Annotated[
+        bool, typer.Option("--consent-given", help="已在纸上同意 / They consented on paper; else it is asked for here")
+    ] = False,
+    is_again: Annotated[
+        bool, typer.Option("--again", help="同一成员重新登记 / This member exists and enrols once more")
+    ] = False,
+    consent_language: ConsentLanguageOption = None,
+    is_under_age: Annotated[
+        bool, typer.Option("--under-14", help="未满 14 周岁 / Under 14: a guardian consents")
+    ] = False,
+    guardian: Annotated[
+        Guardian | None, typer.Option("--guardian", help="监护人与本人的关系 / How the guardian is related")
+    ] = None,
     config: ConfigOption = None,
     socket: SocketOption = None,
     _lang: LanguageOption = None,
 ) -> None:
-    """用照片登记 / Enrol a member by photos; the photos are not kept."""
-    if len(photos) > PHOTOS_MAX:
+    """征得同意后登记 / Enrol a member after their consent; pictures are not kept."""
+    paths = photos or []
+    if bool(paths) == is_camera:
+        complain("请给出照片,或者用 --camera。", "Give photos, or --camera; not both.")
+        raise typer.Exit(2)
+    if len(paths) > PHOTOS_MAX:
         complain(f"最多 {PHOTOS_MAX} 张照片。", f"At most {PHOTOS_MAX} photos.")
         raise typer.Exit(2)
+    pictures = [_read(path) for path in paths]
     with reporting():
-        result = connect(config, socket).request(
-            "members.enrol", id=member, name=name, photos=[_read(path) for path in photos]
+        client = connect(config, socket)
+        given = obtain(
+            client, consent_language, guardian and guardian.value, is_under_age=is_under_age, is_given=is_given
         )
-    say(f"已登记 {member}。", f"{member} is enrolled.")
+        source: dict[str, Any] = {"camera": True} if is_camera else {"photos": pictures}
+        if is_again:
+            source["again"] = True
+        result: dict[str, Any] = {}
+        for result in client.stream("members.enrol", id=member, name=name, consent=given, **source):
+            if advice := result.get("advice"):
+                say(*(f"[{result['frames']}/{result['needed']}] {advice[language]}" for language in ("zh", "en")))
+    if result.get("again"):
+        say(f"已重新登记 {member}。", f"{member} is re-enrolled.")
+    else:
+        say(f"已登记 {member}。", f"{member} is enrolled.")
     tell_problems(problem_from(each) for each in result.get("warnings", []))
 
 
@@ -80,20 +131,94 @@ def list_members(
         return
     yes = pick(Words("是", "yes"))
     cells = [
-        (row["id"], row.get("name"), row.get("created_at_utc"), yes if row.get("is_suspended") else "") for row in rows
+        (
+            row["id"],
+            row.get("name"),
+            row.get("created_at_utc"),
+            yes if row.get("is_suspended") else "",
+            pick(_consent_of(row)),
+        )
+        for row in rows
     ]
     for line in columns([pick(title) for title in _TITLES], cells):
         typer.echo(line)
 
 
-@app.command("erase")
-def erase(
+@app.command("data")
+def data(
+    member: MemberArgument,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """打印某人的全部数据,交给本人 / Print everything stored about a person, for them."""
+    with reporting():
+        found = own_data.gather(connect(config, socket), member)
+    if not any(found.values()):
+        tell_problems([problem("member.unknown", member)])
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        own_data.print_for_reading(found)
+
+
+@app.command("withdraw")
+def withdraw(
     member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
 ) -> None:
-    """删除成员 / Erase a member and their templates for good."""
+    """撤回刷脸同意 / Withdraw the consent: the stored face is erased at once, the member stays for other ways in."""
     with reporting():
-        connect(config, socket).request("members.erase", id=member)
+        connect(config, socket).request("members.withdraw", id=member)
+    say(
+        f"已撤回 {member} 的同意,人脸数据已删除;其他进门方式不变。",
+        f"The consent of {member} is withdrawn and the stored face erased; other ways in stay.",
+    )
+
+
+@app.command("erase")
+def erase(
+    member: MemberArgument,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """删除成员并打印凭证 / Erase everything about a member for good and print a receipt for them."""
+    with reporting():
+        receipt = connect(config, socket).request("members.erase", id=member).get("receipt")
+    if as_json:
+        typer.echo(json.dumps(receipt, ensure_ascii=False, indent=2))
+        return
     say(f"已删除 {member}。", f"{member} is erased.")
+    if receipt:
+        _print_receipt(receipt)
+
+
+def _print_receipt(receipt: dict[str, Any]) -> None:
+    """For the person: the station keeps the digest without the salt, so only they can show that it is about them."""
+    rows = ", ".join(f"{key} {value}" for key, value in receipt["rows"].items())
+    say(
+        "删除凭证(请交给本人,本站不留存其中的盐值)",
+        "Receipt (give it to this person; the station does not keep the salt)",
+    )
+    say(f"时间 {receipt['at_utc']}", f"time {receipt['at_utc']}")
+    say(f"删除或匿名化的条数:{rows}", f"rows erased, blanked or made anonymous: {rows}")
+    say(f"盐值 {receipt['salt']}", f"salt {receipt['salt']}")
+    say(f"摘要 {receipt['digest']}", f"digest {receipt['digest']}")
+    say("验证:printf '%s' '盐值:编号' | sha256sum", "to check: printf '%s' 'SALT:ID' | sha256sum")
+
+
+def _consent_of(row: dict[str, Any]) -> Words:
+    until = row.get("consent_until_utc")
+    if row.get("consent_ended") == "withdrawn":
+        return Words("已撤回", "withdrawn")
+    if not until:
+        return Words("无记录", "none on record") if row.get("templates") else Words("", "")
+    if row.get("consent_ended") == "expired" or datetime.fromisoformat(until) <= datetime.now(UTC):
+        return Words(f"已到期 {until[:10]}", f"ended {until[:10]}")
+    return Words(f"至 {until[:10]}", f"until {until[:10]}")
 
 
 def _read(path: Path) -> bytes:

@@ -86,12 +86,34 @@ class NoArguments(_Message):
     """For actions that need none."""
 
 
+class ConsentArguments(_Message):
+    """What somebody agreed to. `how`: on paper or on screen; `guardian`: how they are related, never a name."""
+
+    version: Annotated[str, Field(max_length=64)]
+    language: Literal["zh", "en"]
+    how: Literal["paper", "screen"]
+    is_under_age: bool = False
+    guardian: Literal["father", "mother", "grandparent", "sibling", "other"] | None = None
+
+
+class ConsentTextArguments(_Message):
+    """In which language."""
+
+    language: Literal["zh", "en"] = "zh"
+
+
 class EnrolArguments(_Message):
-    """`photos`: the bytes of JPEG or PNG files, in base64 on the wire."""
+    """Photos or the camera. `photos`: the bytes of JPEG or PNG files, in base64 on the wire.
+
+    `again`: the member exists and enrols once more; without it an id that is taken is refused.
+    """
 
     id: MemberId
     name: Annotated[str, BeforeValidator(_name), Field(max_length=100, repr=False)]
-    photos: Annotated[list[Photo], Field(min_length=1, max_length=PHOTOS_MAX, repr=False)]
+    photos: Annotated[list[Photo], Field(default_factory=list, min_length=1, max_length=PHOTOS_MAX, repr=False)]
+    camera: bool = False
+    again: bool = False
+    consent: ConsentArguments | None = None
 
 
 class PresentCodeArguments(_Message):
@@ -110,6 +132,23 @@ class EraseArguments(_Message):
     """Whom to erase."""
 
     id: MemberId
+
+
+class WithdrawArguments(_Message):
+    """Whose face to erase."""
+
+    id: MemberId
+
+
+class DataArguments(_Message):
+    """One part of what is stored about a person; visits and the log page by page, after the last row seen."""
+
+    id: MemberId
+    part: Literal["member", "consents", "templates", "visits", "log"]
+    after_entered_at: Cursor = ""
+    after_id: Cursor = ""
+    epoch: int = Field(default=0, ge=0, lt=2**53)
+    after: int = Field(default=0, ge=0, lt=2**53)
 
 
 class MembersArguments(_Message):
@@ -150,9 +189,14 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "door.resume": NoArguments,
         "access.present_code": PresentCodeArguments,
         "faces.audit": AuditArguments,
+        "consent.show": ConsentTextArguments,
+        "members.data": DataArguments,
         "members.enrol": EnrolArguments,
         "members.erase": EraseArguments,
         "members.list": MembersArguments,
+        "members.withdraw": WithdrawArguments,
+        "vault.rotate": NoArguments,
+        "vault.status": NoArguments,
         "visits.list": VisitsArguments,
         "visits.page": VisitsPageArguments,
     }
@@ -189,6 +233,8 @@ def decode_arguments(request: Request) -> dict[str, Any]:
     arguments = {key: value for key, value in given if value is not None}
     if "photos" in arguments:
         arguments["photos"] = tuple(arguments["photos"])
+    if "consent" in arguments:
+        arguments["consent"] = arguments["consent"].model_dump()
     return arguments
 
 

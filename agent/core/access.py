@@ -26,6 +26,7 @@ class Reason(StrEnum):
     OUTSIDE_HOURS = "outside_hours"
     SECOND_FACTOR_NEEDED = "second_factor_needed"
     CODE_NEEDED = "code_needed"
+    NOT_LIVE = "not_live"
 
     TWO_FACES = "two_faces"
     TOO_FAR = "too_far"
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
+    TURN_HEAD = "turn_head"
 
 
 WORDS: Mapping[Reason, Words] = {
@@ -56,6 +58,10 @@ WORDS: Mapping[Reason, Words] = {
         "Two proofs are needed now: show your number, card or pass, then look at the camera.",
     ),
     Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
+    Reason.NOT_LIVE: Words(
+        "没有看到真人的头部转动,请本人到镜头前左右转一下头。",
+        "No live head was seen. Please come before the camera yourself and turn your head a little.",
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -63,6 +69,7 @@ WORDS: Mapping[Reason, Words] = {
     Reason.TOO_BRIGHT: Words("光线太强,请避开强光。", "It is too bright. Please turn out of the glare."),
     Reason.BLURRED: Words("请站稳一点。", "Please stand still for a moment."),
     Reason.TURNED_AWAY: Words("请正对镜头。", "Please look at the camera."),
+    Reason.TURN_HEAD: Words("请左右转一下头。", "Please turn your head a little."),
 }
 
 
@@ -108,6 +115,7 @@ _ABOUT_THE_PICTURE = frozenset(Reason) - {
     Reason.OUTSIDE_HOURS,
     Reason.SECOND_FACTOR_NEEDED,
     Reason.CODE_NEEDED,
+    Reason.NOT_LIVE,
 }
 
 

@@ -267,6 +267,12 @@ class DoorState:
         return [(at, what) for at, what in every if at is not None]
 
 
+def standing(order: str) -> DoorState:
+    """The door with the order that was given before the agent was started anew: it stands until the next one."""
+    known = {Mode.HELD_OPEN, Mode.BLOCKED, Mode.LOCKED_DOWN}
+    return DoorState(Wishes(order=Mode(order) if order in known else None))
+
+
 def due(state: DoorState, now: float) -> tuple[Input, ...]:
     """The deadlines that have come, in the order in which they came."""
     passed = sorted((at, what) for at, what in state.deadlines() if at <= now)

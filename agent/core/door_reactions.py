@@ -116,7 +116,8 @@ def _add_cause(work: Work) -> None:
 
 
 def _pass_through(work: Work, causes: tuple[Cause, ...]) -> None:
-    work.reports += [Passed(cause) for cause in causes]
+    # Those who leave first: who has just been let in is not the one who goes out through the same opening.
+    work.reports += [Passed(cause) for cause in sorted(causes, key=lambda cause: not cause.is_exit)]
     work.set(admitted=work.state.admitted + sum(not cause.is_exit for cause in causes))
 
 
@@ -188,8 +189,11 @@ def settle_closed(work: Work) -> None:
 
 
 def lose_contact(work: Work) -> None:
-    """The leaf is out of sight: alarms about it end, a contact fault begins, and who was let through has passed."""
-    work.clear_alarms(*LEAF_ALARMS)
+    """The leaf is out of sight: a contact fault begins, who was let through has passed, and forced stays forced.
+
+    Cutting the contact's wire must not silence a break-in: it lasts until the leaf is seen shut.
+    """
+    work.clear_alarms(*LEAF_ALARMS - {Alarm.FORCED})
     if work.state.contact is Contact.CLOSED:
         _pass_through(work, work.state.causes)
     work.set(contact=Contact.UNKNOWN, opened_at=None, warning_at=None, open_time_ends_at=None)

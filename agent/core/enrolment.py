@@ -1,4 +1,8 @@
-"""Enrolment by photos: every photo is encoded by vision, then the member is saved with one fused template."""
+"""Enrolment by photos or from the camera: after the consent, vectors of good frames become one fused template.
+
+Frames count when they differ, so that the template knows the face from more than one side. From the camera they differ
+by the pose that vision measured; of photos only the vectors are known, and these must not be the same picture twice.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,65 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.core.gallery import Gallery, enrolment_check, fuse
+from agent.core.gallery import Gallery, GalleryError, enrolment_check, fuse
+from agent.core.likeness import LIKENESS
 from agent.core.problems import Problem, problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.events import Template
+    from agent.events import EnrolmentFrameTaken, Member, Template
 
 MAX_PHOTOS = 6  # more does not make a better template, and bounds what one request holds in memory
 PATIENCE_S = 30.0  # a photo takes well under a second; a restart of vision in between some seconds more
+
+CAMERA_S = 60.0  # somebody who cannot be enrolled in a minute needs help, and faces open no door meanwhile
+ADVICE_S = 2.0  # people need this long to follow a word
+
+# A face that turns by some five degrees, or steps nearer by an arm's length, is another view of it.
+_TURN_STEP = 0.06  # distances between the eyes that the nose moves
+_SCALE_STEP = 1.15
+_SAME_PICTURE = 0.1  # of the distance between two people: a picture saved twice is nearer than this to itself
 
 _PHOTO_PROBLEMS = {"no_face": "photo.no_face", "two_faces": "photo.two_faces"}
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolmentRules:
+    """How many good frames that differ a template needs."""
+
+    min_frames: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """How a face stands in a frame; see `EnrolmentFrameTaken`."""
+
+    turn: float
+    nod: float
+    width_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
-    """One request under way. `waiting` names the orders that are not answered yet; orders are `REQUEST:NUMBER`."""
+    """One request under way. `waiting` names the orders that are not answered yet; orders are `REQUEST:NUMBER`.
+
+    `consent_id` is empty until the consent is durable, and until then nothing looks at the `photos`. `poses`: of the
+    camera's frames, one for each vector. `told_at`: when the person was last told what to do. `is_again`: a member who
+    exists enrols once more.
+    """
 
     request: str
     member_id: str
     name: str = field(repr=False)
     until: float
-    waiting: frozenset[str]
+    waiting: frozenset[str] = frozenset()
+    photos: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    is_camera: bool = False
+    is_again: bool = False
+    consent_id: str = ""
+    poses: tuple[Pose, ...] = ()
+    told_at: float = float("-inf")
     vectors: tuple[NDArray[np.float32], ...] = field(default=(), compare=False)
     problems: tuple[Problem, ...] = ()
 
@@ -37,6 +77,11 @@ class Enrolment:
     def is_complete(self) -> bool:
         """Every photo was answered."""
         return not self.waiting
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether the camera looks for this person's face."""
+        return self.is_camera and bool(self.consent_id)
 
 
 def order_of(request: str, number: int) -> str:
@@ -65,6 +110,62 @@ def refused(enrolment: Enrolment, order: str, reason: str) -> Enrolment:
     detail = f"photo {number}" if reason in _PHOTO_PROBLEMS else f"photo {number}, {reason}"
     found = problem(code, "photos", detail)
     return replace(enrolment, waiting=enrolment.waiting - {order}, problems=(*enrolment.problems, found))
+
+
+def framed(enrolment: Enrolment, taken: EnrolmentFrameTaken) -> Enrolment:
+    """Take a frame of the camera when the face stands in it as in no other so far."""
+    pose = Pose(taken.turn, taken.nod, taken.width_px)
+    if any(_is_alike(pose, other) for other in enrolment.poses):
+        return enrolment
+    return replace(enrolment, poses=(*enrolment.poses, pose), vectors=(*enrolment.vectors, taken.vector))
+
+
+def fault_in(enrolment: Enrolment, engine: str, rules: EnrolmentRules) -> Problem | None:
+    """What is wrong with the vectors together, or None: two people, or too few that differ."""
+    if is_of_two(enrolment.vectors, engine):
+        return problem("enrolment.two_people", "members.enrol")
+    count = len(enrolment.vectors) if enrolment.is_camera else _different(enrolment.vectors, engine)
+    if count < rules.min_frames:
+        return problem("enrolment.too_few", "members.enrol", f"{count} / {rules.min_frames}")
+    return None
+
+
+def is_of_two(vectors: tuple[NDArray[np.float32], ...], engine: str) -> bool:
+    """Whether two of them are farther apart than different people are on average."""
+    far = LIKENESS[engine].centre
+    return any(
+        float(np.linalg.norm(one - other)) > far for number, one in enumerate(vectors) for other in vectors[:number]
+    )
+
+
+def is_of_another(known: Member, template: Template) -> bool:
+    """Whether the door would not take this face for the member's: farther from the stored one than any threshold.
+
+    False where there is nothing to compare with: the face was withdrawn, or is of another engine or unusable.
+    """
+    made_by = (template.engine, template.weights)
+    stored = next((each for each in known.templates if (each.engine, each.weights) == made_by), None)
+    if stored is None:
+        return False
+    try:
+        vector = fuse(stored.vector)
+    except GalleryError:
+        return False  # the gallery refuses it too, and asks for this very enrolment
+    return not float(np.linalg.norm(vector - template.vector)) <= LIKENESS[template.engine].ceiling
+
+
+def _different(vectors: tuple[NDArray[np.float32], ...], engine: str) -> int:
+    near = _SAME_PICTURE * LIKENESS[engine].centre
+    kept: list[NDArray[np.float32]] = []
+    for vector in vectors:
+        if all(float(np.linalg.norm(vector - other)) > near for other in kept):
+            kept.append(vector)
+    return len(kept)
+
+
+def _is_alike(one: Pose, other: Pose) -> bool:
+    scale = max(one.width_px, other.width_px) / max(1, min(one.width_px, other.width_px))
+    return abs(one.turn - other.turn) < _TURN_STEP and abs(one.nod - other.nod) < _TURN_STEP and scale < _SCALE_STEP
 
 
 def template_vector(enrolment: Enrolment) -> NDArray[np.float32]:

@@ -83,6 +83,8 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
         turn.log(entry, _who(cause))
     for report in reports:
         _report(turn, report)
+    if (order := after.wishes.order) is not before.wishes.order:
+        turn.log("door.ordered", {"order": "none" if order is None else order.value})  # a start goes on from it
     if (pattern := _pattern_of(after.alarms)) != _pattern_of(before.alarms):
         turn.do(ShowIndication(pattern))
 
@@ -138,6 +140,8 @@ def _pass(turn: Turn, cause: Cause) -> None:
     if cause.is_exit:
         _leave(turn, cause)
         return
+    if turn.state.door.contact is door.Contact.UNKNOWN and turn.has_fault("lock.failed", "lock"):
+        return  # the lock did not move, and nobody saw the door open
     inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, turn.now)
     turn.set(occupancy=inside)
     ended = [each.visit for each in changes if isinstance(each, EndVisit)]

@@ -150,8 +150,35 @@ CATALOGUE: Mapping[str, Kind] = {
     "template.refused": _warning(
         "这些成员的人脸数据不能用于现在的识别引擎:{detail}",
         "The stored faces of these members do not fit the engine in use: {detail}",
-        "请他们重新登记(station members enrol)。",
-        "Ask them to enrol again (`station members enrol`).",
+        "请他们重新登记(station members enrol --again)。",
+        "Ask them to enrol again (`station members enrol --again`).",
+    ),
+    # --- the templates' keys
+    "vault.key_lost": _error(
+        "人脸模板的密钥缺失或不对:{detail}",
+        "The key of the stored faces is missing or wrong: {detail}",
+        "把原来的密钥放回密钥文件(保留已有的行)并重启;这些成员暂不能刷脸,其他方式照常。"
+        "密钥确实丢失时,执行 station vault rotate 生成新密钥并请他们重新登记。",
+        "Put the former key back into the key file, beside what is there, and restart; until then these members' faces "
+        "do not open, other ways do. If it is lost for good: `station vault rotate` makes a new one, then enrol again.",
+    ),
+    "vault.key_refused": _error(
+        "人脸模板的密钥文件不能使用:{detail}",
+        "The key file of the stored faces cannot be used: {detail}",
+        "让该文件只有 station-agent 账户可读(chmod 600、chown),或改正 vault.key_file,然后重启。",
+        "Let only the account station-agent read it (chmod 600, chown) or correct vault.key_file, then restart.",
+    ),
+    "vault.template_refused": _error(
+        "存储的人脸数据被改动过,已拒绝使用:{detail}",
+        "A stored face was altered or moved, and is refused: {detail}",
+        "查明谁动过数据库,检查存储卡,然后请该成员重新登记。",
+        "Find out who changed the database, check the card, then enrol this member again.",
+    ),
+    "vault.remains": _warning(
+        "未加密的旧人脸数据可能仍留在存储卡的空闲区域:{detail}",
+        "Unencrypted faces of before may still be in free space: {detail}",
+        "腾出空间后重启,程序会再次清除。",
+        "Free some space and restart: it is cleaned again.",
     ),
     # --- storage and broker
     "storage.failed": _error(
@@ -294,11 +321,84 @@ CATALOGUE: Mapping[str, Kind] = {
         "请用 JPEG 或 PNG 格式、脸宽至少 80 像素的照片。",
         "Use a JPEG or PNG with a face at least 80 pixels wide.",
     ),
+    "enrolment.too_few": _error(
+        "清晰且姿态不同的人脸照片不够:{detail}",
+        "Too few good pictures of the face that differ: {detail}",
+        "请再拍几张,头稍微转向两侧、远近不同;或用 --camera 在门口摄像头前登记。",
+        "Take more, with the head turned a little to either side, nearer and farther; or use --camera at the door.",
+    ),
+    "enrolment.two_people": _error(
+        "这些照片看起来不是同一个人。",
+        "These pictures do not look like one person.",
+        "登记时只让本人站在镜头前,照片也只用本人的。",
+        "Let only this person stand before the camera, and use only their photos.",
+    ),
+    # --- consent
+    "consent.missing": _error(
+        "没有取得本人的单独同意,不能处理人脸。",
+        "Without this person's own consent their face is not looked at.",
+        "用 station consent show 出示告知书;本人同意后再登记。不同意的人可用其他方式进门。",
+        "Show the text (`station consent show`) and enrol once they agree. Who does not agree uses another way in.",
+    ),
+    "consent.no_text": _error(
+        "找不到同意书的文本:{detail}",
+        "The text to consent to is not there: {detail}",
+        "把文件放进 config/consent,或改正 consent.version。",
+        "Put the file into config/consent, or correct consent.version.",
+    ),
+    "consent.other_version": _error(
+        "同意的不是现行文本:{detail}",
+        "They consented to another text than the one in force: {detail}",
+        "出示现行文本(station consent show),重新征得同意。",
+        "Show the one in force (`station consent show`) and ask again.",
+    ),
+    "consent.guardian_missing": _error(
+        "不满 {detail} 周岁,须由监护人同意。",
+        "Under {detail} a guardian has to consent.",
+        "由监护人同意后,加上 --guardian 及其与本人的关系。",
+        "Ask the guardian, then add --guardian and how they are related.",
+    ),
+    "consent.expiring": _warning(
+        "这些成员的同意即将到期,届时人脸数据将被删除:{detail}",
+        "The consent of these members ends soon, and their stored faces are erased then: {detail}",
+        "请他们在到期前重新同意并登记(station members enrol --again)。",
+        "Ask them to consent and enrol again before that (`station members enrol --again`).",
+    ),
+    "consent.expired": _warning(
+        "这些成员的同意已到期,人脸数据已删除:{detail}",
+        "The consent of these members is over and their stored faces are erased: {detail}",
+        "愿意继续刷脸的请重新登记(station members enrol --again);其他进门方式不受影响。",
+        "Whoever wants to go on with the face enrols again (--again); their other ways in are not affected.",
+    ),
+    "consent.unrecorded": _warning(
+        "这些成员的人脸数据没有同意记录:{detail}",
+        "There is no consent on record for the stored faces of these members: {detail}",
+        "请他们重新同意并登记;不同意的,执行 station members withdraw。",
+        "Ask them to consent and enrol again; of who does not, `station members withdraw` erases the face.",
+    ),
+    "clock.not_set": _error(
+        "时钟从未校准,不能记录同意的时间。",
+        "The clock was never set: the time of a consent cannot be recorded.",
+        "连接网络或执行 timedatectl set-time 后重试。",
+        "Connect to a network, or set it with `timedatectl set-time`, and try again.",
+    ),
     "member.unknown": _error(
         "没有这个成员。",
         "There is no such member.",
         "用 station members list 查看。",
         "See `station members list`.",
+    ),
+    "member.exists": _error(
+        "编号已被使用:{detail}",
+        "This id is taken: {detail}",
+        "请换一个编号;如果是同一个人重新登记,加上 --again。",
+        "Choose another id; if this is the same person, enrolling once more, add --again.",
+    ),
+    "member.other_person": _error(
+        "这不是以该编号登记的人:{detail}",
+        "This is not the person who is enrolled under that id: {detail}",
+        "请换一个编号登记;如果确实是同一个人,先执行 station members erase 再登记。",
+        "Choose another id; if they are the same person after all, `station members erase` first and enrol anew.",
     ),
     "member.already_enrolled": _error(
         "这个人已经登记过:{detail}",

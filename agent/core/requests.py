@@ -10,23 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, enrolment, publication, signals
+from agent.core import audit, publication, refusals, registration, roster, signals, vault
 from agent.core.access import REASON_OF
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
-from agent.core.problems import Problem, problem
+from agent.core.problems import problem
 from agent.core.state import Waiting
-from agent.core.supervision import Phase
 from agent.core.turn import Turn
-from agent.effects import AuditGallery, EncodePhoto, EraseMember, Reply, RunQuery
+from agent.effects import AuditGallery, Reply, RunQuery
 from agent.events import ControlRequested
 
 ROLES = ("viewer", "master", "administrator")
 """From least to most; each may do what the ones before it may."""
 
 MAX_SUBSCRIBERS = 16  # a few screens and a command line; bounds what a forgotten script can pile up
-MAX_ENROLMENTS = 4  # one station master enrols one rider at a time; bounds the photos in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +42,25 @@ def handle(turn: Turn, asked: ControlRequested) -> None:
         turn.refuse(asked.request, problem("request.unknown", asked.action, asked.action))
         return
     if asked.actor.role not in ROLES or ROLES.index(asked.actor.role) < ROLES.index(action.role):
-        turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "role": asked.actor.role})
+        _log_refusal(turn, asked)
         turn.refuse(asked.request, problem("request.forbidden", asked.action, f"{asked.action}: {action.role}"))
         return
     action.carry_out(turn, asked)
+
+
+def tell_refusals(turn: Turn) -> None:
+    """Log how many more were refused of those who go on trying."""
+    counted, bodies = refusals.tell_due(turn.state.refusals, turn.now)
+    turn.set(refusals=counted)
+    for body in bodies:
+        turn.log("control.refused", body)
+
+
+def _log_refusal(turn: Turn, asked: ControlRequested) -> None:
+    counted, body = refusals.note(turn.state.refusals, asked.actor, asked.action, turn.now)
+    turn.set(refusals=counted)
+    if body is not None:
+        turn.log("control.refused", body)
 
 
 def answer_in_time(turn: Turn) -> None:
@@ -55,9 +68,9 @@ def answer_in_time(turn: Turn) -> None:
     for request, waiting in turn.state.waiting.items():
         if turn.now >= waiting.until:
             give_up(turn, request)
-    for request, each in turn.state.enrolments.items():
+    for each in turn.state.enrolments.values():
         if turn.now >= each.until:
-            stop_enrolment(turn, request, problem("request.timed_out", "members.enrol", "face recognition is silent"))
+            registration.run_out(turn, each)
 
 
 def deadline(waiting: Mapping[str, Waiting], enrolments: Mapping[str, Enrolment]) -> float | None:
@@ -73,17 +86,17 @@ def give_up(turn: Turn, request: str) -> None:
         turn.do(Reply(request, ok=False, result=waiting.result, problems=(waiting.late.as_dict(),)))
 
 
-def stop_enrolment(turn: Turn, request: str, reason: Problem) -> None:
-    """End an enrolment that is under way and say why; its photos are forgotten."""
-    turn.set(enrolments={key: each for key, each in turn.state.enrolments.items() if key != request})
-    turn.refuse(request, reason)
-
-
 def answer_logged(turn: Turn, request: str, epoch: int, sequence: int) -> None:
     """The entry of this request is durable: now it is done."""
     waiting = turn.forget(request)
-    if waiting is not None:
-        turn.do(Reply(request, ok=True, result={**waiting.result, "epoch": epoch, "sequence": sequence}))
+    if waiting is None:
+        return
+    result = {**waiting.result, "epoch": epoch, "sequence": sequence}
+    broken = turn.state.faults.get(("lock.failed", "lock")) if waiting.needs_lock else None
+    if broken is None:
+        turn.do(Reply(request, ok=True, result=result))
+    else:
+        turn.do(Reply(request, ok=False, result=result, problems=(broken.as_dict(),)))
 
 
 def _status(turn: Turn, asked: ControlRequested) -> None:
@@ -155,41 +168,10 @@ def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
 
 
 def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> None:
-    """Log who did what, and answer when that is durable."""
+    """Log who told the door what, and answer when that is durable and the lock obeyed."""
     body = {"action": asked.action, "actor": asked.actor.name, "kind": asked.actor.kind, **result}
     turn.log("control.done", body, tag=asked.request)
-    turn.answer_when_logged(asked.request, result, asked.action)
-
-
-def _enrol(turn: Turn, asked: ControlRequested) -> None:
-    member_id, name, photos = (asked.arguments[key] for key in ("id", "name", "photos"))
-    if turn.state.vision.phase is not Phase.RUNNING or turn.state.engine is None:
-        turn.refuse(asked.request, problem("vision.stopped", "vision", "photos cannot be read"))
-        return
-    if len(turn.state.enrolments) >= MAX_ENROLMENTS:
-        turn.refuse(asked.request, problem("request.busy", "members.enrol", "other enrolments are under way"))
-        return
-    if not 1 <= len(photos) <= enrolment.MAX_PHOTOS:
-        detail = f"1 to {enrolment.MAX_PHOTOS} photos, not {len(photos)}"
-        turn.refuse(asked.request, problem("request.invalid", "photos", detail))
-        return
-    orders = [EncodePhoto(enrolment.order_of(asked.request, n), photo) for n, photo in enumerate(photos, 1)]
-    begun = Enrolment(
-        asked.request, member_id, name, turn.now + enrolment.PATIENCE_S, frozenset(each.order for each in orders)
-    )
-    turn.set(enrolments={**turn.state.enrolments, asked.request: begun})
-    turn.do(*orders)
-
-
-def _erase(turn: Turn, asked: ControlRequested) -> None:
-    """Admit them no more from now on; done is only said once nothing is left on the disk."""
-    member_id = asked.arguments["id"]
-    for each in turn.state.enrolments.values():
-        if each.member_id == member_id:  # or they would be back as soon as their photos are read
-            stop_enrolment(turn, each.request, problem("request.invalid", "id", "this member is being erased"))
-    turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
-    turn.do(EraseMember(asked.request, member_id, turn.now))
-    turn.expect(asked.request, problem("storage.failed", asked.action, "the erasure is not on the disk yet"))
+    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=True)
 
 
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
@@ -236,9 +218,14 @@ ACTIONS: Mapping[str, Action] = {
     "door.resume": Action("master", _change_mode(Input.RESUME)),
     "access.present_code": Action("master", _present_code),
     "faces.audit": Action("master", _audit_faces),
-    "members.enrol": Action("master", _enrol),
-    "members.erase": Action("master", _erase),
+    "consent.show": Action("master", registration.show_consent),
+    "members.data": Action("master", roster.read_data),
+    "members.enrol": Action("master", registration.begin),
+    "members.erase": Action("master", roster.erase),
     "members.list": Action("master", _query("members_list")),
+    "members.withdraw": Action("master", roster.withdraw),
+    "vault.rotate": Action("administrator", vault.rotate),
+    "vault.status": Action("administrator", vault.describe),
     "visits.list": Action("master", _query("visits_list")),
     "visits.page": Action("master", _query("visits_page")),
 }

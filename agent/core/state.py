@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.appliance import Appliance, Profile
+from agent.core.consent import ConsentRules
 from agent.core.debounce import Debounced
 from agent.core.door import DoorState, DoorTimings, LockKind
-from agent.core.enrolment import Enrolment
+from agent.core.enrolment import Enrolment, EnrolmentRules
 from agent.core.gallery import Gallery
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
+from agent.core.refusals import Refusals
+from agent.core.retention import RetentionRules
 from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
 from agent.core.verification import Code
@@ -45,6 +48,9 @@ class Rules:
     appliances: Mapping[str, Profile] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
     readings_every_s: float | None = 300.0
+    consent: ConsentRules = field(default_factory=ConsentRules)
+    enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
+    retention: RetentionRules = field(default_factory=RetentionRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -52,16 +58,34 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`."""
+    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`.
+
+    `needs_lock`: it is done only if the lock's relay could be driven.
+    """
 
     until: float
     late: Problem
     result: Mapping[str, Any] = field(default_factory=dict)
+    needs_lock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An erasure, or the withdrawal of a consent, that storage was given and has not answered; the newest of a member.
+
+    It is about who was enrolled before it: storage carries out its orders one after the other.
+    """
+
+    request: str
+    is_erasure: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StationState:
-    """Everything, frozen. Times are station time."""
+    """Everything, frozen. Times are station time.
+
+    `review_at`: when retention is looked at next; `clock_offset_s`: UTC less station time at the last look.
+    """
 
     started_at: float
     door: DoorState = field(default_factory=DoorState)
@@ -87,10 +111,14 @@ class StationState:
     session: str | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
+    removals: Mapping[str, Removal] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refresh_at: float = 0.0
     readings: tuple[MinuteReading, ...] = ()
     readings_due_at: float | None = None
+    review_at: float | None = None
+    clock_offset_s: float | None = None
     entries_logged: int = 0
     is_ending: bool = False

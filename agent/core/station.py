@@ -15,31 +15,33 @@ from agent.core import (
     appliance,
     debounce,
     door,
-    enrolment,
     hours,
     outbox,
     publication,
     recognition,
+    refusals,
+    registration,
     requests,
+    roster,
     signals,
     supervision,
     templates,
+    vault,
     verification,
 )
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause
-from agent.core.gallery import GalleryError
-from agent.core.occupancy import Occupancy, Visit, rejoin
+from agent.core.occupancy import Visit, rejoin, resume
 from agent.core.outbox import Outbox
 from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
-from agent.core.recognition import CodeNeeded, Recognised, Unrecognised
+from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.state import Rules, StationState
 from agent.core.supervision import Supervision
 from agent.core.turn import Turn
-from agent.effects import BuildGallery, Effect, Exit, PublishReadings, Reply, SaveMember, ShowIndication, WriteReading
-from agent.events import Event, Member, Restored
+from agent.effects import Effect, Exit, PublishReadings, Reply, ShowIndication, WriteReading
+from agent.events import Event, Restored
 
 MAX_READINGS = 5_000
 """Minutes that wait to be published: a hundred quantities for most of an hour; the oldest go first."""
@@ -55,12 +57,14 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
-        occupancy=Occupancy(visits),
+        door=door.standing(restored.order),
+        occupancy=resume(visits, restored.inside),
         appliances={name: Appliance() for name in rules.appliances},
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
         outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
         refresh_at=now,
         clock_due_at=now,
+        review_at=now + roster.FIRST_REVIEW_S,
     )
     turn = Turn(state, rules, now)
     drive_lock(turn)
@@ -71,6 +75,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
             turn.raise_fault("storage.failed", "storage", detail)
         else:
             turn.raise_fault("storage.mended", place, detail)
+    vault.raise_faults(turn, restored.faults)
     turn.do(ShowIndication("ready"))
     _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
@@ -96,8 +101,10 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.vision.deadline(),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
+        refusals.deadline(state.refusals),
         state.refresh_at,
         state.readings_due_at,
+        state.review_at,
     ]
     candidates += [each.deadline(rules.appliances[name]) for name, each in state.appliances.items()]
     return min((at for at in candidates if at is not None), default=None)
@@ -120,7 +127,9 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.set(vision=vision)
     turn.do(*orders)
     requests.answer_in_time(turn)
+    requests.tell_refusals(turn)
     _publish_readings(turn)
+    roster.review_when_due(turn)
     publication.tell_changes(turn)
     sending, orders = outbox.ask(turn.state.outbox, turn.now, turn.rules.outbox)
     turn.set(outbox=sending)
@@ -135,6 +144,10 @@ def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
         put(turn, door.Input.CONTACT_LOST)  # fitted, and not to be read from the start
     settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
+    if event.is_open is None:
+        turn.raise_fault("device.failed", "contact", "it cannot be read")
+    else:
+        turn.clear_fault("device.failed", "contact")
 
 
 def _door_deadline(state: StationState, rules: Rules) -> float | None:
@@ -205,7 +218,7 @@ def _on_vision_started(turn: Turn, event: events.VisionStarted) -> None:
     engine = (event.engine, event.weights)
     turn.set(vision=supervision.started(turn.state.vision, turn.now), engine=engine, gallery=None)
     turn.clear_fault("vision.stopped", "vision")
-    _rebuild_gallery(turn)
+    templates.rebuild_gallery(turn)
 
 
 def _on_vision_stopped(turn: Turn, event: events.VisionStopped) -> None:
@@ -219,7 +232,7 @@ def _on_vision_stopped(turn: Turn, event: events.VisionStopped) -> None:
     turn.clear_fault("camera.failed", "camera")  # the next child says anew what is wrong with its camera
     turn.raise_fault("vision.stopped", "vision", event.reason)
     for request in turn.state.enrolments:
-        requests.stop_enrolment(turn, request, problem("vision.stopped", "vision", "it stopped meanwhile"))
+        registration.stop(turn, request, problem("vision.stopped", "vision", "it stopped meanwhile"))
 
 
 def _on_vision_beat(turn: Turn, _event: events.VisionBeat) -> None:
@@ -253,6 +266,10 @@ def _on_face(turn: Turn, event: events.FaceSeen) -> None:
             refuse_entry(turn, Reason.NOT_ENROLLED, way)
         case CodeNeeded(_):
             refuse_entry(turn, Reason.CODE_NEEDED, way)
+        case NotLive(_):
+            refuse_entry(turn, Reason.NOT_LIVE, way)
+        case TurnAsked(_):
+            advise(turn, Reason.TURN_HEAD)
         case None:
             pass
 
@@ -287,94 +304,6 @@ def _on_audited(turn: Turn, event: events.GalleryAudited) -> None:
         turn.do(Reply(event.request, ok=True, result=event.report))
 
 
-def _rebuild_gallery(turn: Turn) -> None:
-    if turn.state.engine is None:
-        return
-    request = turn.state.gallery_request + 1
-    turn.set(gallery_request=request)
-    turn.do(BuildGallery(request, *turn.state.engine, tuple(turn.state.members.values())))
-
-
-# --- enrolment and members -------------------------------------------------------------------------------------------
-
-
-def _on_photo_encoded(turn: Turn, event: events.PhotoEncoded) -> None:
-    begun = turn.state.enrolments.get(enrolment.request_of(event.order))
-    if begun is not None:
-        _carry_on(turn, enrolment.encoded(begun, event.order, event.vector))
-
-
-def _on_photo_refused(turn: Turn, event: events.PhotoRefused) -> None:
-    begun = turn.state.enrolments.get(enrolment.request_of(event.order))
-    if begun is not None:
-        _carry_on(turn, enrolment.refused(begun, event.order, event.reason))
-
-
-def _carry_on(turn: Turn, begun: enrolment.Enrolment) -> None:
-    if not begun.is_complete:
-        turn.set(enrolments={**turn.state.enrolments, begun.request: begun})
-        return
-    turn.set(enrolments={key: each for key, each in turn.state.enrolments.items() if key != begun.request})
-    if begun.problems or turn.state.engine is None:
-        turn.refuse(begun.request, *(begun.problems or (problem("vision.stopped", "vision", "it stopped meanwhile"),)))
-        return
-    if turn.state.gallery is None:
-        turn.refuse(begun.request, problem("request.busy", "members.enrol", "the gallery is still being built"))
-        return
-    try:
-        template = events.Template(*turn.state.engine, enrolment.template_vector(begun))
-        likenesses = enrolment.compare(turn.state.gallery, template, begun.member_id)
-    except GalleryError as error:
-        turn.refuse(begun.request, problem("photo.unusable", "photos", str(error)))
-        return
-    if likenesses.enrolled_as is not None:
-        turn.refuse(begun.request, problem("member.already_enrolled", "members.enrol", likenesses.enrolled_as))
-        return
-    _save(turn, begun, template, likenesses)
-
-
-def _save(turn: Turn, begun: enrolment.Enrolment, template: events.Template, likenesses: enrolment.Likenesses) -> None:
-    known = turn.state.members.get(begun.member_id)
-    is_suspended = known is not None and known.is_suspended
-    turn.do(
-        SaveMember(
-            begun.request,
-            Member(begun.member_id, templates.renewed(known, template), is_suspended),
-            begun.name,
-            turn.now,
-        )
-    )
-    result = {
-        "member": begun.member_id,
-        "look_alikes": list(likenesses.look_alikes),
-        "warnings": likenesses.warnings(),
-    }
-    turn.expect(begun.request, problem("storage.failed", "members.enrol", "the member is not on the disk yet"), result)
-
-
-def _on_member_saved(turn: Turn, event: events.MemberSaved) -> None:
-    turn.set(members={**turn.state.members, event.member.id: event.member})
-    _rebuild_gallery(turn)
-    waiting = turn.forget(event.request)
-    look_alikes = waiting.result.get("look_alikes", []) if waiting else []
-    turn.log("member.enrolled", {"member": event.member.id, "look_alikes": look_alikes}, tag=event.request)
-    if waiting:
-        turn.answer_when_logged(event.request, waiting.result, "members.enrol")
-
-
-def _on_member_erased(turn: Turn, event: events.MemberErased) -> None:
-    turn.set(members={key: each for key, each in turn.state.members.items() if key != event.member_id})
-    is_expected = turn.forget(event.request) is not None
-    if not event.existed:
-        if is_expected:
-            turn.refuse(event.request, problem("member.unknown", event.member_id))
-        return
-    _rebuild_gallery(turn)
-    turn.log("member.erased", {"member": event.member_id}, tag=event.request)
-    if is_expected:
-        turn.answer_when_logged(event.request, {"member": event.member_id}, "members.erase")
-
-
 # --- storage and broker ----------------------------------------------------------------------------------------------
 
 
@@ -401,9 +330,10 @@ def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
         occupancy=rejoin(turn.state.occupancy, visits),
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )
-    _rebuild_gallery(turn)
+    templates.rebuild_gallery(turn)
     for place, detail in found.problems:
         turn.raise_fault("storage.mended", place, detail)
+    vault.raise_faults(turn, found.faults)
 
 
 def _on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:
@@ -436,12 +366,13 @@ def _publish_readings(turn: Turn) -> None:
 
 
 def _on_query(turn: Turn, event: events.QueryAnswered) -> None:
-    if turn.forget(event.request) is None:
+    waiting = turn.forget(event.request)
+    if waiting is None:
         return
     if event.error:
         turn.refuse(event.request, problem("request.invalid", "query", event.error))
     else:
-        turn.do(Reply(event.request, ok=True, result={"rows": list(event.rows)}))
+        turn.do(Reply(event.request, ok=True, result={"rows": roster.rows_for(turn, waiting.result, event.rows)}))
 
 
 def _on_connected(turn: Turn, event: events.BrokerConnected) -> None:
@@ -468,6 +399,7 @@ def _on_acknowledged(turn: Turn, event: events.EntryAcknowledged) -> None:
 
 def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
     turn.set(subscribers=tuple(each for each in turn.state.subscribers if each != event.request))
+    registration.leave(turn, event.request)
 
 
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
@@ -525,8 +457,13 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.GalleryBuilt: _on_gallery,
     events.GalleryAudited: _on_audited,
     events.CodePresented: _on_code,
-    events.PhotoEncoded: _on_photo_encoded,
-    events.PhotoRefused: _on_photo_refused,
+    events.ConsentRecorded: registration.on_consent,
+    events.ConsentWithdrawn: roster.on_withdrawn,
+    events.EnrolmentFrameTaken: registration.on_frame,
+    events.EnrolmentFrameUnusable: registration.on_unusable_frame,
+    events.RetentionRead: roster.on_dates,
+    events.PhotoEncoded: registration.on_photo_encoded,
+    events.PhotoRefused: registration.on_photo_refused,
     events.EntriesLogged: _on_logged,
     events.EntriesLost: _on_lost,
     events.StorageFailed: _on_storage_failed,
@@ -535,8 +472,12 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.OutboxRead: _on_outbox,
     events.ReadingsWritten: _on_readings,
     events.QueryAnswered: _on_query,
-    events.MemberSaved: _on_member_saved,
-    events.MemberErased: _on_member_erased,
+    events.MemberSaved: registration.on_saved,
+    events.MemberErased: roster.on_erased,
+    events.VaultDescribed: vault.on_described,
+    events.VaultRotated: vault.on_rotated,
+    events.VaultRefused: vault.on_refused,
+    events.VaultExamined: vault.on_examined,
     events.BrokerConnected: _on_connected,
     events.BrokerDisconnected: _on_disconnected,
     events.EntryAcknowledged: _on_acknowledged,

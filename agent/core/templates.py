@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from agent.core.gallery import Gallery
 from agent.core.turn import Turn
+from agent.effects import BuildGallery
 from agent.events import Member, Template
 
 MAX_OTHERS = 3  # templates kept beside the newest: a change-over has two engines, and each may get new weights once
@@ -32,6 +33,15 @@ def without_usable(members: Iterable[Member], gallery: Gallery) -> tuple[str, ..
     return tuple(sorted(each.id for each in members if each.templates and each.id not in enrolled))
 
 
+def rebuild_gallery(turn: Turn) -> None:
+    """Order a gallery of the members there are now; one that is still being built is dropped."""
+    if turn.state.engine is None:
+        return
+    request = turn.state.gallery_request + 1
+    turn.set(gallery_request=request)
+    turn.do(BuildGallery(request, *turn.state.engine, tuple(turn.state.members.values())))
+
+
 def judge_gallery(turn: Turn, gallery: Gallery) -> None:
     """Raise or clear the faults that a gallery just built shows."""
     if gallery.is_too_large:
@@ -39,11 +49,12 @@ def judge_gallery(turn: Turn, gallery: Gallery) -> None:
     else:
         turn.clear_fault("gallery.too_large", "gallery")
     if refused := without_usable(turn.state.members.values(), gallery):
-        turn.word_fault("template.refused", "gallery", _listed(refused))
+        turn.word_fault("template.refused", "gallery", listed(refused))
     else:
         turn.clear_fault("template.refused", "gallery")
 
 
-def _listed(member_ids: tuple[str, ...]) -> str:
+def listed(member_ids: tuple[str, ...]) -> str:
+    """Ids for a fault's text, and how many more there are."""
     more = len(member_ids) - NAMED_MAX
     return ", ".join(member_ids[:NAMED_MAX]) + (f" … (+{more})" if more > 0 else "")

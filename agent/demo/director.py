@@ -76,15 +76,19 @@ class Director:
             self.tell(outcome)
         self.parts.stage.clear()
         if scene.pause_s:
+            # Frames on their way would be seen after the pause, as if the person had come a second time.
+            self._wait(self._sees_nobody, "the camera still sees somebody")
             self._skip(scene.pause_s)
 
     def _take(self, step: script.Step) -> str:
         match step:
             case script.Enrol():
                 photo = self.portraits[step.person].read_bytes()
-                self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo])
+                text = self.client.request("consent.show", language="en")
+                consent = {"version": text["version"], "language": "en", "how": "paper"}
+                self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo], consent=consent)
             case script.Show():
-                self.parts.stage.show(step.person)
+                self.parts.stage.show(step.person, step.kind)
             case script.Act():
                 return self._act(step.do)
             case script.SetPower():
@@ -147,6 +151,10 @@ class Director:
                 return failure
             time.sleep(_POLL_S)
         return ""
+
+    def _sees_nobody(self) -> bool:
+        state = self.app.loop.state
+        return state is not None and not state.tracks
 
     def _skip(self, seconds: float) -> None:
         before = self.app.clock.now()

@@ -109,7 +109,7 @@ class DoorState(State):
 
     mode: Literal["normal", "unlocked", "held_open", "blocked", "locked_down", "emergency", "released_by_fire"]
     admission: Literal["open", "members", "two_factors", "closed"]
-    lock: Literal["secured", "released"]
+    lock: Literal["secured", "released", "unknown"]
     contact: Literal["closed", "open", "unknown"]
     alarms: Annotated[tuple[Code, ...], Field(max_length=16)]
 

@@ -26,6 +26,7 @@ __all__ = [
     "open_readonly",
     "open_without_writing",
     "open_writable",
+    "vacuum",
 ]
 
 Connection = sqlite3.Connection
@@ -121,6 +122,11 @@ def checkpoint(database: Database) -> bool:
     """Move the write-ahead file into the database and empty it; False while a reader keeps it from that."""
     busy, _, _ = database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def vacuum(database: Database) -> None:
+    """Write the whole database anew, through the write-ahead file and memory, so that free space holds nothing."""
+    database.conn.execute("VACUUM")
 
 
 def is_sound(database: Database) -> bool:

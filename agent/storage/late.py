@@ -1,7 +1,7 @@
 """Opening on a disk that cannot be written: the agent starts with what can be read, and it is tried again and again.
 
 A door must not stay shut because a card is full or has gone read-only. Until the files are open every order waits in
-`orders`, within its bounds; the head file's lock is held as far as there is one.
+`orders`, within its bounds; the directory is locked as far as it can be.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.events import STORAGE_NOT_OPENED, Event, OutboxRead, Restored, StorageFailed, StorageOpened
-from agent.storage import members
+from agent.storage import consents, members, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
 from agent.storage.head import lock_unwritable
+from agent.storage.keys import CREDENTIAL, KEY_LOST, KeyFile
 from agent.storage.ledger import Ledger
 from agent.storage.log import read_newest
 from agent.storage.losses import LossCount
 from agent.storage.opening import (
-    HEAD_FILE,
     LEDGER_FILE,
     STATION_DATABASE,
-    SUSPECT_MARK,
     OpenFiles,
     Progress,
     load_restored,
     open_files,
 )
 from agent.storage.orders import Orders
+from agent.storage.set_aside import SUSPECT_MARK
+from agent.storage.vault import Vault
 
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +46,11 @@ _TICK_S = 1.0
 class Opening:
     """Opens the files, at once or late. Used by one thread at a time."""
 
-    def __init__(self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None], keys: KeyFile
+    ) -> None:
         self._directory = directory
+        self._keys = keys
         self._station = station
         self._clock = clock
         self._post = post
@@ -83,7 +87,7 @@ class Opening:
                 except StorageError as error:
                     _logger.debug("%s", error)
                 else:
-                    self._tell(files.restored, orders.erasures())
+                    self._tell(files.restored, orders.erasures(), orders.withdrawals())
                     return files
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
                 retry_at = self._clock.monotonic() + retry_s
@@ -97,18 +101,18 @@ class Opening:
             self._lock = None
 
     def _attempt(self) -> OpenFiles:
-        self.close()  # the head file has the lock of its own while it is open
+        self.close()  # the open head file holds a lock of its own
         try:
-            return open_files(self._directory, self._station, self._clock, self._progress)
+            return open_files(self._directory, self._station, self._clock, self._progress, self._keys)
         except StorageInUseError:
             raise
         except StorageError:
-            self._lock = lock_unwritable(self._directory / HEAD_FILE)
+            self._lock = lock_unwritable(self._directory)
             raise
 
     def _begin_without(self, reason: str) -> Restored:
         try:
-            found = read_restored(self._directory)
+            found = read_restored(self._directory, self._keys)
         except (DatabaseError, OSError) as error:
             _logger.warning("nor can the storage be read: %s", explain(error))
             found = None
@@ -119,15 +123,19 @@ class Opening:
         found = found or Restored()
         return replace(found, problems=(*found.problems, (STORAGE_NOT_OPENED, told)))
 
-    def _tell(self, restored: Restored, erasures: frozenset[str]) -> None:
+    def _tell(self, restored: Restored, erasures: frozenset[str], withdrawals: frozenset[str]) -> None:
         """Tell what is on the disk, without what was decided since the start and is not on it yet."""
-        still = tuple(each for each in restored.members if each.id not in erasures)
+        still = tuple(
+            replace(each, templates=()) if each.id in withdrawals else each
+            for each in restored.members
+            if each.id not in erasures
+        )
         visits = () if self._knows_visits else restored.open_visits
         _logger.info("the storage is open")
         self._post(StorageOpened(self._clock.now(), replace(restored, members=still, open_visits=visits)))
 
 
-def read_restored(directory: Path) -> Restored | None:
+def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | None:
     """What a start would find, without writing anything; None when the database is damaged or marked as such.
 
     Nobody may write there meanwhile. Raises `DatabaseError`, OSError.
@@ -141,8 +149,13 @@ def read_restored(directory: Path) -> Restored | None:
         try:
             if not is_sound(database):
                 return None
-            restored = load_restored(database, read_newest(database), [])
+            vault = Vault(keys or KeyFile(directory / CREDENTIAL))
+            vault.load(may_make=False)
+            restored = load_restored(database, vault, read_newest(database), [])
+            if vault.fault is not None and vault.fault.code == KEY_LOST and not templates.is_any_sealed(database):
+                restored = replace(restored, faults=())  # the first key is made once the files can be written
             enrolments = members.enrolments(database)
+            rest_on = consents.consents_of_all(database)
         finally:
             database.close()
     finally:
@@ -150,10 +163,15 @@ def read_restored(directory: Path) -> Restored | None:
             ledger.close()
     if ledger is None:
         return restored
+    withdrawn = {id_ for id_, consent_id in rest_on if ledger.must_withdraw(id_, consent_id)}
     erased = {id_ for id_, enrolment in enrolments if ledger.must_erase(id_, enrolment)}
     return replace(
         restored,
-        members=tuple(each for each in restored.members if each.id not in erased),
+        members=tuple(
+            replace(each, templates=()) if each.id in withdrawn else each
+            for each in restored.members
+            if each.id not in erased
+        ),
         open_visits=tuple(
             replace(each, member_id=None) if each.member_id in erased else each for each in restored.open_visits
         ),

@@ -2,7 +2,8 @@
 
 One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's canonical JSON without it, eight
 hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
-`epoch`. A reader passes over kinds that it does not know, so later ones need no new format.
+`withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `epoch`. A reader
+passes over kinds that it does not know, so later ones need no new format.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Ledger:
         self.unreadable = 0
         self.highest_epoch = 0
         self._enrolled_since_erasure: dict[str, set[str]] = {}
+        self._withdrawn: set[tuple[str, str]] = set()
         is_new = not path.exists()
         flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -52,6 +54,10 @@ class Ledger:
         self._size += len(raw)
         self._take(line)
 
+    def knows(self, member_id: str) -> bool:
+        """Whether any line is about this id: then it was enrolled here once, and a backup may hold it."""
+        return member_id in self._enrolled_since_erasure or any(id_ == member_id for id_, _ in self._withdrawn)
+
     def was_erased(self, member_id: str) -> bool:
         """Whether this id was ever erased here."""
         return member_id in self._enrolled_since_erasure
@@ -59,6 +65,10 @@ class Ledger:
     def must_erase(self, member_id: str, enrolment: str) -> bool:
         """Whether this row of members is one that was erased, and not the same id enrolled afresh since."""
         return enrolment not in self._enrolled_since_erasure.get(member_id, {enrolment})
+
+    def must_withdraw(self, member_id: str, consent_id: str) -> bool:
+        """Whether templates that rest on this consent were withdrawn; empty: on no recorded one."""
+        return (member_id, consent_id) in self._withdrawn
 
     def close(self) -> None:
         """Close the file."""
@@ -87,6 +97,8 @@ class Ledger:
                 self._enrolled_since_erasure[member_id] = set()
             case {"kind": "enrolled", "member": str(member_id), "enrolment": str(enrolment)}:
                 self._enrolled_since_erasure.setdefault(member_id, set()).add(enrolment)
+            case {"kind": "withdrawn", "member": str(member_id), "consent": str(consent_id)}:
+                self._withdrawn.add((member_id, consent_id))
             case {"kind": "epoch", "epoch": int(epoch)}:
                 self.highest_epoch = max(self.highest_epoch, epoch)
 

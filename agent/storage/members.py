@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from agent.events import Member, Template
+from agent.events import Member
+from agent.storage import templates
 from agent.storage.database import Database
 from agent.storage.log import blank_bodies_naming
-
-_VECTOR_LENGTH = 128
-_STORED = np.dtype("<f4")  # the file is read on machines of either byte order
+from agent.storage.vault import Vault
 
 
 def check(member: Member) -> None:
     """Raise ValueError for a member that cannot be stored."""
     for template in member.templates:
-        _pack(template)
+        templates.check(template)
 
 
-def save(database: Database, member: Member, name: str, *, created_at_utc: str, enrolment: str) -> None:
-    """Insert or replace a member and all their templates; `created_at_utc` and `enrolment` of an existing row stay."""
+def save(database: Database, vault: Vault, member: Member, name: str, *, created_at_utc: str, enrolment: str) -> None:
+    """Insert or replace a member and all their templates; `created_at_utc` and `enrolment` of an existing row stay.
+
+    Raises `KeyFaultError` when there are templates and the vault has no key.
+    """
     connection = database.conn
     connection.execute(
         "INSERT INTO members (id, name, created_at_utc, is_suspended, enrolment) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET name = excluded.name, is_suspended = excluded.is_suspended",
         (member.id, name, created_at_utc, int(member.is_suspended), enrolment),
     )
-    connection.execute("DELETE FROM templates WHERE member_id = ?", [member.id])
-    connection.executemany(
-        "INSERT OR REPLACE INTO templates (member_id, engine, weights, vector) VALUES (?, ?, ?, ?)",
-        [(member.id, each.engine, each.weights, _pack(each)) for each in member.templates],
-    )
+    templates.replace(database, vault, member)
 
 
 def exists(database: Database, member_id: str) -> bool:
@@ -38,13 +34,26 @@ def exists(database: Database, member_id: str) -> bool:
     return database.conn.execute("SELECT 1 FROM members WHERE id = ?", [member_id]).fetchone() is not None
 
 
-def erase(database: Database, member_id: str) -> bool:
-    """Delete the row and the templates, make their visits anonymous, blank the log's bodies that name them.
+def is_known(database: Database, member_id: str) -> bool:
+    """Whether there is a row, or a consent that may still become one."""
+    return exists(database, member_id) or (
+        database.conn.execute("SELECT 1 FROM consents WHERE member_id = ?", [member_id]).fetchone() is not None
+    )
 
-    Returns whether there was a row. Only a `checkpoint` after the commit takes it out of the write-ahead file.
+
+def erase(database: Database, member_id: str) -> dict[str, int]:
+    """Delete the row, the templates and the consents, make visits anonymous, blank the log's bodies that name them.
+
+    Returns how many of each. Only a `checkpoint` after the commit takes it out of the write-ahead file.
     """
-    blank_bodies_naming(database, member_id)
-    return database.conn.execute("DELETE FROM members WHERE id = ?", [member_id]).rowcount > 0
+    connection = database.conn
+    return {
+        "log_entries": blank_bodies_naming(database, member_id),
+        "visits": connection.execute("UPDATE visits SET member_id = NULL WHERE member_id = ?", [member_id]).rowcount,
+        "templates": connection.execute("DELETE FROM templates WHERE member_id = ?", [member_id]).rowcount,
+        "consents": connection.execute("DELETE FROM consents WHERE member_id = ?", [member_id]).rowcount,
+        "members": connection.execute("DELETE FROM members WHERE id = ?", [member_id]).rowcount,
+    }
 
 
 def enrolments(database: Database) -> list[tuple[str, str]]:
@@ -52,28 +61,8 @@ def enrolments(database: Database) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in database.conn.execute("SELECT id, enrolment FROM members")]
 
 
-def load(database: Database) -> tuple[tuple[Member, ...], int]:
-    """Every member with the templates that can be read, and how many cannot (encrypted, or not 128 finite numbers)."""
-    templates: dict[str, list[Template]] = {}
-    unreadable = 0
-    rows = database.conn.execute(
-        "SELECT member_id, engine, weights, key_id, vector FROM templates ORDER BY member_id, engine"
-    )
-    for member_id, engine, weights, key_id, vector in rows:
-        if key_id is not None or len(vector) != _VECTOR_LENGTH * _STORED.itemsize:
-            unreadable += 1
-            continue
-        values = np.frombuffer(vector, _STORED).astype(np.float32)
-        values.setflags(write=False)
-        if np.isfinite(values).all():
-            templates.setdefault(member_id, []).append(Template(engine, weights, values))
-        else:
-            unreadable += 1
+def load(database: Database, vault: Vault) -> tuple[tuple[Member, ...], templates.Found]:
+    """Every member with the templates that can be opened, and what the rows of templates hold."""
+    rows = templates.load(database, vault)
     found = database.conn.execute("SELECT id, is_suspended FROM members ORDER BY id").fetchall()
-    return tuple(Member(id_, tuple(templates.get(id_, ())), bool(suspended)) for id_, suspended in found), unreadable
-
-
-def _pack(template: Template) -> bytes:
-    if template.vector.shape != (_VECTOR_LENGTH,):
-        raise ValueError(f"a template has {_VECTOR_LENGTH} numbers, this one has the shape {template.vector.shape}")
-    return template.vector.astype(_STORED).tobytes()
+    return tuple(Member(id_, tuple(rows.readable.get(id_, ())), bool(suspended)) for id_, suspended in found), rows

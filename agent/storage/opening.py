@@ -9,21 +9,21 @@ that somebody was told of, a new epoch begins with an entry `station.log.epoch_b
 | `database_missing` | a head file or a ledger, and a database without entries |
 | `database_damaged` | SQLite cannot read it; it was set aside |
 | `database_older` | its last entry lies before the head: a restored backup |
-| `database_diverged` | it has another entry where the head is: a copy that went its own way |
+| `database_diverged` | it has another entry where the head is, or an epoch that never began here: a copy's |
+| `head_copied` | the head is a copy of the file that was written: a backup of the whole directory |
 | `head_missing`, `head_damaged` | entries, but nothing to compare them with |
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import UTC
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
 from agent.events import Restored
-from agent.storage import members, visits
+from agent.storage import consents, members, sealing, visits
 from agent.storage.chain import GENESIS, Position, canonical
 from agent.storage.database import (
     Database,
@@ -38,11 +38,14 @@ from agent.storage.database import (
     open_writable,
 )
 from agent.storage.head import Head, HeadState, sync_directory
+from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
-from agent.storage.log import Entry, Log, read_hash
+from agent.storage.log import Entry, Log, read_hash, read_last
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
+from agent.storage.set_aside import SUSPECT_MARK, set_aside
 from agent.storage.stamps import Stamps
+from agent.storage.vault import Vault
 
 _logger = logging.getLogger(__name__)
 
@@ -50,10 +53,6 @@ STATION_DATABASE = "station.db"
 READINGS_DATABASE = "readings.db"
 HEAD_FILE = "head"
 LEDGER_FILE = "ledger"
-SUSPECT_MARK = "station.db.suspect"
-_SET_ASIDE = "station.db.damaged-"
-# Each may be as large as the database; a card that dies slowly must not fill itself with them.
-_SET_ASIDE_KEPT = 3
 
 
 @dataclass(slots=True)
@@ -77,6 +76,7 @@ class OpenFiles:
     head: Head
     ledger: Ledger
     readings: Readings
+    vault: Vault
     restored: Restored
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class OpenFiles:
         self.head.close()
 
 
-def open_files(directory: Path, station: str, clock: Clock, progress: Progress) -> OpenFiles:
+def open_files(directory: Path, station: str, clock: Clock, progress: Progress, keys: KeyFile) -> OpenFiles:
     """Open or create everything, repair what can be repaired; after a failure try again with the same `progress`.
 
     Raises `StorageError` (disk full, no right) and `StorageInUseError`.
@@ -103,32 +103,20 @@ def open_files(directory: Path, station: str, clock: Clock, progress: Progress) 
         closers.append(database)
         log = Log(database)
         problems = _continue_or_begin(log, database, head, ledger, progress, station=station, clock=clock)
+        vault = Vault(keys)
+        remains = _settle_vault(directory, database, vault, log, head, clock)
         readings = Readings(directory / READINGS_DATABASE)
         closers.append(readings)
         sync_directory(directory)
-        restored = load_restored(database, log.newest, problems)
+        restored = load_restored(database, vault, log.newest, problems)
+        restored = replace(restored, faults=(*restored.faults, *remains))
     except (DatabaseError, OSError, StorageError) as error:
         for each in reversed(closers):
             each.close()
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"the storage in {directory} cannot be opened: {explain(error)}") from error
-    return OpenFiles(database, log, head, ledger, readings, restored)
-
-
-def mark_suspect(directory: Path) -> None:
-    """Have the next start set the database aside: damage that showed while it ran need not show at the opening."""
-    try:
-        (directory / SUSPECT_MARK).touch()
-    except OSError as error:
-        _logger.warning("the damaged database cannot be marked: %s", explain(error))
-
-
-def remove_set_aside(directory: Path) -> None:
-    """Delete the damaged databases that were kept: an erasure cannot reach into them. Raises OSError."""
-    for path in directory.glob(f"{_SET_ASIDE}*"):
-        path.unlink()
-        _logger.info("removed %s, for an erasure", path.name)
+    return OpenFiles(database, log, head, ledger, readings, vault, restored)
 
 
 def reason_for_new_epoch(
@@ -143,6 +131,10 @@ def reason_for_new_epoch(
         return "head_missing"
     if head.state is HeadState.DAMAGED:
         return "head_damaged"
+    if head.state is HeadState.COPIED:
+        return "head_copied"
+    if newest.epoch > highest_known:
+        return "database_diverged"
     if newest.place < head.position.place:
         return "database_older"
     if newest.epoch == head.position.epoch and hash_at_head != head.position.hash:
@@ -183,15 +175,31 @@ def _continue_or_begin(
         erased = [id_ for id_, enrolment in members.enrolments(database) if ledger.must_erase(id_, enrolment)]
         for member_id in erased:
             members.erase(database, member_id)
+        withdrawn = _withdraw_again(database, ledger, clock)
+        if erased or withdrawn:
+            applied = {"erased": len(erased), "withdrawn": withdrawn}
+            entries.append(_entry("station.ledger.applied", applied, stamps, now))
         if erased:
-            entries.append(_entry("station.ledger.applied", {"erased": len(erased)}, stamps, now))
             problems.append(f"members_erased_again: {len(erased)} members that a backup brought back were erased")
+        if withdrawn:
+            problems.append(
+                f"consents_withdrawn_again: the faces of {withdrawn} members that a backup brought back were erased"
+            )
         log.append(entries, new_epoch=new_epoch)
-    if erased:
+    if erased or withdrawn:
         checkpoint(database)
     if head.position != log.newest:
         head.write(log.newest)
     return problems
+
+
+def _withdraw_again(database: Database, ledger: Ledger, clock: Clock) -> int:
+    """Erase templates whose consent was withdrawn; returns of how many members."""
+    return sum(
+        bool(consents.withdraw(database, member_id, "withdrawn", clock.wall().utc))
+        for member_id, consent_id in consents.consents_of_all(database)
+        if ledger.must_withdraw(member_id, consent_id)
+    )
 
 
 def _reason(before: Position, head: Head, ledger: Ledger, database: Database, progress: Progress) -> str | None:
@@ -221,18 +229,35 @@ def _is_reserved(before: Position, head: Head, ledger: Ledger, progress: Progres
     return ledger.highest_epoch == progress.epoch > max(before.epoch, head.position.epoch)
 
 
-def load_restored(database: Database, newest: Position, problems: list[str]) -> Restored:
+def _settle_vault(  # noqa: PLR0917 - what a start has open
+    directory: Path, database: Database, vault: Vault, log: Log, head: Head, clock: Clock
+) -> tuple[sealing.Fault, ...]:
+    def log_sealed(body: dict[str, Any]) -> None:
+        log.append([_entry("station.vault.sealed", body, Stamps(clock), clock.now())])
+
+    remains = sealing.settle(directory, database, vault, log_sealed)
+    if head.position != log.newest:
+        head.write(log.newest)
+    return remains
+
+
+def load_restored(database: Database, vault: Vault, newest: Position, problems: list[str]) -> Restored:
     """What the agent goes on from; `problems` are `code: sentence` each. Raises `DatabaseError`."""
-    found, unreadable = members.load(database)
-    if unreadable:
-        problems.append(f"templates_unreadable: {unreadable} templates cannot be used; enrol these members again")
+    found, rows = members.load(database, vault)
+    if rows.unusable:
+        problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
+    inside = read_last(database, "station.visit.entered", "station.visit.left").get("inside")
+    order = read_last(database, "station.door.ordered").get("order")
     return Restored(
-        found,
-        visits.load_open(database),
-        (cursor[0], cursor[1]) if cursor else (0, 0),
-        newest.place,
-        _split(problems),
+        members=found,
+        open_visits=visits.load_open(database),
+        cursor=(cursor[0], cursor[1]) if cursor else (0, 0),
+        newest=newest.place,
+        inside=inside if isinstance(inside, int) else None,
+        order=order if isinstance(order, str) else "",
+        problems=_split(problems),
+        faults=sealing.faults_of(rows, vault),
     )
 
 
@@ -263,7 +288,7 @@ def _open_database(directory: Path, clock: Clock, progress: Progress) -> Databas
         else:
             if database is not None:
                 return database
-    progress.set_aside = _set_aside(path, clock)
+    progress.set_aside = set_aside(path, clock)
     suspect.unlink(missing_ok=True)
     database = _open_sound(path)
     if database is None:
@@ -283,17 +308,3 @@ def _open_sound(path: Path) -> Database | None:
         raise
     database.close()
     return None
-
-
-def _set_aside(path: Path, clock: Clock) -> str:
-    stem = f"{_SET_ASIDE}{clock.wall().utc.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
-    for suffix in ("-wal", "-shm", ""):  # the database last: until then the next start finds the damage again
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(path.with_name(stem + suffix))
-    kept = sorted(each for each in path.parent.glob(f"{_SET_ASIDE}*Z"))
-    for old in kept[:-_SET_ASIDE_KEPT]:
-        for suffix in ("", "-wal", "-shm"):
-            old.with_name(old.name + suffix).unlink(missing_ok=True)
-    sync_directory(path.parent)
-    return stem

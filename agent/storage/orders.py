@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agent.effects import AppendEntry, MoveCursor, ReadOutbox, VisitChange, WriteReading
-from agent.events import Member
+from agent.events import Consent, ErasureReceipt, Member
 from agent.storage.chain import canonical
 
 # A message on the wire holds 64 KiB; the envelope takes some of it.
@@ -46,6 +46,18 @@ class PendingSave:
     at: float
     enrolment: str
     is_in_ledger: bool = False
+    consent_id: str = ""
+
+
+@dataclass(slots=True)
+class PendingConsent:
+    """A `RecordConsent` with the id that the consent will have."""
+
+    request: str
+    member_id: str
+    consent: Consent
+    at: float
+    consent_id: str
 
 
 @dataclass(slots=True)
@@ -57,9 +69,41 @@ class PendingErasure:
     at: float
     is_in_ledger: bool = False
     has_existed: bool = False
+    why: str = "asked"
+    receipt: ErasureReceipt | None = None
 
 
-Pending = PendingEntry | PendingSave | PendingErasure
+@dataclass(slots=True)
+class PendingWithdrawal:
+    """A `WithdrawConsent` and how far it has come. `templates`: how many there were, None for a member who is not."""
+
+    request: str
+    member_id: str
+    at: float
+    why: str
+    is_in_ledger: bool = False
+    templates: int | None = None
+
+
+@dataclass(slots=True)
+class PendingReview:
+    """A `ReadRetention`."""
+
+
+@dataclass(slots=True)
+class PendingVault:
+    """A `DescribeVault` or a `RotateVault`, and how far that has come. `templates`: how many were sealed anew."""
+
+    request: str
+    must_rotate: bool
+    key_id: str = ""
+    templates: int = 0
+
+
+Alone = PendingErasure | PendingWithdrawal | PendingReview | PendingVault
+"""What is not done in one transaction with others."""
+
+Pending = PendingEntry | PendingSave | PendingConsent | Alone
 
 
 @dataclass(slots=True)
@@ -159,11 +203,11 @@ class Orders:
             )
 
     def take(self, limit: int) -> list[Pending]:
-        """The next orders, at most `limit`; an erasure comes alone. They count as waiting until `done`."""
+        """The next orders, at most `limit`; those that stand `Alone` come so. They count as waiting until `done`."""
         with self._changed:
             taken: list[Pending] = []
             while self._pending and len(taken) < limit:
-                if isinstance(self._pending[0], PendingErasure):
+                if isinstance(self._pending[0], Alone):
                     return taken or [self._pending.popleft()]
                 taken.append(self._pending.popleft())
             return taken
@@ -179,6 +223,11 @@ class Orders:
         """The ids that wait to be erased, of members who may still be on the disk."""
         with self._changed:
             return frozenset(each.member_id for each in self._pending if isinstance(each, PendingErasure))
+
+    def withdrawals(self) -> frozenset[str]:
+        """The ids whose templates wait to be erased and may still be on the disk."""
+        with self._changed:
+            return frozenset(each.member_id for each in self._pending if isinstance(each, PendingWithdrawal))
 
     def take_readings(self) -> list[WriteReading]:
         """All readings that wait."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.storage.database import Connection
+from agent.storage.log import NAMES_MEMBER
 from agent.storage.stamps import parse_rfc3339, rfc3339
 
 # 500 visits are about 150 KB of JSON. Bodies of log entries can be far longer, so the text is bounded too.
@@ -103,6 +104,7 @@ _CHECKS: Mapping[str, Callable[[str, object], Any]] = {
     "after_sensor": _text,
     "after_quantity": _text,
     "after_id": _text,
+    "id": _text,
     "epoch": _place,
     "after": _place,
 }
@@ -124,10 +126,38 @@ QUERIES: Mapping[str, Query] = {
     ),
     # For the station master: the only query that gives names.
     "members_list": Query(
-        "SELECT id, name, created_at_utc, is_suspended, "
-        "(SELECT count(*) FROM templates WHERE member_id = members.id) AS templates "
-        "FROM members WHERE id > :after_id ORDER BY id LIMIT :limit",
+        "SELECT members.id, name, created_at_utc, is_suspended, last_seen_on, "
+        "(SELECT count(*) FROM templates WHERE member_id = members.id) AS templates, "
+        "version AS consent_version, until_utc AS consent_until_utc, ended_why AS consent_ended "
+        "FROM members LEFT JOIN consents ON consents.id = members.consent_id "
+        "WHERE members.id > :after_id ORDER BY members.id LIMIT :limit",
         {"after_id": "", "limit": PAGE_ROWS},
+    ),
+    # One person's own data, part by part. Of a template everything but the numbers, which nobody can read.
+    "member_row": Query(
+        "SELECT id, name, created_at_utc, is_suspended, last_seen_on FROM members WHERE id = :id", {"id": ...}
+    ),
+    "member_consents": Query(
+        "SELECT version, language, text_sha256, purpose, how, recorded_by, is_under_age, guardian, given_at_utc, "
+        "until_utc, ended_at_utc, ended_why FROM consents WHERE member_id = :id ORDER BY given_at_utc, id "
+        "LIMIT :limit",
+        {"id": ..., "limit": PAGE_ROWS},
+    ),
+    "member_templates": Query(
+        "SELECT engine, weights, key_id IS NOT NULL AS is_encrypted, length(vector) AS bytes FROM templates "
+        "WHERE member_id = :id ORDER BY engine, weights",
+        {"id": ...},
+    ),
+    "member_visits": Query(
+        f"SELECT {_VISIT} FROM visits WHERE member_id = :id "  # noqa: S608
+        "AND (entered_at_utc, id) > (:after_entered_at, :after_id) ORDER BY entered_at_utc, id LIMIT :limit",
+        {"id": ..., "after_entered_at": "", "after_id": "", "limit": PAGE_ROWS},
+    ),
+    "member_log": Query(
+        "SELECT epoch, sequence, type, time, body FROM log "  # noqa: S608
+        f"WHERE (epoch, sequence) > (:epoch, :after) AND {NAMES_MEMBER} "
+        "ORDER BY epoch, sequence LIMIT :limit",
+        {"id": ..., "epoch": 0, "after": 0, "limit": PAGE_ROWS},
     ),
     "log_tail": Query(
         "SELECT epoch, sequence, type, time, clock, body, hash FROM log "

@@ -11,7 +11,7 @@ STATION = Migrations("station")
 READINGS = Migrations("readings")
 
 # Fails when a table is missing although the migrations are recorded; reads nothing.
-PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits LIMIT 0"
+PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits, consents LIMIT 0"
 
 
 @STATION()
@@ -101,6 +101,39 @@ def m003_visits(db: Database) -> None:
     db.execute("CREATE INDEX visits_by_entry ON visits (entered_at_utc, id)")
     db.execute("CREATE INDEX visits_by_member ON visits (member_id)")
     db.execute("CREATE INDEX visits_open ON visits (entered_at_utc) WHERE left_at_utc IS NULL")
+
+
+@STATION()
+def m004_consents(db: Database) -> None:
+    """What people consented to, before any face of theirs is worked on.
+
+    `member_id` has no foreign key: the consent comes first, and a member only when the enrolment succeeds. A member's
+    `consent_id` names the consent that their templates rest on; `last_seen_on` is a UTC date. Both are NULL for members
+    of before this migration.
+    """
+    db.execute("ALTER TABLE members ADD COLUMN last_seen_on TEXT")
+    db.execute("ALTER TABLE members ADD COLUMN consent_id TEXT")
+    db.execute("""
+        CREATE TABLE consents (
+            id TEXT PRIMARY KEY NOT NULL,
+            member_id TEXT NOT NULL,
+            version TEXT NOT NULL,
+            language TEXT NOT NULL CHECK (language IN ('zh', 'en')),
+            text_sha256 TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            how TEXT NOT NULL CHECK (how IN ('paper', 'screen')),
+            recorded_by TEXT NOT NULL,
+            is_under_age INTEGER NOT NULL CHECK (is_under_age IN (0, 1)),
+            guardian TEXT,
+            given_at_utc TEXT NOT NULL,
+            until_utc TEXT NOT NULL,
+            ended_at_utc TEXT,
+            ended_why TEXT CHECK (ended_why IN ('withdrawn', 'expired', 'renewed')),
+            CHECK ((ended_at_utc IS NULL) = (ended_why IS NULL)),
+            CHECK (is_under_age = 0 OR guardian IS NOT NULL)
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX consents_by_member ON consents (member_id, given_at_utc)")
 
 
 @READINGS()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.effects import BeginVisit, VisitChange
 from agent.events import OpenVisit
 from agent.storage.chain import Position
+from agent.storage.consents import note_seen
 from agent.storage.database import Database
 from agent.storage.stamps import Stamps
 
@@ -17,6 +18,7 @@ def change(database: Database, change_: VisitChange, entry: Position, stamps: St
             "VALUES (?, (SELECT id FROM members WHERE id = ?), ?, ?, ?) ON CONFLICT (id) DO NOTHING",
             (change_.visit, change_.member_id, stamps.text(change_.entered_at), *entry.place),
         )
+        note_seen(database, change_.member_id, stamps.utc(change_.entered_at))
     else:
         database.conn.execute(
             "UPDATE visits SET left_at_utc = ?, left_epoch = ?, left_sequence = ?, how = ? "

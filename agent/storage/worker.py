@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from agent.clock import Clock
 from agent.events import (
+    ConsentRecorded,
+    ConsentWithdrawn,
     EntriesLogged,
     EntriesLost,
+    ErasureReceipt,
     Event,
     LoggedEntry,
     MemberErased,
@@ -17,16 +23,30 @@ from agent.events import (
     OutboxRead,
     ReadingsWritten,
     Receipt,
+    RetentionRead,
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import members, visits
+from agent.storage import consents, members, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
+from agent.storage.keeper import VaultKeeper
 from agent.storage.log import Entry, read_after
 from agent.storage.losses import LossCount
-from agent.storage.opening import OpenFiles, mark_suspect, remove_set_aside
-from agent.storage.orders import Orders, Pending, PendingEntry, PendingErasure, PendingSave
+from agent.storage.opening import OpenFiles
+from agent.storage.orders import (
+    Alone,
+    Orders,
+    Pending,
+    PendingConsent,
+    PendingEntry,
+    PendingErasure,
+    PendingReview,
+    PendingSave,
+    PendingVault,
+    PendingWithdrawal,
+)
+from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
 from agent.storage.stamps import Stamps
 
 _logger = logging.getLogger(__name__)
@@ -69,7 +89,8 @@ class Worker:
         self._post = post
         self._batch: list[Pending] = []  # taken, and not committed yet
         self._untold: list[Event] = []  # committed, and the head file is not synced yet
-        self._unemptied: list[PendingErasure] = []  # erased, and still in the write-ahead file
+        self._unemptied: list[PendingErasure | PendingWithdrawal] = []  # erased, and still in the write-ahead file
+        self._keeper = VaultKeeper(files, directory, clock, post)
         self._cursor = files.restored.cursor
         self._has_failed = has_failed
         self._retry_s = _FIRST_RETRY_S
@@ -125,8 +146,8 @@ class Worker:
             if not self._batch:
                 return
             first = self._batch[0]
-            if isinstance(first, PendingErasure):
-                self._erase(first)
+            if isinstance(first, Alone):
+                self._do_alone(first)
             else:
                 self._commit()
             self._orders.done(self._batch)
@@ -153,6 +174,11 @@ class Worker:
                         receipts += self._append(run, stamps)
                         run = []
                         saved.append(self._save(pending, stamps))
+                    elif isinstance(pending, PendingConsent):
+                        entry, recorded = self._record(pending, stamps)
+                        receipts += self._append([*run, *entry], stamps)
+                        run = []
+                        saved.append(recorded)
                 receipts += self._append(run, stamps)
                 self._put_cursor(cursor)
         except BaseException:
@@ -177,31 +203,119 @@ class Worker:
     def _save(self, pending: PendingSave, stamps: Stamps) -> Event:
         files = self._files
         member_id = pending.member.id
+        if refusal := self._keeper.refusal(pending):
+            return refusal
         is_back = files.ledger.was_erased(member_id) and not members.exists(files.database, member_id)
         if is_back and not pending.is_in_ledger:
             # Before the row: a row whose enrolment the ledger does not know would be erased at the next start.
             files.ledger.append("enrolled", member=member_id, enrolment=pending.enrolment)
             pending.is_in_ledger = True
         created = stamps.text(pending.at)
-        members.save(files.database, pending.member, pending.name, created_at_utc=created, enrolment=pending.enrolment)
+        members.save(
+            files.database,
+            files.vault,
+            pending.member,
+            pending.name,
+            created_at_utc=created,
+            enrolment=pending.enrolment,
+        )
+        self._keeper.note_change()
+        if pending.consent_id:
+            consents.rest_on(files.database, member_id, pending.consent_id, stamps.utc(pending.at))
         return MemberSaved(self._clock.now(), pending.member, pending.request)
 
+    def _record(self, pending: PendingConsent, stamps: Stamps) -> tuple[list[PendingEntry], Event]:
+        """Insert the consent; its entry is for the caller to append in the same transaction."""
+        given_at = stamps.utc(pending.at)
+        if not consents.is_plausible(given_at):
+            return [], ConsentRecorded(self._clock.now(), pending.request, pending.member_id, "", "")
+        database, consent = self._files.database, pending.consent
+        until = consents.add(database, pending.consent_id, pending.member_id, consent, given_at)
+        body = {
+            "member": pending.member_id,
+            "version": consent.version,
+            "language": consent.language,
+            "purpose": consent.purpose,
+            "until": until,
+        }
+        entry = PendingEntry(pending.at, "station.member.consented", canonical(body))
+        return [entry], ConsentRecorded(
+            self._clock.now(), pending.request, pending.member_id, pending.consent_id, until
+        )
+
+    def _do_alone(self, pending: Alone) -> None:
+        match pending:
+            case PendingErasure():
+                self._erase(pending)
+            case PendingWithdrawal():
+                self._withdraw(pending)
+            case PendingReview():
+                self._read_retention()
+            case PendingVault():
+                self._keeper.tend(pending)
+
+    def _may_know(self, member_id: str) -> bool:
+        """Whether this member is here, was once, or may be in a damaged database that is kept."""
+        files = self._files
+        return (
+            members.is_known(files.database, member_id)
+            or files.ledger.knows(member_id)
+            or is_any_set_aside(self._directory)
+        )
+
     def _erase(self, pending: PendingErasure) -> None:
+        if not pending.is_in_ledger and not self._may_know(pending.member_id):
+            self._unemptied.append(pending)  # nobody: nothing is touched by an id that somebody made up
+            return
+        at_utc = Stamps(self._clock).text(pending.at)
+        salt = pending.receipt.salt if pending.receipt else secrets.token_hex(16)
+        digest = hashlib.sha256(f"{salt}:{pending.member_id}".encode()).hexdigest()
+        pending.receipt = pending.receipt or ErasureReceipt(at_utc, digest, {}, salt)
         if not pending.is_in_ledger:
             # Before the rows: if the power fails between the two, the next start erases them.
-            self._files.ledger.append("erased", member=pending.member_id, at_utc=Stamps(self._clock).text(pending.at))
+            self._files.ledger.append(
+                "erased", member=pending.member_id, at_utc=at_utc, receipt=digest, why=pending.why
+            )
             pending.is_in_ledger = True
         remove_set_aside(self._directory)
         with self._files.database.atomic():
-            pending.has_existed |= members.erase(self._files.database, pending.member_id)
+            rows = members.erase(self._files.database, pending.member_id)
+        pending.has_existed = bool(rows["members"] or rows["consents"])
+        pending.receipt = replace(pending.receipt, rows=rows)
         self._unemptied.append(pending)
+
+    def _withdraw(self, pending: PendingWithdrawal) -> None:
+        stamps = Stamps(self._clock)
+        consent_id = consents.consent_of(self._files.database, pending.member_id)
+        if consent_id is not None:
+            if not pending.is_in_ledger:
+                # Before the rows, as for an erasure.
+                at_utc = stamps.text(pending.at)
+                self._files.ledger.append("withdrawn", member=pending.member_id, consent=consent_id, at_utc=at_utc)
+                pending.is_in_ledger = True
+            remove_set_aside(self._directory)
+            with self._files.database.atomic():
+                pending.templates = consents.withdraw(
+                    self._files.database, pending.member_id, pending.why, stamps.utc(pending.at)
+                )
+        self._unemptied.append(pending)
+
+    def _read_retention(self) -> None:
+        wall = self._clock.wall()
+        with self._files.database.atomic():
+            consents.tidy(self._files.database, wall.utc)
+        found = consents.dates(self._files.database)
+        self._post(RetentionRead(self._clock.now(), wall.isoformat(), wall.is_trusted, found))
 
     def _empty_write_ahead(self) -> None:
         """Take what was erased out of the write-ahead file too; while a reader holds it, with the next try."""
         if self._unemptied and checkpoint(self._files.database):
             for each in self._unemptied:
-                self._post(MemberErased(self._clock.now(), each.member_id, each.request, each.has_existed))
+                self._post(_outcome(each, self._clock.now()))
             self._unemptied.clear()
+            self._keeper.note_change()
+        self._keeper.finish()
+        self._keeper.look_again()
 
     def _tell(self) -> None:
         if self._files.head.position != self._files.log.newest:
@@ -295,3 +409,10 @@ class Worker:
         written = self._files.readings.write(None if is_last else stamps.minute(self._clock.now()))
         if written:
             self._post(ReadingsWritten(self._clock.now(), written))
+
+
+def _outcome(done: PendingErasure | PendingWithdrawal, now: float) -> Event:
+    if isinstance(done, PendingErasure):
+        return MemberErased(now, done.member_id, done.request, done.has_existed, done.receipt, done.why)
+    existed = done.templates is not None
+    return ConsentWithdrawn(now, done.request, done.member_id, existed, done.templates or 0, done.why)

@@ -11,27 +11,44 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from agent.clock import Clock
 from agent.effects import (
     AppendEntry,
+    DescribeVault,
     Effect,
     EraseMember,
     MoveCursor,
     ReadOutbox,
+    ReadRetention,
+    RecordConsent,
+    RotateVault,
     RunQuery,
     SaveMember,
+    WithdrawConsent,
     WriteReading,
 )
 from agent.events import Event, QueryAnswered, Restored, WorkerFailed
 from agent.storage import members
 from agent.storage.chain import canonical
 from agent.storage.database import explain
+from agent.storage.keys import CREDENTIAL, KeyFile
 from agent.storage.late import Opening
 from agent.storage.losses import LossCount
 from agent.storage.opening import READINGS_DATABASE, STATION_DATABASE, OpenFiles
-from agent.storage.orders import Orders, Pending, PendingErasure, PendingSave, pending_entry
+from agent.storage.orders import (
+    Orders,
+    Pending,
+    PendingConsent,
+    PendingErasure,
+    PendingReview,
+    PendingSave,
+    PendingVault,
+    PendingWithdrawal,
+    pending_entry,
+)
 from agent.storage.reader import QueryReader
 from agent.storage.worker import Worker
 
@@ -49,13 +66,21 @@ class StorageWriter:
     `submit` is called on one thread and never blocks. `post` is called on the storage's threads, must not block either.
     """
 
-    def __init__(self, directory: Path, station: str, clock: Clock, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        station: str,
+        clock: Clock,
+        post: Callable[[Event], None],
+        keys: KeyFile | None = None,
+    ) -> None:
+        """`keys`: of the templates; without it they are in the directory too."""
         self._directory = directory
         self._clock = clock
         self._post = post
         self._orders = Orders()
         self._losses = LossCount(clock, post)
-        self._opening = Opening(directory, station, clock, post)
+        self._opening = Opening(directory, station, clock, post, keys or KeyFile(directory / CREDENTIAL))
         self._reader = QueryReader(directory / STATION_DATABASE, directory / READINGS_DATABASE, clock, post)
         self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
         self._files: OpenFiles | None = None
@@ -98,12 +123,23 @@ class StorageWriter:
                 members.check(effect.member)
                 canonical([effect.member.id, effect.name])
                 token = secrets.token_hex(8)
-                self._put(PendingSave(effect.request, effect.member, effect.name, effect.at, token))
+                self._put(
+                    PendingSave(
+                        effect.request, effect.member, effect.name, effect.at, token, consent_id=effect.consent_id
+                    )
+                )
             case EraseMember():
                 canonical(effect.member_id)
-                self._put(PendingErasure(effect.request, effect.member_id, effect.at))
+                self._put(PendingErasure(effect.request, effect.member_id, effect.at, why=effect.why))
+            case RecordConsent():
+                canonical([effect.member_id, asdict(effect.consent)])
+                consent_id = secrets.token_hex(8)
+                self._put(PendingConsent(effect.request, effect.member_id, effect.consent, effect.at, consent_id))
+            case WithdrawConsent():
+                canonical(effect.member_id)
+                self._put(PendingWithdrawal(effect.request, effect.member_id, effect.at, effect.why))
             case _:
-                raise TypeError(f"{type(effect).__name__} is not an order for storage")
+                self._put(_pending_of(effect))
 
     def stop(self, timeout_s: float = _END_S) -> None:
         """Order the end, without waiting: what waits is written, as far as that goes within `timeout_s`."""
@@ -163,3 +199,13 @@ class StorageWriter:
             self._opening.close()
             if self._files:
                 self._files.close()
+
+
+def _pending_of(effect: Effect) -> Pending:
+    match effect:
+        case ReadRetention():
+            return PendingReview()
+        case DescribeVault() | RotateVault():
+            return PendingVault(effect.request, must_rotate=isinstance(effect, RotateVault))
+        case _:
+            raise TypeError(f"{type(effect).__name__} is not an order for storage")

@@ -80,12 +80,37 @@ def turn(landmarks: NDArray[np.float32], engine: str) -> float:
     `landmarks`: (5, 2) float32, x and y: for `sface` YuNet's (eye, eye, nose, two of the mouth), else dlib's (two of
     each eye, nose).
     """
-    if engine == "sface":
-        one, other, nose = landmarks[0], landmarks[1], landmarks[2]
-    else:
-        one, other, nose = (landmarks[0] + landmarks[1]) / 2, (landmarks[2] + landmarks[3]) / 2, landmarks[4]
+    one, other, nose = _eyes_and_nose(landmarks, engine)
     across = other - one
     return float(np.dot(nose - (one + other) / 2, across) / max(1.0, float(np.dot(across, across))))
+
+
+def nod(landmarks: NDArray[np.float32], engine: str) -> float:
+    """How far the nose stands off the line between the eyes, in distances between the eyes; see `turn`.
+
+    A face that looks up or down has another value than from the front; what that is differs between people.
+    """
+    one, other, nose = _eyes_and_nose(landmarks, engine)
+    across, down = other - one, nose - (one + other) / 2
+    cross = float(across[0] * down[1] - across[1] * down[0])
+    return abs(cross) / max(1.0, float(np.dot(across, across)))
+
+
+def _eyes_and_nose(
+    landmarks: NDArray[np.float32], engine: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    if engine == "sface":
+        return landmarks[0], landmarks[1], landmarks[2]
+    return (landmarks[0] + landmarks[1]) / 2, (landmarks[2] + landmarks[3]) / 2, landmarks[4]
+
+
+def eyes_and_nose(
+    landmarks: NDArray[np.float32], engine: str
+) -> tuple[tuple[tuple[float, float], tuple[float, float]], tuple[float, float]]:
+    """((left eye, right eye), nose) in pixels, left and right as in the picture; see `turn`."""
+    one, other, nose = _eyes_and_nose(landmarks, engine)
+    left, right = sorted(((float(one[0]), float(one[1])), (float(other[0]), float(other[1]))))
+    return (left, right), (float(nose[0]), float(nose[1]))
 
 
 def _grey_patch(picture: NDArray[np.uint8], face: Face) -> NDArray[np.uint8] | None:

@@ -84,6 +84,16 @@ class VisionProcess:
         if self._life is not None:
             self._life.send(message)
 
+    def enrol(self, order: str, seconds: float) -> None:
+        """Have the child look for somebody to enrol; see `encode_photo` for an order that cannot be passed on."""
+        if self._life is not None:
+            self._life.send(protocol.Enrol(id=order, seconds=seconds))
+
+    def watch(self) -> None:
+        """Have the child watch the door again."""
+        if self._life is not None:
+            self._life.send(protocol.Watch(id=WATCH))
+
     def close(self) -> None:
         """End the child and the threads that serve it; under a second."""
         self._is_closed = True
@@ -207,7 +217,7 @@ class _Life:
             if event is not None:
                 self._post(event)
 
-    def _event_of(self, fact: AnyFact) -> Event | None:
+    def _event_of(self, fact: AnyFact) -> Event | None:  # noqa: PLR0912 - one case for each fact
         now = self._clock.now()
         if isinstance(fact, protocol.FaceSeen | protocol.FaceUnusable | protocol.TrackEnded) and fact.order != WATCH:
             raise ProtocolError("it tells of a watch that was not ordered")
@@ -225,7 +235,7 @@ class _Life:
             case protocol.FaceSeen():
                 first_at = min(at, self._clock.station_time(fact.first_at))
                 vector = protocol.decode_vector(fact.vector)
-                return events.FaceSeen(at, fact.track, first_at, vector, fact.score, fact.width_px)
+                return events.FaceSeen(at, fact.track, first_at, vector, fact.score, fact.width_px, fact.liveness)
             case protocol.FaceUnusable():
                 return events.FaceUnusable(at, fact.track, fact.reason)
             case protocol.TrackEnded():
@@ -234,6 +244,11 @@ class _Life:
                 return events.PhotoEncoded(now, fact.order, protocol.decode_vector(fact.vector))
             case protocol.PhotoRefused():
                 return events.PhotoRefused(now, fact.order, fact.reason)
+            case protocol.EnrolmentFrame():
+                vector = protocol.decode_vector(fact.vector)
+                return events.EnrolmentFrameTaken(at, fact.order, vector, fact.turn, fact.nod, fact.width_px)
+            case protocol.EnrolmentUnusable():
+                return events.EnrolmentFrameUnusable(at, fact.order, fact.reason)
             case protocol.Hello():
                 raise ProtocolError("Hello came twice")
 

@@ -102,9 +102,11 @@ class Expected:
             if not self.is_standing_open:
                 self._limit(now)
             return
+        was_forced = "forced" in self.alarms
         self.alarms -= ABOUT_THE_LEAF
         self.warn_at = self.late_at = None
         if self.leaf == "unknown":
+            self._set_alarm("forced", was_forced)  # cutting a wire silences no break-in
             self.alarms.add("contact_fault")
             if before == "closed":
                 self._pass(list(self.here.values()))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from agent.core import station
 from agent.core.appliance import Profile
+from agent.core.consent import ConsentRules, ConsentText
+from agent.core.enrolment import EnrolmentRules
 from agent.core.gallery import build_gallery
 from agent.core.state import Rules, StationState
 from agent.effects import (
@@ -21,12 +23,14 @@ from agent.effects import (
     EnergiseLock,
     PublishState,
     ReadOutbox,
+    RecordConsent,
     Reply,
     ShowIndication,
 )
 from agent.events import (
     Actor,
     BrokerConnected,
+    ConsentRecorded,
     ControlRequested,
     DoorContactChanged,
     EntriesLogged,
@@ -44,7 +48,15 @@ from agent.events import (
 ENGINE = ("dlib", "0" * 64)
 MASTER = Actor("local", "master", "master")
 VIEWER = Actor("local", "screen", "viewer")
-RULES = Rules(version="1", visit_prefix="a", appliances={"microwave": Profile(running_above_w=100.0)})
+TEXTS = {"zh": ConsentText("同意。", "1" * 64), "en": ConsentText("I consent.", "2" * 64)}
+CONSENT = {"version": "v-1", "language": "en", "how": "screen"}
+RULES = Rules(
+    version="1",
+    visit_prefix="a",
+    appliances={"microwave": Profile(running_above_w=100.0)},
+    consent=ConsentRules("v-1", TEXTS),
+    enrolment=EnrolmentRules(min_frames=1),
+)
 
 Kind = TypeVar("Kind", bound=Effect)
 
@@ -127,7 +139,7 @@ class Play:
         """So many frames with one face, a tenth of a second apart."""
         first_at = self.now if at is None else at
         for n in range(frames):
-            self.put(FaceSeen(first_at + n / 10, track, first_at, face_of(person)))
+            self.put(FaceSeen(first_at + n / 10, track, first_at, face_of(person), liveness="live"))
 
     def move_leaf(self, *, is_open: bool | None) -> None:
         """The leaf moves, and half a second later it has settled."""
@@ -137,6 +149,11 @@ class Play:
     def ask(self, action: str, *, actor: Actor = MASTER, request: str = "r-1", **arguments: Any) -> None:
         """Somebody asks over the control socket."""
         self.put(ControlRequested(self.now, request, actor, action, arguments))
+
+    def record_consent(self) -> None:
+        """The disk has the consent that was ordered last."""
+        order = self.found(RecordConsent)[-1]
+        self.put(ConsentRecorded(self.now, order.request, order.member_id, "c-1", "2027-11-22T00:00:00.000Z"))
 
     def write_log(self) -> None:
         """The disk has everything that was logged since the last `take`."""

@@ -73,6 +73,7 @@ def test_only_a_picture_that_can_be_mended_asks_the_rider_to_look_here() -> None
         Reason.OUTSIDE_HOURS,
         Reason.SECOND_FACTOR_NEEDED,
         Reason.CODE_NEEDED,
+        Reason.NOT_LIVE,
     }
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person
     assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person} == {"look_here"}

@@ -31,6 +31,7 @@ from agent.core.door import (
     Wishes,
     due,
     is_energised,
+    standing,
 )
 from agent.core.door_table import COLUMNS, ROWS, TABLE, step
 
@@ -390,11 +391,10 @@ def test_a_contact_lost_between_grant_and_opening_does_not_lose_the_visit() -> N
         assert not [each for each in reports if isinstance(each, (Passed, Unused))]
 
 
-def test_alarms_end_when_the_contact_is_lost() -> None:
-    state, _ = play(Input.OPENED)
-    state, reports = step(state, Input.CONTACT_LOST, 2.0, TIMINGS)
-    assert reports == (AlarmCleared(Alarm.FORCED, 2.0), AlarmRaised(Alarm.CONTACT_FAULT))
-    assert state.deadline() is None
+def test_a_door_that_stands_open_is_no_longer_timed_when_the_contact_is_lost() -> None:
+    state, _ = play(Input.GRANT, Input.OPENED, Input.OPEN_TIME_ENDED)
+    state, reports = step(state, Input.CONTACT_LOST, 9.0, TIMINGS)
+    assert reports == (AlarmCleared(Alarm.OPEN_TOO_LONG, 8.0), AlarmRaised(Alarm.CONTACT_FAULT))
 
 
 def test_a_lock_down_leaves_the_door_to_who_is_leaving_but_to_nobody_else() -> None:
@@ -451,3 +451,21 @@ def test_an_alarm_that_is_up_is_not_raised_again_by_a_lock_down() -> None:
 )
 def test_the_current_follows_the_kind_of_lock(kind: LockKind, lock: Lock, energised: bool) -> None:
     assert is_energised(lock, kind) is energised
+
+
+def test_who_was_just_let_in_is_not_the_one_who_leaves_through_the_same_opening() -> None:
+    _, reports = play(Input.GRANT, Input.EXIT, Input.OPENED)
+    assert reports == (Passed(BUTTON), Passed(RIDER))
+
+
+def test_cutting_the_contacts_wire_does_not_silence_a_forced_door() -> None:
+    state, _ = play(Input.OPENED, Input.CONTACT_LOST)
+    assert state.alarms == {Alarm.FORCED, Alarm.CONTACT_FAULT}
+    state, _ = play(Input.CLOSED, state=state, at=9.0)
+    assert state.alarms == frozenset()
+
+
+def test_an_order_of_before_the_start_stands() -> None:
+    assert standing("locked_down").mode is Mode.LOCKED_DOWN
+    assert standing("held_open").lock is Lock.RELEASED
+    assert {standing(none) for none in ("", "none", "normal", "released_by_fire")} == {DoorState()}

@@ -8,7 +8,7 @@ import pytest
 
 from agent.core.door import LockKind
 from agent.core.signals import SIGNALS
-from agent.events import DoorContactChanged, ExitButtonPressed, PersonCounted, SignalChanged
+from agent.events import DoorContactChanged, ExitButtonPressed, PersonCounted, Restored, SignalChanged
 from tests.core.station_play import RULES, VIEWER, Play, begin, member, ready
 
 EMERGENCY = replace(RULES, has_emergency=True)
@@ -226,3 +226,15 @@ def test_a_member_who_needs_longer_has_longer() -> None:
     assert play.lock_orders() == [True]
     play.wait(2)
     assert play.lock_orders() == [True, False]
+
+
+def test_an_order_is_logged_for_the_next_start_also_while_a_fire_stands_above_it() -> None:
+    play = ready()
+    signal(play, "fire", True)
+    play.ask("door.lock_down")
+    assert play.logged("door.ordered") == [{"order": "locked_down"}]
+    assert [each["mode"] for each in play.logged("door.mode_changed")] == ["released_by_fire"]
+    again = begin(restored=Restored(order="locked_down"))
+    assert again.state.door.mode.value == "locked_down"
+    play.ask("door.resume", request="r-2")
+    assert play.logged("door.ordered")[-1] == {"order": "none"}

@@ -23,18 +23,21 @@ from agent.effects import (
     DeenergiseLock,
     EncodePhoto,
     EnergiseLock,
+    EnrolFromCamera,
     EraseMember,
     Exit,
     KillVision,
     PublishEntries,
     PublishState,
     ReadOutbox,
+    RecordConsent,
     RunQuery,
     SaveMember,
+    WithdrawConsent,
 )
 from agent.events import Actor, Event, LoggedEntry, Member, MinuteReading, OpenVisit, Receipt, Restored
 from agent.mqtt.payloads import encode, state_of
-from tests.core.station_play import ENGINE, RULES, Play, begin, face_of, member, ready
+from tests.core.station_play import CONSENT, ENGINE, RULES, Play, begin, face_of, member, ready
 
 PEOPLE = 4  # 0 may come in, 1 is suspended, the others are strangers until somebody enrols them
 PEOPLE_AT_THE_START = (member("m-0", 0), member("m-1", 1, is_suspended=True))
@@ -74,7 +77,8 @@ class World:
             "id": somebody,
             "member_id": somebody,
             "name": "Somebody",
-            "photos": (b"photo",) * (1 + number % 3),
+            "consent": CONSENT,
+            **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
         }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
 
@@ -123,6 +127,38 @@ class World:
         erasure = erasures[-1 - number % len(erasures)]
         return events.MemberErased(self.now, erasure.member_id, erasure.request, number % 2 == 0)
 
+    def consented(self, number: int) -> Event:
+        orders = self.play.found(RecordConsent)
+        if not orders:
+            return events.ConsentRecorded(self.now, "r-0", "m-9", "c-1", "2027-01-01T00:00:00.000Z")
+        order = orders[-1 - number % len(orders)]
+        return events.ConsentRecorded(self.now, order.request, order.member_id, "c-1" if number % 9 else "", "")
+
+    def withdrawn(self, number: int) -> Event:
+        orders = self.play.found(WithdrawConsent)
+        if not orders:
+            return events.ConsentWithdrawn(self.now, "r-0", "m-9", existed=False, templates=0, why="withdrawn")
+        order = orders[-1 - number % len(orders)]
+        return events.ConsentWithdrawn(self.now, order.request, order.member_id, number % 2 == 0, 1, order.why)
+
+    def framed(self, number: int) -> Event:
+        orders = self.play.found(EnrolFromCamera)
+        order = orders[-1].order if orders else "r-0"
+        return events.EnrolmentFrameTaken(self.now, order, face_of(number % PEOPLE), number / 10, 0.5, 100)
+
+    def dates(self, number: int) -> Event:
+        known = tuple(
+            events.MemberDates(
+                f"m-{n}",
+                ("2026-11-01", "2020-01-01", None)[(n + number) % 3],
+                ("2027-01-01T00:00:00.000Z", "2026-11-01T00:00:00.000Z", None)[(n + number) % 5 % 3],
+                "",
+                number % 2 == 0,
+            )
+            for n in range(PEOPLE)
+        )
+        return events.RetentionRead(self.now, "2026-11-22T03:04:05.000Z", number % 3 == 0, known)
+
     def answered(self, number: int) -> Event:
         queries = self.play.found(RunQuery)
         request = queries[-1 - number % len(queries)].request if queries else "r-0"
@@ -142,6 +178,7 @@ class World:
 
 
 READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
+VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "m-1", "m-1"))
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
     events.ExitButtonPressed: lambda w, n: events.ExitButtonPressed(w.now),
@@ -163,7 +200,11 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.CameraRecovered: lambda w, n: events.CameraRecovered(w.now),
     # Everybody has a track, and now and then another one's face appears in it.
     events.FaceSeen: lambda w, n: events.FaceSeen(
-        w.now, n // 3 % PEOPLE, w.now, face_of(n // (3 if n % 3 else 4) % PEOPLE)
+        w.now,
+        n // 3 % PEOPLE,
+        w.now,
+        face_of(n // (3 if n % 3 else 4) % PEOPLE),
+        liveness=("live", "live", "undecided", "live", "attack")[n % 5],
     ),
     events.FaceUnusable: lambda w, n: events.FaceUnusable(w.now, n % 3, ("too_far", "two_faces", "hat")[n % 3]),
     events.TrackEnded: lambda w, n: events.TrackEnded(w.now, n % 3),
@@ -182,6 +223,15 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,
+    events.VaultDescribed: lambda w, n: events.VaultDescribed(w.now, f"r-{n}", {"locked": 0}),
+    events.VaultRotated: lambda w, n: events.VaultRotated(w.now, f"r-{n}", "k-2", ("k-1",), n),
+    events.VaultRefused: lambda w, n: events.VaultRefused(w.now, f"r-{n}", "vault.key_lost", "k-1"),
+    events.VaultExamined: lambda w, n: events.VaultExamined(w.now, VAULT_FAULTS[: n % 3]),
+    events.ConsentRecorded: World.consented,
+    events.ConsentWithdrawn: World.withdrawn,
+    events.EnrolmentFrameTaken: World.framed,
+    events.EnrolmentFrameUnusable: lambda w, n: events.EnrolmentFrameUnusable(w.now, f"r-{n}", "too_far"),
+    events.RetentionRead: World.dates,
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
     events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
     events.EntryAcknowledged: World.acknowledge,

@@ -22,6 +22,7 @@ def test_both_say_the_same_and_every_sample_is_kept() -> None:
         assert report[f"{key}_ratio"] == pytest.approx(reference / ours)
         assert min(ours, reference) > 0
         assert len(report["samples_ms"][key]["ours"]) == len(report["samples_ms"][key]["reference"]) >= 1
+    assert set(report["path_by_face_width_px"]) == {"90", "140", "200"}
     assert report["embed_ratio"] > 2  # that it is much quicker is for `make bench`, on a machine at rest
     assert set(report["detectors"]) == {"hog"}
 

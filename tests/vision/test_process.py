@@ -34,7 +34,7 @@ SAME_PERSON = 0.2  # the portrait under the simulated camera lies within 0.1; ot
 FAULT_WITHIN_S = 3.0
 
 IMPATIENT = (
-    "import sys; from agent.vision import process; process.HANG_S = 2.5; sys.exit(process.main(int(sys.argv[1])))"
+    "import sys; from agent.vision import process; process.HANG_S = 1.0; sys.exit(process.main(int(sys.argv[1])))"
 )
 
 
@@ -162,6 +162,29 @@ def test_a_face_at_the_door_matches_its_photo(watched: Watched, stage: Stage, co
     watched.expect(events.TrackEnded, mark)
 
 
+def test_somebody_who_is_enrolled_opens_no_door_meanwhile_and_the_watch_goes_on(watched: Watched, stage: Stage) -> None:
+    mark = watched.mark()
+    watched.vision.enrol("r-1", 60.0)
+    stage.show("collins")
+    watched.expect(events.EnrolmentFrameTaken, mark)
+    mark = watched.mark()
+    frames = watched.expect(events.EnrolmentFrameTaken, mark, 3)
+    assert {frame.order for frame in frames} == {"r-1"}
+    assert all(abs(frame.turn) < 0.35 and frame.width_px >= 80 for frame in frames)
+    assert seen(watched.since(mark)) == []
+    mark = watched.mark()
+    watched.vision.watch()
+    watched.expect(FaceSeen, mark)
+
+
+def test_an_enrolment_that_nobody_ends_ends_by_itself(watched: Watched, stage: Stage) -> None:
+    mark = watched.mark()
+    watched.vision.enrol("r-1", 1.0)
+    stage.show("collins")
+    watched.expect(events.EnrolmentFrameTaken, mark)
+    watched.expect(FaceSeen, watched.mark())
+
+
 def test_a_change_of_person_never_mixes_two_in_a_track(watched: Watched, stage: Stage, people: dict[str, Path]) -> None:
     mark = watched.mark()
     references = {}
@@ -221,7 +244,7 @@ def test_a_camera_that_fails_is_told_in_time_gives_no_evidence_and_recovers(
 def test_a_camera_that_hangs_for_long_ends_the_child(
     stage: Stage, network_cache: Path, people: dict[str, Path]
 ) -> None:
-    config = config_for(stage.path, network_cache, people)
+    config = config_for(stage.path, network_cache, people).model_copy(update={"fresh_within_s": 0.4})
     watched = Watched(config, (sys.executable, "-P", "-c", IMPATIENT))
     try:
         stage.fail("hang")
@@ -270,7 +293,7 @@ def test_a_missing_camera_is_no_end_but_the_agents_death_is(network_cache: Path,
         with subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL) as child:
             theirs.close()
             camera = CameraConfig(source=str(tmp_path / "video7"))
-            config = VisionConfig(camera=camera, cache=str(network_cache), detector="hog")
+            config = VisionConfig(camera=camera, cache=str(network_cache), detector="hog", fresh_within_s=0.4)
             for order in (protocol.Configure(config=config), protocol.Watch(id="door")):
                 ours.sendall(protocol.pack(order))
             facts: list[protocol.Fact] = []
