@@ -88,14 +88,19 @@ REASON_OF: Mapping[Mode, Reason] = {Mode.BLOCKED: Reason.BLOCKED, Mode.LOCKED_DO
 def refusal_of(
     member: Member | None, mode: Mode, admission: Admission = Admission.MEMBERS, factors: int = 1
 ) -> Reason | None:
-    """Decide an entry: None when it is granted. Refuses by default: an unknown person has no way through.
-
-    `admission`: by the schedule, which does not matter while the door stands open; `factors`: how many were shown.
-    """
+    """Decide a member's entry: None when it is granted. Refuses by default: an unknown person has no way through."""
     if member is None:
         return Reason.NOT_ENROLLED
     if member.is_suspended:
         return Reason.SUSPENDED
+    return refusal_at(mode, admission, factors)
+
+
+def refusal_at(mode: Mode, admission: Admission, factors: int) -> Reason | None:
+    """Decide by the door's mode and the hour alone, as for a guest: None when they let in.
+
+    `admission`: by the schedule, which does not matter while the door stands open; `factors`: how many were shown.
+    """
     if mode in REASON_OF:
         return REASON_OF[mode]
     if mode in STANDING_OPEN:

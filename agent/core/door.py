@@ -162,20 +162,27 @@ class DoorTimings:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why the lock was released. `way`: `face`, `remote`, `exit_button`; `seen_at`: station time of the first sign.
+    """Why the lock was released. `way`: `face`, `pass`, `remote`, `exit_button`; `seen_at`: of the first sign.
 
-    `needs_longer`: whoever comes has the extended times.
+    `seen_at` is station time; `pass_id` tells guests apart, who are no members; `needs_longer`: whoever comes has the
+    extended times.
     """
 
     way: str
     member_id: str | None = None
     seen_at: float | None = None
+    pass_id: str | None = None
     needs_longer: bool = False
 
     @property
     def is_exit(self) -> bool:
         """Somebody leaves by it."""
         return self.way == "exit_button"
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """What makes it the same cause when it is repeated."""
+        return self.way, self.member_id, self.pass_id
 
     @property
     def factors(self) -> int:

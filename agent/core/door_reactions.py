@@ -105,7 +105,7 @@ def _prolong(work: Work) -> None:
 
 def _add_cause(work: Work) -> None:
     cause, causes = work.cause, work.state.causes
-    if (cause.way, cause.member_id) in {(each.way, each.member_id) for each in causes}:
+    if cause.identity in {each.identity for each in causes}:
         return
     if work.state.contact is not Contact.CLOSED:
         _pass_through(work, (cause,))

@@ -331,6 +331,14 @@ def test_without_a_contact_a_grant_counts_as_a_passage_at_once() -> None:
     assert (state.lock, state.causes, reports) == (Lock.SECURED, (), ())
 
 
+def test_two_guests_with_passes_are_two_people() -> None:
+    state, _ = play(Input.EXIT)
+    for n in (1, 2, 2):
+        state, _ = step(state, Input.GRANT, 1.0, TIMINGS, Cause("pass", pass_id=f"p-{n}"))
+    _, reports = step(state, Input.OPENED, 2.0, TIMINGS)
+    assert [each.cause.pass_id for each in reports if isinstance(each, Passed)] == [None, "p-1", "p-2"]
+
+
 def test_repeated_presses_of_the_exit_button_are_one_exit() -> None:
     _, reports = play(Input.EXIT, Input.EXIT, Input.OPENED, Input.EXIT)
     assert reports == (Passed(BUTTON),)
