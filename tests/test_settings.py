@@ -16,6 +16,8 @@ from agent.mistakes import PATTERNS, known_paths
 from agent.settings import ApplianceSettings, Settings, SettingsError, load_settings, settings_from
 
 _DOCUMENTED = Path(__file__).parents[1] / "config" / "station.toml"
+_HIDDEN = r'(?m)^#(?=\[?[a-z"])'  # the mark before a default that is shown
+_FREE_NAMES = {"control.roles.alice", "schedule.exceptions.2027-02-06", "schedule.exceptions.2027-10-01..2027-10-03"}
 _MINIMUM = '[station]\nid = "t-1"\n[hardware]\nsimulated = true\n'
 
 
@@ -57,6 +59,8 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
             flat |= _defaults(field.annotation, f"{path}.")
         elif name == "appliances":
             flat |= _defaults(ApplianceSettings, "appliances.microwave.")
+        elif name == "exceptions":
+            flat |= {f"schedule.exceptions.{day}": None for day in ("2027-02-06", "2027-10-01..2027-10-03")}
         elif name == "roles":
             flat["control.roles.alice"] = None  # a table of free names: the file shows one
         else:
@@ -65,14 +69,14 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
 
 
 def test_the_documented_file_and_the_models_list_the_same_settings() -> None:
-    shown = re.sub(r"(?m)^#(?=\[?[a-z])", "", _DOCUMENTED.read_text(encoding="utf-8"))
+    shown = re.sub(_HIDDEN, "", _DOCUMENTED.read_text(encoding="utf-8"))
 
     assert _flat(tomllib.loads(shown)).keys() == _defaults(Settings).keys()
 
 
 def test_the_documented_defaults_are_the_models_defaults() -> None:
     text = _DOCUMENTED.read_text(encoding="utf-8")
-    shown = _flat(tomllib.loads(re.sub(r"(?m)^#(?=\[?[a-z])", "", text)))
+    shown = _flat(tomllib.loads(re.sub(_HIDDEN, "", text)))
     differing = {}
     for path, default in _defaults(Settings).items():
         if default is None or default is PydanticUndefined:
@@ -92,7 +96,7 @@ def test_the_documented_file_changes_no_default_but_what_every_station_must_choo
 
 def test_examples_of_settings_without_a_default_are_said_to_be_examples() -> None:
     text = _DOCUMENTED.read_text(encoding="utf-8")
-    unset = [path for path, default in _defaults(Settings).items() if default is None and path != "control.roles.alice"]
+    unset = [path for path, default in _defaults(Settings).items() if default is None and path not in _FREE_NAMES]
     for path in unset:
         table, _, key = path.rpartition(".")
         block = text.split(f"[{table}]", 1)[1].split("\n[", 1)[0]
@@ -108,7 +112,7 @@ def test_the_documented_file_is_good_as_it_stands() -> None:
 
 
 def test_the_documented_file_is_good_with_every_example_in_force() -> None:
-    shown = re.sub(r"(?m)^#(?=\[?[a-z])", "", _DOCUMENTED.read_text(encoding="utf-8"))
+    shown = re.sub(_HIDDEN, "", _DOCUMENTED.read_text(encoding="utf-8"))
     shown = shown.replace("enabled = false", "enabled = true")
     shown = shown.replace("simulated = false", "simulated = true").replace('username = ""', 'username = "s"')
     settings = settings_from(tomllib.loads(shown), Path("/etc/station-agent"))

@@ -17,15 +17,25 @@ from agent.core.problems import Words
 # The values of the enumerations in `core.door`, `core.appliance`, `core.supervision` and of `health`.
 _VALUES: Mapping[str, Words] = {
     "normal": Words("正常", "normal"),
-    "unlocked": Words("保持打开", "held open"),
+    "unlocked": Words("开放时间", "opening hours"),
+    "held_open": Words("保持打开", "held open"),
+    "blocked": Words("停用", "blocked"),
     "locked_down": Words("封锁", "locked down"),
+    "emergency": Words("紧急开门", "EMERGENCY"),
+    "released_by_fire": Words("消防联动开门", "RELEASED BY FIRE"),
     "secured": Words("已锁", "locked"),
     "released": Words("已开锁", "released"),
     "open": Words("门开着", "open"),
     "closed": Words("门关着", "closed"),
     "unknown": Words("未知", "unknown"),
     "forced": Words("报警:被强行打开", "ALARM: forced open"),
+    "open_warning": Words("请关门", "please close the door"),
     "open_too_long": Words("报警:开门时间过长", "ALARM: open too long"),
+    "tailgating": Words("报警:尾随进入", "ALARM: tailgating"),
+    "tamper": Words("报警:设备被拆动", "ALARM: tampered with"),
+    "lock_fault": Words("报警:门锁未动作", "ALARM: the lock did not follow"),
+    "contact_fault": Words("报警:门磁无法读取", "ALARM: the door contact cannot be read"),
+    "fire": Words("报警:火警", "ALARM: fire"),
     "off": Words("断电", "off"),
     "standby": Words("待机", "standby"),
     "running": Words("运行中", "running"),
@@ -34,6 +44,14 @@ _VALUES: Mapping[str, Words] = {
     "waiting": Words("等待重试", "waiting to try again"),
     "ok": Words("正常", "ok"),
     "failed": Words("故障", "failed"),
+}
+
+
+_ADMISSIONS: Mapping[str, Words] = {
+    "open": Words("开放,所有人", "everybody"),
+    "members": Words("成员", "members"),
+    "two_factors": Words("成员,需两种方式", "members with two proofs"),
+    "closed": Words("关闭", "nobody"),
 }
 
 
@@ -87,6 +105,7 @@ def _part(part: str, body: Mapping[str, Any]) -> Iterator[str]:
     if part == "door":
         values = [body.get("mode"), body.get("lock"), body.get("contact"), *body.get("alarms", [])]
         yield _line(Words("门", "door"), ", ".join(_value(each) for each in values))
+        yield _line(Words("进门", "who comes in"), _admission(body.get("admission")))
     elif part == "occupancy":
         yield _line(Words("在站人数", "inside"), str(body.get("count", "")))
     elif part == "health":
@@ -99,6 +118,11 @@ def _part(part: str, body: Mapping[str, Any]) -> Iterator[str]:
         power = body.get("power_w")
         watts = "" if power is None else f", {power:.0f} W"
         yield _line(Words(name, name), f"{_value(body.get('state'))}{watts}")
+
+
+def _admission(value: object) -> str:
+    words = _ADMISSIONS.get(str(value))
+    return pick(words) if words else str(value)
 
 
 def _line(label: Words, text: str) -> str:

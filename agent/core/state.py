@@ -18,9 +18,10 @@ from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
 from agent.core.retention import RetentionRules
+from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
 from agent.core.verification import Code
-from agent.events import Member, MinuteReading
+from agent.events import ClockRead, Member, MinuteReading
 
 _UNREAD: Debounced[bool | None] = Debounced(None, None)
 
@@ -51,6 +52,8 @@ class Rules:
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     retention: RetentionRules = field(default_factory=RetentionRules)
     has_vision: bool = True
+    has_emergency: bool = False
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,11 @@ class StationState:
     started_at: float
     door: DoorState = field(default_factory=DoorState)
     contact: Debounced[bool | None] = field(default_factory=lambda: _UNREAD)
+    signals: Mapping[str, Debounced[bool | None]] = field(default_factory=dict)
+    is_emergency_ordered: bool = False
+    admission: Admission = Admission.MEMBERS
+    clock: ClockRead | None = None
+    clock_due_at: float = 0.0
     is_moving: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)
     gallery: Gallery | None = None

@@ -15,6 +15,7 @@ from agent.core import (
     appliance,
     debounce,
     door,
+    hours,
     outbox,
     publication,
     recognition,
@@ -22,6 +23,7 @@ from agent.core import (
     registration,
     requests,
     roster,
+    signals,
     supervision,
     templates,
     vault,
@@ -52,20 +54,21 @@ LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
     visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
-    mode = door.Mode(restored.mode) if restored.mode in set(door.Mode) else door.Mode.NORMAL
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
-        door=door.standing(mode),
+        door=door.standing(restored.order),
         occupancy=resume(visits, restored.inside),
         appliances={name: Appliance() for name in rules.appliances},
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
         outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
         refresh_at=now,
+        clock_due_at=now,
         review_at=now + roster.FIRST_REVIEW_S,
     )
     turn = Turn(state, rules, now)
     drive_lock(turn)
+    hours.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
     for place, detail in restored.problems:
         if place == events.STORAGE_NOT_OPENED:
@@ -92,6 +95,8 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
     candidates = [
         _door_deadline(state, rules),
         state.contact.deadline(rules.contact_debounce_s),
+        signals.deadline(state, rules),
+        state.clock_due_at,
         state.lock_retry_at,
         state.vision.deadline(),
         state.outbox.deadline(rules.outbox),
@@ -108,12 +113,14 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
 def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     """Do what is due. Facts up to `known_until` have been taken; later ones may wait in the inbox."""
     settle_contact(turn, known_until)
+    signals.settle(turn, known_until)
     door_at = _door_deadline(turn.state, turn.rules)
     if door_at is not None and turn.now >= door_at:
         settle_contact(turn, turn.now)
         for what in door.due(turn.state.door, turn.now):
             put(turn, what)
     _try_lock_again(turn)
+    hours.ask_when_due(turn)
     for name, each in turn.state.appliances.items():
         _set_appliance(turn, name, appliance.age(each, turn.rules.appliances[name], turn.now))
     vision, orders = supervision.tend(turn.state.vision, turn.now)
@@ -133,6 +140,8 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
 
 
 def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
+    if event.is_open is None and turn.state.contact.raw is None and turn.state.contact.level is None:
+        put(turn, door.Input.CONTACT_LOST)  # fitted, and not to be read from the start
     settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
     if event.is_open is None:
@@ -431,6 +440,9 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.DoorContactChanged: _on_contact,
     events.ExitButtonPressed: _on_exit_button,
     events.MotionChanged: _on_motion,
+    events.SignalChanged: signals.take,
+    events.PersonCounted: signals.count,
+    events.ClockRead: hours.take,
     events.SensorRead: _on_reading,
     events.DeviceFailed: _on_device_failed,
     events.DeviceRecovered: _on_device_recovered,

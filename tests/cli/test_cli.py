@@ -40,7 +40,13 @@ _VISIT = {
 _SNAPSHOT = {
     "version": "0.1.0",
     "parts": {
-        "door": {"mode": "normal", "lock": "secured", "contact": "open", "alarms": ["open_too_long"]},
+        "door": {
+            "mode": "normal",
+            "admission": "members",
+            "lock": "secured",
+            "contact": "open",
+            "alarms": ["open_too_long"],
+        },
         "occupancy": {"count": 2, "is_occupied": True},
         "appliances/microwave": {"state": "running", "power_w": 812.4},
         "health": {
@@ -138,6 +144,9 @@ def agent(tmp_path: Path) -> Iterator[_Agent]:
     [
         ("unlock", "door.unlock", "released once"),
         ("hold-open", "door.hold_open", "stays released"),
+        ("block", "door.block", "blocked; leaving still works"),
+        ("emergency", "door.emergency", "open for an emergency"),
+        ("emergency-over", "door.emergency_over", "The emergency is over"),
         ("lock-down", "door.lock_down", "leaving still works"),
         ("resume", "door.resume", "back to normal"),
     ],
@@ -178,6 +187,7 @@ def test_the_status_is_shown_in_words_with_every_fault(agent: _Agent) -> None:
     assert shown.returncode == 0
     for words in (
         "door: normal, locked, open, ALARM: open too long",
+        "who comes in: members",
         "inside: 2",
         "microwave: running, 812 W",
         "recognition: stopped",

@@ -133,7 +133,12 @@ def test_an_unlock_is_refused_in_a_lock_down() -> None:
 
 @pytest.mark.parametrize(
     ("action", "mode"),
-    [("door.hold_open", "unlocked"), ("door.lock_down", "locked_down"), ("door.resume", "normal")],
+    [
+        ("door.hold_open", "held_open"),
+        ("door.block", "blocked"),
+        ("door.lock_down", "locked_down"),
+        ("door.resume", "normal"),
+    ],
 )
 def test_a_mode_is_changed_and_said_on_the_disk(action: str, mode: str) -> None:
     play = ready()
@@ -180,7 +185,10 @@ def test_a_subscriber_hears_every_change_until_they_leave() -> None:
     play = ready()
     play.ask("subscribe", actor=VIEWER)
     (first,) = play.replies()
-    assert (first.is_last, set(first.result["parts"]["door"])) == (False, {"mode", "lock", "contact", "alarms"})
+    assert (first.is_last, set(first.result["parts"]["door"])) == (
+        False,
+        {"mode", "admission", "lock", "contact", "alarms"},
+    )
     play.take()
     play.ask("door.unlock", request="r-2")
     parts = [each.result["part"] for each in play.replies()]
