@@ -12,8 +12,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -37,7 +39,7 @@ _VISIT = {
     "how": None,
     "entered_epoch": 1,
 }
-_SNAPSHOT = {
+_SNAPSHOT: dict[str, Any] = {
     "version": "0.1.0",
     "parts": {
         "door": {"mode": "normal", "lock": "secured", "contact": "open", "alarms": ["open_too_long"]},
@@ -187,6 +189,52 @@ def test_the_status_is_shown_in_words_with_every_fault(agent: _Agent) -> None:
     ):
         assert words in shown.stdout
     assert "The camera gives no fresh picture: unplugged" in shown.stderr
+
+
+def test_the_status_begins_with_the_station_and_calls_things_as_the_settings_do(agent: _Agent) -> None:
+    station = {"id": "gate-7", "name": "驿站 7", "timezone": "Asia/Shanghai"}
+    labels = {"microwave": {"zh": "微波炉"}}
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result={**_SNAPSHOT, "station": station, "labels": labels})
+    ]
+    english, chinese = agent.run("status"), agent.run("status", "--lang", "zh")
+
+    assert english.stdout.splitlines()[0] == "station: gate-7 驿站 7"
+    assert "microwave: running, 812 W" in english.stdout
+    assert "微波炉: 运行中, 812 W" in chinese.stdout
+
+
+def test_the_status_says_what_is_off_and_what_is_not_fitted(agent: _Agent) -> None:
+    health = {**_SNAPSHOT["parts"]["health"], "vision": "running"}
+    parts = {"door": {"mode": "normal", "lock": "secured", "contact": "unknown", "alarms": []}, "health": health}
+    snapshot = {**_SNAPSHOT, "parts": parts, "broker": {"enabled": False}, "fitted": {"contact": False}}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=snapshot)]
+    shown = agent.run("status").stdout
+
+    assert "door: normal, locked, contact not fitted" in shown
+    assert "server: off" in shown
+    assert "to be sent" not in shown
+    assert "recognition: no picture" in shown
+
+
+def test_watching_tells_which_faults_begin_and_which_are_over_with_the_time_there(agent: _Agent) -> None:
+    first = {**_SNAPSHOT, "station": {"id": "gate-7", "timezone": "Asia/Shanghai"}}
+    stale = problem("sensor.stale", "microwave").as_dict()
+    health = {"faults": [stale], "vision": "running", "storage": "ok", "backlog": 3}
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result=first, is_last=False),
+        Reply(asked.request, ok=True, result={"part": "health", "body": health}, is_last=False),
+        Reply(asked.request, ok=False, problems=(problem("agent.stopping", "control").as_dict(),)),
+    ]
+    before = datetime.now(ZoneInfo("Asia/Shanghai")).replace(second=0, microsecond=0, tzinfo=None)
+    lines = agent.run("status", "--watch").stdout.splitlines()
+    began, remedy, over = lines[-3:]
+
+    assert began[17:] == "fault: microwave: The sensor sends nothing new; its state is unknown."
+    assert remedy.startswith("    → Check the sensor")
+    assert over[17:] == "over: camera: The camera gives no fresh picture: unplugged"
+    for line in (began, over):
+        assert before <= datetime.fromisoformat(line[:16]) <= before + timedelta(minutes=2)
 
 
 def test_the_status_as_json_is_what_the_agent_said(agent: _Agent) -> None:

@@ -173,7 +173,7 @@ def test_the_status_tells_every_part_and_no_name() -> None:
     assert reply.is_last
     assert set(reply.result["parts"]) == {"door", "occupancy", "appliances/microwave", "health"}
     assert reply.result["members"] == 1
-    assert reply.result["broker"] == {"connected": False, "acknowledged": 0}
+    assert reply.result["broker"] == {"enabled": True, "connected": False, "acknowledged": 0}
 
 
 def test_a_subscriber_hears_every_change_until_they_leave() -> None:
