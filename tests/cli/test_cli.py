@@ -437,12 +437,13 @@ def test_a_consent_is_withdrawn_by_id(agent: _Agent) -> None:
 
 def test_a_member_is_erased_by_id_and_gets_a_receipt(agent: _Agent) -> None:
     receipt = {"at_utc": "2026-11-22T03:04:05.000Z", "digest": "d" * 64, "salt": "5a17", "rows": {"templates": 1}}
-    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"receipt": receipt})]
+    result = {"receipt": receipt, "timezone": "Asia/Shanghai"}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=result)]
     command = ("members", "erase", "m-1", "--yes")
     done, as_json = agent.run(*command), agent.run(*command, "--json")
 
     assert (agent.asked[0].action, agent.asked[0].arguments) == ("members.erase", {"id": "m-1"})
-    for words in ("m-1 is erased.", "5a17", "d" * 64, "templates 1", "sha256sum"):
+    for words in ("m-1 is erased.", "5a17", "d" * 64, "templates 1", "sha256sum", "time 2026-11-22 11:04"):
         assert words in done.stdout
     assert json.loads(as_json.stdout) == receipt
 
@@ -468,20 +469,29 @@ def test_own_data_is_gathered_part_by_part_and_page_by_page(agent: _Agent) -> No
 
     def answer(asked: ControlRequested) -> list[Reply]:
         part = asked.arguments["part"]
-        rows: list[dict[str, Any]] = [{"id": "m-1", "name": "张\x1b三"}] if part == "member" else []
+        rows: list[dict[str, Any]] = [{"id": "m-1", "name": "张\x1b三", "is_suspended": 0}] if part == "member" else []
         if part == "visits":
             rows = {"": visits[:1], "v-1": visits[1:]}.get(asked.arguments["after_id"], [])
         if part == "log" and asked.arguments["after"] == 0:
-            rows = [{"epoch": 1, "sequence": 7, "body": {"member": "m-1"}}]
-        return [Reply(asked.request, ok=True, result={"rows": rows})]
+            body = {"member": "m-1", "look_alikes": ["m-2", "m-3"]}
+            rows = [{"epoch": 1, "sequence": 7, "type": "station.visit.entered", "body": body}]
+        if part == "consents":
+            rows = [{"how": "paper", "guardian": None}]
+        return [Reply(asked.request, ok=True, result={"rows": rows, "timezone": "Asia/Shanghai"})]
 
     agent.answer = answer
     found = json.loads(agent.run("members", "data", "m-1", "--json").stdout)
     assert [each["id"] for each in found["visits"]] == ["v-1", "v-2"]
-    assert (found["consents"], found["log"][0]["sequence"]) == ([], 7)
+    assert (found["consents"][0]["how"], found["log"][0]["sequence"]) == ("paper", 7)
     shown = agent.run("members", "data", "m-1").stdout
     assert "v-2" in shown
-    assert '{"member": "m-1"}' in shown
+    assert "  entered: 2026-11-02 18:00" in shown
+    assert "  suspended: no" in shown
+    assert "  how: on paper" in shown
+    assert "  what: came in" in shown
+    assert "  look-alikes: m-2, m-3" in shown
+    for raw in ("{", "station.", "is_suspended", "T10:00"):
+        assert raw not in shown
     assert "\x1b" not in shown
 
 
@@ -500,9 +510,20 @@ def test_visits_are_listed_for_a_period_in_local_time(agent: _Agent) -> None:
     )
 
     assert agent.asked[0].arguments == {"since": "2026-10-31T16:00:00.000Z", "limit": 5}
-    assert "v-1" in shown.stdout
+    assert shown.stdout.splitlines()[1].split() == ["v-1", "m-1", "2026-11-01", "10:00"]
     assert agent.run("visits", "list", "--limit", "501").returncode == 2
     assert agent.run("visits", "list", "--since", "yesterday").returncode == 2
+
+
+def test_people_read_times_in_the_stations_zone_and_programs_in_utc(agent: _Agent) -> None:
+    visit = {**_VISIT, "left_at_utc": "2026-11-01T18:30:59.000Z", "how": "exit_button"}
+    result = {"rows": [visit], "timezone": "Asia/Shanghai"}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=result)]
+    header, line = agent.run("visits", "list").stdout.splitlines()
+
+    assert "UTC" not in header
+    assert line.split() == ["v-1", "m-1", "2026-11-01", "18:00", "2026-11-02", "02:30", "exit_button"]
+    assert json.loads(agent.run("visits", "list", "--json").stdout) == [visit]
 
 
 def _pages(agent: _Agent) -> None:
