@@ -23,7 +23,7 @@ from agent.core.enrolment import EnrolmentRules
 from agent.core.outbox import Limits
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
-from agent.core.state import GallerySettings, Rules
+from agent.core.state import GallerySettings, Plate, Rules
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
 from agent.galleries import GalleryBuilder
@@ -179,6 +179,7 @@ def rules_of(settings: Settings) -> Rules:
     """The settings as the rules need them."""
     return Rules(
         version=__version__,
+        plate=_plate_of(settings),
         visit_prefix=token_hex(4),
         lock_kind=LockKind(settings.lock.kind),
         door=door_timings(settings),
@@ -223,6 +224,21 @@ def door_timings(settings: Settings) -> DoorTimings:
         relock_delay_s=door.relock_delay_s,
         relock_grace_s=door.relock_grace_ms / 1000,
         bolt_move_s=settings.bolt.move_s,
+    )
+
+
+def _plate_of(settings: Settings) -> Plate:
+    labels = {
+        name: {language: text for language, text in (("zh", each.label_zh), ("en", each.label_en)) if text}
+        for name, each in settings.appliances.items()
+    }
+    return Plate(
+        id=settings.station.id,
+        name=settings.station.name,
+        timezone=settings.station.timezone,
+        has_contact=settings.contact.fitted,
+        has_broker=settings.mqtt.enabled,
+        labels={name: words for name, words in labels.items() if words},
     )
 
 
