@@ -27,9 +27,9 @@ from agent.core.pass_book import PassRules
 from agent.core.passes import station_digest
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
-from agent.core.state import GallerySettings, Rules
+from agent.core.state import GallerySettings, Plate, Rules
 from agent.effects import Effect
-from agent.events import Event, Restored, ShutdownRequested
+from agent.events import ClockRead, Event, Restored, ShutdownRequested
 from agent.galleries import GalleryBuilder
 from agent.hardware import Hardware, open_hardware, stage_path
 from agent.loop import Carry, Inbox, Loop
@@ -37,6 +37,7 @@ from agent.mqtt.client import Broker, Tls
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
+from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
 from agent.settings import Settings
 from agent.signatures import public_key
@@ -129,6 +130,7 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.EnergiseLock: lambda order: hardware.lock.drive(energised=True, seen_at=order.seen_at),
             effects.DeenergiseLock: lambda order: hardware.lock.drive(energised=False, seen_at=order.seen_at),
             effects.ShowIndication: hardware.show,
+            effects.ReadClock: lambda _order: post(_read_clock(clock)),
             effects.StartVision: lambda _order: vision.start(),
             effects.KillVision: lambda order: vision.kill(order.reason),
             effects.EncodePhoto: lambda order: vision.encode_photo(order.order, order.photo),
@@ -175,6 +177,11 @@ def _store(writer: StorageWriter, order: Effect) -> None:
         log.exception("an order to the storage was refused: %s", type(order).__name__)
 
 
+def _read_clock(clock: Clock) -> ClockRead:
+    wall = clock.wall()
+    return ClockRead(clock.now(), wall.utc, wall.is_trusted)
+
+
 def _nowhere(_order: Effect) -> None:
     """Without a broker there is nobody to publish to."""
 
@@ -183,9 +190,10 @@ def rules_of(settings: Settings) -> Rules:
     """The settings as the rules need them."""
     return Rules(
         version=__version__,
+        plate=_plate_of(settings),
         visit_prefix=token_hex(4),
         lock_kind=LockKind(settings.lock.kind),
-        door=DoorTimings(settings.door.unlock_s, settings.door.open_alarm_s),
+        door=door_timings(settings),
         contact_debounce_s=settings.door.contact_debounce_ms / 1000,
         recognition=RecognitionSettings(
             frames_needed=settings.recognition.frames_needed,
@@ -202,6 +210,8 @@ def rules_of(settings: Settings) -> Rules:
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         has_vision=settings.vision.enabled,
+        has_emergency=settings.emergency.enabled,
+        schedule=schedule_of(settings.schedule, settings.station.timezone),
         passes=PassRules(station_digest(settings.station.id), settings.passes.trust_unsynchronised_clock),
         consent=ConsentRules(
             settings.consent.version,
@@ -217,6 +227,36 @@ def rules_of(settings: Settings) -> Rules:
 def pass_keys(settings: Settings) -> dict[int, Ed25519PublicKey]:
     """The keys that passes may be signed with, by their ids."""
     return {int(key_id): public_key(text) for key_id, text in settings.passes.keys.items()}
+
+
+def door_timings(settings: Settings) -> DoorTimings:
+    """The door's times in seconds; who needs longer never has less than anybody else."""
+    door = settings.door
+    return DoorTimings(
+        release_s=door.unlock_s,
+        open_alarm_s=door.open_alarm_s,
+        extended_release_s=max(door.unlock_s, door.extended_unlock_s),
+        extended_open_alarm_s=max(door.open_alarm_s, door.extended_open_alarm_s),
+        open_warning_s=door.open_warning_s,
+        relock_delay_s=door.relock_delay_s,
+        relock_grace_s=door.relock_grace_ms / 1000,
+        bolt_move_s=settings.bolt.move_s,
+    )
+
+
+def _plate_of(settings: Settings) -> Plate:
+    labels = {
+        name: {language: text for language, text in (("zh", each.label_zh), ("en", each.label_en)) if text}
+        for name, each in settings.appliances.items()
+    }
+    return Plate(
+        id=settings.station.id,
+        name=settings.station.name,
+        timezone=settings.station.timezone,
+        has_contact=settings.contact.fitted,
+        has_broker=settings.mqtt.enabled,
+        labels={name: words for name, words in labels.items() if words},
+    )
 
 
 def gallery_settings(settings: Settings) -> GallerySettings:

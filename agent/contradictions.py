@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent.core.problems import Problem, Words, problem
+from agent.opening_hours import overlaps
 
 if TYPE_CHECKING:
     from agent.settings import MqttSettings, Settings, StationSettings
@@ -15,6 +16,8 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
     """What cannot be true together. `wrong`: places that were reported already and are not judged again."""
     found = [
         *_pins(settings),
+        *_schedule(settings),
+        *_door(settings),
         *_recognition(settings),
         *_engine(settings),
         *_mqtt(settings.mqtt),
@@ -43,6 +46,11 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
         pins["contact.pin"] = settings.contact.pin
     if settings.exit_button.fitted:
         pins["exit_button.pin"] = settings.exit_button.pin
+    for name, wire in (("fire", settings.fire), ("tamper", settings.tamper), ("bolt", settings.bolt)):
+        if wire.fitted:
+            pins[f"{name}.pin"] = wire.pin
+    if settings.emergency.enabled and settings.emergency.pin is not None:
+        pins["emergency.pin"] = settings.emergency.pin
     if settings.motion.fitted:
         pins["motion.pin"] = settings.motion.pin
     for name in ("light_pin", "buzzer_pin"):
@@ -63,6 +71,23 @@ def _pins(settings: Settings) -> _Found:
             yield _conflict(where, (other,), f"引脚 {pin} 已用于 {other}", f"pin {pin} is already used by {other}")
         else:
             users[pin] = where
+
+
+def _schedule(settings: Settings) -> _Found:
+    for where, words in overlaps(settings.schedule):
+        yield _conflict(where, (), words.zh, words.en)
+
+
+def _door(settings: Settings) -> _Found:
+    for name in ("unlock_s", "open_alarm_s"):
+        usual, extended = getattr(settings.door, name), getattr(settings.door, f"extended_{name}")
+        if extended < usual and f"extended_{name}" in settings.door.model_fields_set:
+            yield _conflict(
+                f"door.extended_{name}",
+                (f"door.{name}",),
+                f"不能小于 door.{name}({usual}),现为 {extended}",
+                f"must be at least door.{name} ({usual}), is {extended}",
+            )
 
 
 def _recognition(settings: Settings) -> _Found:

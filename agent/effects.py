@@ -45,6 +45,11 @@ class ShowIndication(Effect):
     pattern: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadClock(Effect):
+    """Read the wall clock; `ClockRead` answers."""
+
+
 # --- the vision child ------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -46,6 +47,24 @@ class MotionChanged(Event):
     """The motion sensor saw movement begin or end (a raw edge)."""
 
     is_moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChanged(Event):
+    """A raw edge of a wire that says one thing. `signal`: `fire`, `emergency` (break glass), `tamper` or `bolt`.
+
+    `is_active`: there is fire, the glass is broken, a housing is open, the bolt is thrown; None: it cannot be read.
+    """
+
+    signal: str
+    is_active: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCounted(Event):
+    """A counter in the door saw one person go in or out."""
+
+    is_entering: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,7 +482,8 @@ STORAGE_NOT_OPENED = "not_opened"
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
-    `inside`: how many people were in, None when nobody ever was; `mode`: the door's, empty when it never changed.
+    `inside`: how many people were in, None when nobody ever was; `order`: the master's last to the door, empty when
+    there was none.
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
     `core.problems`, where, detail). `revoked_passes` is None while the ledger cannot be read.
     """
@@ -473,7 +493,7 @@ class Restored:
     cursor: tuple[int, int] = (0, 0)
     newest: tuple[int, int] = (0, 0)
     inside: int | None = None
-    mode: str = ""
+    order: str = ""
     problems: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, str, str], ...] = ()
     revoked_passes: frozenset[str] | None = None
@@ -481,11 +501,15 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database."""
+    """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database.
+
+    `needs_longer`: the door's extended times are theirs.
+    """
 
     id: str
     templates: tuple[Template, ...] = ()
     is_suspended: bool = False
+    needs_longer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,6 +618,14 @@ class SubscriberLeft(Event):
 @dataclass(frozen=True, slots=True)
 class TimePassed(Event):
     """A deadline came, or the inbox was quiet; rules look at `now`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRead(Event):
+    """The answer to `ReadClock`. `utc`: the wall clock at `at`; `is_trusted`: a time source had set it."""
+
+    utc: datetime
+    is_trusted: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from agent.events import (
     ExitButtonPressed,
     MotionChanged,
     SensorRead,
+    SignalChanged,
     WorkerFailed,
 )
 from agent.settings import Settings
@@ -36,6 +38,7 @@ from drivers.indicator import Indicator, LightAndBuzzer
 from drivers.lock import Lock, LockRelay
 from drivers.motion import MotionSensor
 from drivers.pins import open_pins
+from drivers.signal import Signal, SignalContact
 from drivers.simulated.button import SimulatedExitButton
 from drivers.simulated.camera import Stage
 from drivers.simulated.contact import SimulatedDoorContact
@@ -44,6 +47,7 @@ from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
 from drivers.simulated.meter import SimulatedMeter
 from drivers.simulated.motion import SimulatedMotionSensor
+from drivers.simulated.signal import SimulatedSignal
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,18 @@ class SimulatedParts:
     indicator: SimulatedIndicator
     stage: Stage
     meters: Mapping[str, SimulatedMeter] = field(default_factory=dict)
+    signals: Mapping[str, SimulatedSignal] = field(default_factory=dict)
+
+
+def signals_of(settings: Settings) -> dict[str, tuple[int | None, bool]]:
+    """The signals that are fitted: pin, and whether a high level means that there is something to say."""
+    wires = {
+        "fire": (settings.fire.fitted, settings.fire.pin, settings.fire.fire_when),
+        "emergency": (settings.emergency.enabled, settings.emergency.pin, settings.emergency.broken_when),
+        "tamper": (settings.tamper.fitted, settings.tamper.pin, settings.tamper.opened_when),
+        "bolt": (settings.bolt.fitted, settings.bolt.pin, settings.bolt.secured_when),
+    }
+    return {name: (pin, level == "high") for name, (is_fitted, pin, level) in wires.items() if is_fitted}
 
 
 def stage_path(settings: Settings) -> Path:
@@ -118,11 +134,17 @@ class Hardware:
     """Everything with wires. `simulated` holds the twins' handles, and is None with real hardware."""
 
     def __init__(
-        self, lock: LockPort, indicator: Indicator | None, contact: Contact | None, simulated: SimulatedParts | None
+        self,
+        lock: LockPort,
+        indicator: Indicator | None,
+        contact: Contact | None,
+        simulated: SimulatedParts | None,
+        signals: Mapping[str, Signal] | None = None,
     ) -> None:
         self.lock = lock
         self.contact = contact
         self.simulated = simulated
+        self.signals = signals or {}
         self._indicator = indicator
 
     def show(self, order: ShowIndication) -> None:
@@ -139,6 +161,8 @@ def open_hardware(settings: Settings, clock: Clock, post: Post) -> Iterator[Hard
         hardware = opening(settings, clock, post, stack).open()
         if hardware.contact is not None:
             post(DoorContactChanged(clock.now(), hardware.contact.is_open))
+        for name, signal in hardware.signals.items():
+            post(SignalChanged(clock.now(), name, signal.is_active))
         yield hardware
 
 
@@ -159,6 +183,9 @@ class _Opening:
 
     def motion_changed(self, at: float, is_moving: bool) -> None:
         self.post(MotionChanged(at, is_moving))
+
+    def signal_changed(self, name: str) -> Callable[[float, bool | None], None]:
+        return lambda at, is_active: self.post(SignalChanged(at, name, is_active))
 
     def failed(self, device: str) -> Callable[[float, str], None]:
         return lambda at, reason: self.post(DeviceFailed(at, device, reason))
@@ -194,6 +221,9 @@ class _Simulated(_Opening):
         lock = SimulatedLockRelay()
         contact = SimulatedDoorContact(self.contact_changed, clock=self.clock.now)
         meters = {name: SimulatedMeter(clock=self.clock.now) for name in self.settings.appliances}
+        signals = {
+            name: SimulatedSignal(self.signal_changed(name), clock=self.clock.now) for name in signals_of(self.settings)
+        }
         parts = SimulatedParts(
             door=SimulatedDoor(lock, contact, is_fail_safe=self.settings.lock.kind == "fail_safe"),
             exit_button=SimulatedExitButton(self.exit_pressed, clock=self.clock.now),
@@ -201,13 +231,16 @@ class _Simulated(_Opening):
             indicator=SimulatedIndicator(clock=self.clock.now),
             stage=Stage(stage_path(self.settings)),
             meters=meters,
+            signals=signals,
         )
         port = self.keep_lock(lambda: lock)
         for each in (contact, parts.exit_button, parts.motion, parts.indicator):
             self.stack.callback(each.close)
+        for signal in signals.values():
+            self.stack.callback(signal.close)
         self.poll(meters)
         fitted = contact if self.settings.contact.fitted else None
-        return Hardware(port, parts.indicator, fitted, parts)
+        return Hardware(port, parts.indicator, fitted, parts, signals)
 
 
 class _Real(_Opening):
@@ -222,7 +255,7 @@ class _Real(_Opening):
         self.attempt("exit_button", lambda: self._open_exit_button(pins))
         self.attempt("motion", lambda: self._open_motion(pins))
         indicator = self.attempt("indicator", lambda: self._open_indicator(pins))
-        return Hardware(lock, indicator, contact, None)
+        return Hardware(lock, indicator, contact, None, dict(self._open_signals(pins)))
 
     def attempt(self, device: str, opening: Callable[[], Opened]) -> Opened | None:
         try:
@@ -253,6 +286,26 @@ class _Real(_Opening):
         )
         self.stack.callback(contact.close)
         return contact
+
+    def _open_signals(self, pins: Factory) -> Iterator[tuple[str, Signal]]:
+        for name, (pin, is_high) in signals_of(self.settings).items():
+            if pin is not None:
+                opened = self.attempt(name, partial(self._open_signal, name, pin, is_high, pins))
+                if opened is not None:
+                    yield name, opened
+
+    def _open_signal(self, name: str, pin: int, is_high: bool, pins: Factory) -> Signal:
+        signal = SignalContact(
+            f"{name} contact",
+            pin,
+            self.signal_changed(name),
+            active_is_high=is_high,
+            on_failed=self.failed(name),
+            pin_factory=pins,
+            clock=self.clock.now,
+        )
+        self.stack.callback(signal.close)
+        return signal
 
     def _open_exit_button(self, pins: Factory) -> None:
         chosen = self.settings.exit_button

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from agent.contradictions import contradictions
 from agent.core.problems import Problem, Words, problem
 from agent.mistakes import dotted, fault, place_of, problems_of
+from agent.opening_hours import EXCEPTIONS_MAX, AdmissionWord, Dates, Hours
 from agent.paths import DEFAULT_SOCKET, DEFAULT_STATE
 
 SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
@@ -187,6 +188,11 @@ class DoorSettings(Table):
 
     unlock_s: float = Field(default=5.0, ge=1, le=60)
     open_alarm_s: float = Field(default=30.0, ge=5, le=3600)
+    open_warning_s: float = Field(default=10.0, ge=0, le=600)
+    extended_unlock_s: float = Field(default=15.0, ge=1, le=120)
+    extended_open_alarm_s: float = Field(default=60.0, ge=5, le=3600)
+    relock_delay_s: float = Field(default=0.0, ge=0, le=10)
+    relock_grace_ms: int = Field(default=250, ge=0, le=2000)
     contact_debounce_ms: int = Field(default=30, ge=0, le=500)
 
 
@@ -204,6 +210,55 @@ class ExitButtonSettings(Table):
     fitted: bool = True
     pin: Pin | None = None
     pressed_when: Level = "low"
+
+
+class FireSettings(Table):
+    """The fire alarm system's contact: it releases the door."""
+
+    fitted: bool = False
+    pin: Pin | None = None
+    fire_when: Level = "high"
+
+
+class EmergencySettings(Table):
+    """The break glass at the door, and the master's emergency order: off unless the station wants them."""
+
+    enabled: bool = False
+    pin: Pin | None = None
+    broken_when: Level = "high"
+
+
+class TamperSettings(Table):
+    """The contact of the housing's lid."""
+
+    fitted: bool = False
+    pin: Pin | None = None
+    opened_when: Level = "high"
+
+
+class BoltSettings(Table):
+    """The monitor of the lock's bolt."""
+
+    fitted: bool = False
+    pin: Pin | None = None
+    secured_when: Level = "low"
+    move_s: float = Field(default=2.0, ge=0.2, le=30)
+
+
+class ScheduleSettings(Table):
+    """Who comes in when, in the station's time zone. A weekday that is not set has the hours of `every_day`."""
+
+    otherwise: AdmissionWord = "members"
+    untrusted_clock: Literal["open", "members", "two_factors", "closed", "schedule"] = "members"
+    every_day: Hours = ()
+    monday: Hours | None = None
+    tuesday: Hours | None = None
+    wednesday: Hours | None = None
+    thursday: Hours | None = None
+    friday: Hours | None = None
+    saturday: Hours | None = None
+    sunday: Hours | None = None
+    exceptions: Mapping[Dates, Hours] = Field(default_factory=dict, max_length=EXCEPTIONS_MAX)
 
 
 class MotionSettings(Table):
@@ -349,6 +404,11 @@ class Settings(Table):
     door: DoorSettings = DoorSettings()
     contact: ContactSettings = ContactSettings()
     exit_button: ExitButtonSettings = ExitButtonSettings()
+    fire: FireSettings = FireSettings()
+    emergency: EmergencySettings = EmergencySettings()
+    tamper: TamperSettings = TamperSettings()
+    bolt: BoltSettings = BoltSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     motion: MotionSettings = MotionSettings()
     indicator: IndicatorSettings = IndicatorSettings()
     camera: CameraSettings = CameraSettings()

@@ -16,7 +16,13 @@ from agent.mistakes import PATTERNS, known_paths
 from agent.settings import ApplianceSettings, Settings, SettingsError, load_settings, settings_from
 
 _DOCUMENTED = Path(__file__).parents[1] / "config" / "station.toml"
-_EXAMPLES = ("control.roles.alice", "passes.keys.1")
+_HIDDEN = r'(?m)^#(?=\[?[a-z"]|1 = )'  # the mark before a default that is shown
+_FREE_NAMES = {
+    "control.roles.alice",
+    "passes.keys.1",
+    "schedule.exceptions.2027-02-06",
+    "schedule.exceptions.2027-10-01..2027-10-03",
+}
 _MINIMUM = '[station]\nid = "t-1"\n[hardware]\nsimulated = true\n'
 
 
@@ -58,6 +64,8 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
             flat |= _defaults(field.annotation, f"{path}.")
         elif name == "appliances":
             flat |= _defaults(ApplianceSettings, "appliances.microwave.")
+        elif name == "exceptions":
+            flat |= {f"schedule.exceptions.{day}": None for day in ("2027-02-06", "2027-10-01..2027-10-03")}
         elif name == "roles":
             flat["control.roles.alice"] = None  # a table of free names: the file shows one
         elif path == "passes.keys":
@@ -68,14 +76,14 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
 
 
 def test_the_documented_file_and_the_models_list_the_same_settings() -> None:
-    shown = re.sub(r"(?m)^#(?=\[?[a-z]|1 = )", "", _DOCUMENTED.read_text(encoding="utf-8"))
+    shown = re.sub(_HIDDEN, "", _DOCUMENTED.read_text(encoding="utf-8"))
 
     assert _flat(tomllib.loads(shown)).keys() == _defaults(Settings).keys()
 
 
 def test_the_documented_defaults_are_the_models_defaults() -> None:
     text = _DOCUMENTED.read_text(encoding="utf-8")
-    shown = _flat(tomllib.loads(re.sub(r"(?m)^#(?=\[?[a-z]|1 = )", "", text)))
+    shown = _flat(tomllib.loads(re.sub(_HIDDEN, "", text)))
     differing = {}
     for path, default in _defaults(Settings).items():
         if default is None or default is PydanticUndefined:
@@ -95,7 +103,7 @@ def test_the_documented_file_changes_no_default_but_what_every_station_must_choo
 
 def test_examples_of_settings_without_a_default_are_said_to_be_examples() -> None:
     text = _DOCUMENTED.read_text(encoding="utf-8")
-    unset = [path for path, default in _defaults(Settings).items() if default is None and path not in _EXAMPLES]
+    unset = [path for path, default in _defaults(Settings).items() if default is None and path not in _FREE_NAMES]
     for path in unset:
         table, _, key = path.rpartition(".")
         block = text.split(f"[{table}]", 1)[1].split("\n[", 1)[0]
@@ -111,7 +119,7 @@ def test_the_documented_file_is_good_as_it_stands() -> None:
 
 
 def test_the_documented_file_is_good_with_every_example_in_force() -> None:
-    shown = re.sub(r"(?m)^#(?=\[?[a-z]|1 = )", "", _DOCUMENTED.read_text(encoding="utf-8"))
+    shown = re.sub(_HIDDEN, "", _DOCUMENTED.read_text(encoding="utf-8"))
     shown = shown.replace("enabled = false", "enabled = true")
     shown = shown.replace("simulated = false", "simulated = true").replace('username = ""', 'username = "s"')
     settings = settings_from(tomllib.loads(shown), Path("/etc/station-agent"))
@@ -330,6 +338,16 @@ def test_every_nested_key_is_known_by_its_path() -> None:
 
 
 # --- what lock-safe reads --------------------------------------------------------------------------------------------
+
+
+def test_the_file_to_try_the_commands_on_keeps_everything_in_a_folder_that_git_leaves_alone() -> None:
+    root = _DOCUMENTED.parents[1]
+    settings = load_settings(root / "config/try.toml")
+
+    assert (settings.hardware.simulated, settings.camera.source) == (True, "simulated")
+    for path in (settings.state.directory, settings.control.socket, settings.key_file, settings.models_folder):
+        assert path.resolve().is_relative_to(root.resolve() / "var")
+    assert "/var/" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_the_locks_wiring_is_read_from_a_file_that_is_wrong_elsewhere(tmp_path: Path) -> None:

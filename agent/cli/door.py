@@ -29,6 +29,24 @@ def hold_open(config: ConfigOption = None, socket: SocketOption = None, _lang: L
     _order("door.hold_open", config, socket, "门锁保持打开。", "The lock stays released.")
 
 
+@app.command("block")
+def block(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """停用:暂停进入 / Nobody comes in until another order; leaving always works."""
+    _order("door.block", config, socket, "门已停用,仍可出门。", "The door is blocked; leaving still works.")
+
+
+@app.command("emergency")
+def emergency(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """紧急开门并报警 / Open to all with the alarm, whatever the mode."""
+    _order("door.emergency", config, socket, "已紧急开门。", "The door is open for an emergency.")
+
+
+@app.command("emergency-over")
+def emergency_over(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """紧急情况结束 / The emergency is over; what held before holds again."""
+    _order("door.emergency_over", config, socket, "紧急情况已结束。", "The emergency is over.")
+
+
 @app.command("lock-down")
 def lock_down(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
     """封锁:只出不进 / Nobody comes in until `resume`; leaving always works."""

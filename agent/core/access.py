@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.core.door import Mode
+from agent.core.door import STANDING_OPEN, Mode
 from agent.core.problems import Words
+from agent.core.schedule import Admission
 from agent.events import Member
 
 
@@ -21,6 +22,9 @@ class Reason(StrEnum):
     NOT_ENROLLED = "not_enrolled"
     SUSPENDED = "suspended"
     LOCKED_DOWN = "locked_down"
+    BLOCKED = "blocked"
+    OUTSIDE_HOURS = "outside_hours"
+    SECOND_FACTOR_NEEDED = "second_factor_needed"
     CODE_NEEDED = "code_needed"
     NOT_LIVE = "not_live"
 
@@ -53,6 +57,17 @@ WORDS: Mapping[Reason, Words] = {
         "您的使用资格已暂停,请联系站长。", "Your access is suspended. Please ask the station master."
     ),
     Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
+    Reason.BLOCKED: Words(
+        "这扇门暂停进入,请联系站长。", "This door is blocked for now. Please ask the station master."
+    ),
+    Reason.OUTSIDE_HOURS: Words(
+        "现在不在开放时间,请看门外的开放时间。",
+        "The station is closed now. The opening hours are on the board outside.",
+    ),
+    Reason.SECOND_FACTOR_NEEDED: Words(
+        "现在需要两种方式:请先出示编号、卡或通行码,再看镜头。",
+        "Two proofs are needed now: show your number, card or pass, then look at the camera.",
+    ),
     Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
     Reason.PASS_UNREADABLE: Words("这不是通行码。", "This code is not a pass."),
     Reason.PASS_FORGED: Words(
@@ -97,14 +112,34 @@ class Advice:
     words: Words
 
 
-def refusal_of(member: Member | None, mode: Mode) -> Reason | None:
-    """Decide an entry: None when it is granted. Refuses by default: an unknown person has no way through."""
+REASON_OF: Mapping[Mode, Reason] = {Mode.BLOCKED: Reason.BLOCKED, Mode.LOCKED_DOWN: Reason.LOCKED_DOWN}
+"""Why the modes that admit nobody refuse."""
+
+
+def refusal_of(
+    member: Member | None, mode: Mode, admission: Admission = Admission.MEMBERS, factors: int = 1
+) -> Reason | None:
+    """Decide a member's entry: None when it is granted. Refuses by default: an unknown person has no way through."""
     if member is None:
         return Reason.NOT_ENROLLED
     if member.is_suspended:
         return Reason.SUSPENDED
-    if mode is Mode.LOCKED_DOWN:
-        return Reason.LOCKED_DOWN
+    return refusal_at(mode, admission, factors)
+
+
+def refusal_at(mode: Mode, admission: Admission, factors: int) -> Reason | None:
+    """Decide by the door's mode and the hour alone, as for a guest: None when they let in.
+
+    `admission`: by the schedule, which does not matter while the door stands open; `factors`: how many were shown.
+    """
+    if mode in REASON_OF:
+        return REASON_OF[mode]
+    if mode in STANDING_OPEN:
+        return None
+    if admission is Admission.CLOSED:
+        return Reason.OUTSIDE_HOURS
+    if admission is Admission.TWO_FACTORS and factors < 2:
+        return Reason.SECOND_FACTOR_NEEDED
     return None
 
 
@@ -112,6 +147,9 @@ _ABOUT_THE_PICTURE = frozenset(Reason) - {
     Reason.NOT_ENROLLED,
     Reason.SUSPENDED,
     Reason.LOCKED_DOWN,
+    Reason.BLOCKED,
+    Reason.OUTSIDE_HOURS,
+    Reason.SECOND_FACTOR_NEEDED,
     Reason.CODE_NEEDED,
     *(reason for reason in Reason if reason.startswith("pass_")),
     Reason.NOT_LIVE,

@@ -1,35 +1,54 @@
-"""The door: mode × lock × contact × alarms.
+"""The door: what it is told, what is known of it, and what follows for its lock.
 
-The state is a product, not a list: the *mode* says what the station wants, the *lock* what the relay was told, the
-*contact* where the leaf is, and *alarms* what is wrong. `TABLE` holds one reaction for every (input, mode, lock,
-contact); no cell is left out, and "nothing happens" is written as IGNORE. Alarms follow from the reactions alone.
+The state is a product, not a list: *wishes* (who wants what of the door; the highest makes the *mode*), the *phase* of
+an access, the *contact* of the leaf, the lock's *bolt* where a monitor is fitted, and *alarms*. `door_table` says how
+each input changes it, `door_reactions` how that is done. What the lock is to do follows from the state here alone.
 
-An opening is accounted for by its *causes* (a grant, a request to leave). A cause counts as passed when the contact
-opens, or at once where no contact can tell. The same cause counts once for each opening, however often it is repeated.
+An opening is accounted for by its *causes* (a grant, a request to leave). A cause counts as passed when the leaf opens,
+or at once where no contact can tell. The same cause counts once for each opening, however often it is repeated.
 
-Names follow ONVIF Door Control (door modes, DoorForcedOpen, DoorHeldOpen/open too long).
+Modes, alarms and times are named after ONVIF Door Control (Locked or Accessed, Unlocked, LockedOpen, Blocked,
+LockedDown; DoorForcedOpen, DoorOpenTooLong; ReleaseTime, OpenTime, ExtendedReleaseTime, DelayTimeBeforeRelock,
+PreAlarmTime), which knows neither fire nor a break glass; those are IEC 60839-11-1's overriding releases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import product
 
 MAX_CAUSES = 16  # more people than this do not pass in one opening; bounds what a stuck reader can pile up
 
 
 class Mode(StrEnum):
-    """What the station wants of the door."""
+    """What holds for the door now: the highest of the wishes. The order is from the lowest to the highest."""
 
     NORMAL = "normal"
     UNLOCKED = "unlocked"
+    HELD_OPEN = "held_open"
+    BLOCKED = "blocked"
     LOCKED_DOWN = "locked_down"
+    EMERGENCY = "emergency"
+    RELEASED_BY_FIRE = "released_by_fire"
+
+
+STANDING_OPEN = frozenset({Mode.UNLOCKED, Mode.HELD_OPEN, Mode.EMERGENCY, Mode.RELEASED_BY_FIRE})
+"""Modes in which the lock is released for everybody and all the time."""
+
+ADMITTING_NOBODY = frozenset({Mode.BLOCKED, Mode.LOCKED_DOWN})
+"""Modes in which nobody comes in. Leaving is honoured in every mode."""
+
+
+class Phase(StrEnum):
+    """Of one access. RELOCKING: the current has just changed and the strike is still falling in."""
+
+    IDLE = "idle"
+    ACCESSED = "accessed"
+    RELOCKING = "relocking"
 
 
 class Lock(StrEnum):
-    """What the lock was told, whatever current that takes."""
+    """What the lock is told, whatever current that takes."""
 
     SECURED = "secured"
     RELEASED = "released"
@@ -43,11 +62,34 @@ class Contact(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Bolt(StrEnum):
+    """What the lock's monitor says. UNKNOWN: none is fitted, or it cannot be read."""
+
+    SECURED = "secured"
+    RELEASED = "released"
+    UNKNOWN = "unknown"
+
+
 class Alarm(StrEnum):
-    """Something to be seen now."""
+    """Something to be seen now.
+
+    LOCK_FAULT needs a monitor of the bolt: without one nobody can know that a relay moved and the lock did not, for a
+    door that nobody pushes looks the same. A contact whose wire is cut reads as an open door, so that is FORCED.
+    """
 
     FORCED = "forced"
+    OPEN_WARNING = "open_warning"
     OPEN_TOO_LONG = "open_too_long"
+    TAILGATING = "tailgating"
+    TAMPER = "tamper"
+    LOCK_FAULT = "lock_fault"
+    CONTACT_FAULT = "contact_fault"
+    EMERGENCY = "emergency"
+    FIRE = "fire"
+
+
+LEAF_ALARMS = frozenset({Alarm.FORCED, Alarm.OPEN_WARNING, Alarm.OPEN_TOO_LONG, Alarm.TAILGATING})
+"""Alarms about one opening, which end when the leaf is closed, meant to be open, or out of sight."""
 
 
 class LockKind(StrEnum):
@@ -65,37 +107,87 @@ class Input(StrEnum):
     OPENED = "opened"
     CLOSED = "closed"
     CONTACT_LOST = "contact_lost"
+    ENTERED = "entered"
     RELEASE_ENDED = "release_ended"
+    RELOCK_ENDED = "relock_ended"
+    WARNING_DUE = "warning_due"
     OPEN_TIME_ENDED = "open_time_ended"
-    HOLD_OPEN = "hold_open"
+    FIRE_BEGAN = "fire_began"
+    FIRE_ENDED = "fire_ended"
+    EMERGENCY_BEGAN = "emergency_began"
+    EMERGENCY_ENDED = "emergency_ended"
     LOCK_DOWN = "lock_down"
+    BLOCK = "block"
+    HOLD_OPEN = "hold_open"
     RESUME = "resume"
+    HOURS_BEGAN = "hours_began"
+    HOURS_ENDED = "hours_ended"
+    TAMPERED = "tampered"
+    TAMPER_ENDED = "tamper_ended"
+    BOLT_SECURED = "bolt_secured"
+    BOLT_RELEASED = "bolt_released"
+    BOLT_LOST = "bolt_lost"
+    BOLT_OVERDUE = "bolt_overdue"
 
 
 @dataclass(frozen=True, slots=True)
 class DoorTimings:
-    """Seconds: how long a grant releases the lock, and how long the leaf may stand open before the alarm."""
+    """Seconds.
+
+    `release_s`: how long a grant releases the lock; `open_alarm_s`: how long the leaf may stand open; both with
+    `extended_` for who needs longer. `open_warning_s`: how long before that alarm the door reminds, at most half of the
+    open time. `relock_delay_s`: from the leaf's closing to securing the lock, for bolts that need the leaf at rest.
+    `relock_grace_s`: the strike's own time and a leaf that bounces; who opens within it is no intruder.
+    `bolt_move_s`: how long the bolt may take to follow the lock.
+    """
 
     release_s: float = 5.0
     open_alarm_s: float = 30.0
+    extended_release_s: float = 15.0
+    extended_open_alarm_s: float = 60.0
+    open_warning_s: float = 10.0
+    relock_delay_s: float = 0.0
+    relock_grace_s: float = 0.25
+    bolt_move_s: float = 2.0
+
+    def release_for(self, cause: Cause) -> float:
+        """How long the lock is released for this cause."""
+        return self.extended_release_s if cause.needs_longer else self.release_s
+
+    def open_for(self, causes: tuple[Cause, ...]) -> float:
+        """How long the leaf may stand open: the longest time that anybody of these has."""
+        needs_longer = any(cause.needs_longer for cause in causes)
+        return self.extended_open_alarm_s if needs_longer else self.open_alarm_s
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why the lock was released. `way`: `face`, `pass`, `remote`, `exit_button`; `seen_at`: of the first sign.
 
-    `seen_at` is station time; `pass_id` tells guests apart, who are no members.
+    `seen_at` is station time; `pass_id` tells guests apart, who are no members; `needs_longer`: whoever comes has the
+    extended times.
     """
 
     way: str
     member_id: str | None = None
     seen_at: float | None = None
     pass_id: str | None = None
+    needs_longer: bool = False
 
     @property
     def is_exit(self) -> bool:
         """Somebody leaves by it."""
         return self.way == "exit_button"
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """What makes it the same cause when it is repeated."""
+        return self.way, self.member_id, self.pass_id
+
+    @property
+    def factors(self) -> int:
+        """How many things were shown: a card and a face are two (`card+face`)."""
+        return self.way.count("+") + 1
 
 
 NOBODY = Cause("nobody")
@@ -103,21 +195,103 @@ NOBODY = Cause("nobody")
 
 
 @dataclass(frozen=True, slots=True)
-class DoorState:
-    """The product, with the deadlines (station time) that belong to it."""
+class Wishes:
+    """What is wanted of the door, each kept while a higher one holds, so that it comes back after it.
 
-    mode: Mode = Mode.NORMAL
-    lock: Lock = Lock.SECURED
+    `order`: the station master's (HELD_OPEN, BLOCKED or LOCKED_DOWN) until they take it back; `is_open_hours`: the
+    schedule's.
+    """
+
+    is_fire: bool = False
+    is_emergency: bool = False
+    order: Mode | None = None
+    is_open_hours: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        """Who wins: fire, then emergency, then the master's order, then the schedule."""
+        if self.is_fire:
+            return Mode.RELEASED_BY_FIRE
+        if self.is_emergency:
+            return Mode.EMERGENCY
+        if self.order is not None:
+            return self.order
+        return Mode.UNLOCKED if self.is_open_hours else Mode.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class DoorState:
+    """The product, with the deadlines (station time) that belong to it.
+
+    `admitted` and `entered`: of this opening, how many were let in, and how many a counter saw go in.
+    """
+
+    wishes: Wishes = field(default_factory=Wishes)
     contact: Contact = Contact.UNKNOWN
+    bolt: Bolt = Bolt.UNKNOWN
     alarms: frozenset[Alarm] = frozenset()
     causes: tuple[Cause, ...] = ()
-    release_ends_at: float | None = None
-    open_time_ends_at: float | None = None
+    admitted: int = 0
+    entered: int = 0
     opened_at: float | None = None
+    release_ends_at: float | None = None
+    relock_ends_at: float | None = None
+    warning_at: float | None = None
+    open_time_ends_at: float | None = None
+    bolt_due_at: float | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """See `Wishes.mode`."""
+        return self.wishes.mode
+
+    @property
+    def phase(self) -> Phase:
+        """Of the access that is under way."""
+        if self.release_ends_at is not None:
+            return Phase.ACCESSED
+        return Phase.IDLE if self.relock_ends_at is None else Phase.RELOCKING
+
+    @property
+    def lock(self) -> Lock:
+        """What the lock is to do: the one place where that follows from everything else."""
+        is_released = self.mode in STANDING_OPEN or self.phase is Phase.ACCESSED
+        return Lock.RELEASED if is_released else Lock.SECURED
 
     def deadline(self) -> float | None:
         """The next moment at which `due` has something to say."""
-        return min((at for at in (self.release_ends_at, self.open_time_ends_at) if at is not None), default=None)
+        return min((at for at, _ in self.deadlines()), default=None)
+
+    def deadlines(self) -> list[tuple[float, Input]]:
+        """Every moment that is awaited, and what it brings."""
+        every = (
+            (self.release_ends_at, Input.RELEASE_ENDED),
+            (self.relock_ends_at, Input.RELOCK_ENDED),
+            (self.warning_at, Input.WARNING_DUE),
+            (self.open_time_ends_at, Input.OPEN_TIME_ENDED),
+            (self.bolt_due_at, Input.BOLT_OVERDUE),
+        )
+        return [(at, what) for at, what in every if at is not None]
+
+
+def standing(order: str) -> DoorState:
+    """The door with the order that was given before the agent was started anew: it stands until the next one."""
+    known = {Mode.HELD_OPEN, Mode.BLOCKED, Mode.LOCKED_DOWN}
+    return DoorState(Wishes(order=Mode(order) if order in known else None))
+
+
+def due(state: DoorState, now: float) -> tuple[Input, ...]:
+    """The deadlines that have come, in the order in which they came."""
+    passed = sorted((at, what) for at, what in state.deadlines() if at <= now)
+    return tuple(what for _at, what in passed)
+
+
+def is_energised(lock: Lock, kind: LockKind) -> bool:
+    """Whether the lock needs current: a fail-secure one to release, a fail-safe one to stay secured."""
+    return (lock is Lock.RELEASED) == (kind is LockKind.FAIL_SECURE)
+
+
+# --- what the door reports -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,275 +337,9 @@ class Refused:
     cause: Cause
 
 
-Report = Passed | Unused | AlarmRaised | AlarmCleared | ModeChanged | Refused
+@dataclass(frozen=True, slots=True)
+class OrderRefused:
+    """Only `resume` ends a lock-down: no other order changes it."""
 
 
-@dataclass(slots=True)
-class _Step:
-    """What a reaction works on: it changes `state` and adds to `reports`."""
-
-    state: DoorState
-    timings: DoorTimings
-    cause: Cause
-    now: float
-    reports: list[Report] = field(default_factory=list)
-
-    def set(self, **changes: object) -> None:
-        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
-
-    def raise_alarm(self, alarm: Alarm) -> None:
-        if alarm not in self.state.alarms:
-            self.set(alarms=self.state.alarms | {alarm})
-            self.reports.append(AlarmRaised(alarm))
-
-    def clear_alarms(self, keep: Alarm | None = None) -> None:
-        opened_at = self.state.opened_at
-        open_s = None if opened_at is None else self.now - opened_at
-        kept = self.state.alarms & {keep}
-        self.reports += [AlarmCleared(alarm, open_s) for alarm in sorted(self.state.alarms - kept)]
-        self.set(alarms=kept)
-
-
-Reaction = Callable[[_Step], None]
-
-
-def _ignore(step: _Step) -> None:
-    """Nothing changes."""
-
-
-def _release(step: _Step) -> None:
-    """Release for the release time; a leaf that is open, or cannot be seen, is passed at once."""
-    step.set(lock=Lock.RELEASED, release_ends_at=step.now + step.timings.release_s)
-    _add_cause(step)
-
-
-def _pass_freely(step: _Step) -> None:
-    """The door is unlocked anyway: only account for the one who comes, for as long as a release would last."""
-    step.set(release_ends_at=step.now + step.timings.release_s)
-    _add_cause(step)
-
-
-def _add_cause(step: _Step) -> None:
-    cause = step.cause
-    causes = step.state.causes
-    if _identity(cause) in map(_identity, causes):
-        return
-    if step.state.contact is not Contact.CLOSED:
-        step.reports.append(Passed(cause))
-        causes = causes[1 - MAX_CAUSES :]  # all have passed: the oldest is only remembered against repetition
-    elif len(causes) >= MAX_CAUSES:
-        return
-    step.set(causes=(*causes, cause))
-
-
-def _identity(cause: Cause) -> tuple[str, str | None, str | None]:
-    return cause.way, cause.member_id, cause.pass_id
-
-
-def _refuse(step: _Step) -> None:
-    step.reports.append(Refused(step.cause))
-
-
-def _pass(step: _Step) -> None:
-    """The leaf opens after a release."""
-    _let_causes_pass(step)
-    _find(step)
-
-
-def _let_causes_pass(step: _Step) -> None:
-    """Those who leave first: who has just been let in is not the one who goes out through the same opening."""
-    step.reports += [Passed(cause) for cause in sorted(step.state.causes, key=lambda cause: not cause.is_exit)]
-
-
-def _find(step: _Step) -> None:
-    """The leaf is open and nobody did wrong, as at the start."""
-    step.set(contact=Contact.OPEN, opened_at=step.now, open_time_ends_at=step.now + step.timings.open_alarm_s)
-
-
-def _stand(step: _Step) -> None:
-    """The leaf opens while the door is meant to be open: no time limit."""
-    _let_causes_pass(step)
-    step.set(contact=Contact.OPEN, opened_at=step.now)
-
-
-def _meet(step: _Step) -> None:
-    """As `_stand`, where unseen causes had passed at once."""
-    step.set(contact=Contact.OPEN, opened_at=step.now)
-
-
-def _force(step: _Step) -> None:
-    """The leaf opens though the lock is secured."""
-    _find(step)
-    step.raise_alarm(Alarm.FORCED)
-
-
-def _shut(step: _Step) -> None:
-    """The leaf is closed again: the opening is over and so are its alarms."""
-    step.clear_alarms()
-    step.set(contact=Contact.CLOSED, opened_at=None, open_time_ends_at=None, causes=())
-
-
-def _shut_and_secure(step: _Step) -> None:
-    """Relock as soon as the leaf is closed, so that nobody follows."""
-    _shut(step)
-    step.set(lock=Lock.SECURED, release_ends_at=None)
-
-
-def _settle_closed(step: _Step) -> None:
-    """The first sight of a closed leaf during a release; unseen, its causes had passed at once."""
-    step.set(contact=Contact.CLOSED, causes=())
-
-
-def _lose_contact(step: _Step) -> None:
-    """The leaf can no longer be seen: who was granted passes, the lock's own time goes on.
-
-    A forced door stays an alarm until the leaf is seen shut: cutting the contact's wire must not silence it.
-    """
-    step.clear_alarms(keep=Alarm.FORCED)
-    if step.state.contact is Contact.CLOSED:
-        _let_causes_pass(step)
-    step.set(contact=Contact.UNKNOWN, opened_at=None, open_time_ends_at=None)
-
-
-def _expire(step: _Step) -> None:
-    """The door stays unlocked, but who did not come in by now did not come in.
-
-    Its leaf may stand open all day, so the same person counts again after this.
-    """
-    if step.state.contact is Contact.CLOSED:
-        step.reports += [Unused(cause) for cause in step.state.causes]
-    step.set(release_ends_at=None, causes=())
-
-
-def _secure(step: _Step) -> None:
-    """The release time is over. The causes of a leaf that is still open are kept: it is the same opening."""
-    causes = step.state.causes if step.state.contact is Contact.OPEN else ()
-    _expire(step)
-    step.set(lock=Lock.SECURED, causes=causes)
-
-
-def _overdue(step: _Step) -> None:
-    """The leaf stands open for too long."""
-    step.set(open_time_ends_at=None)
-    step.raise_alarm(Alarm.OPEN_TOO_LONG)
-
-
-def _hold_open(step: _Step) -> None:
-    """Open to all until told otherwise; an open leaf is no longer an alarm. Who was granted has their time still."""
-    step.clear_alarms()
-    _enter(step, Mode.UNLOCKED)
-    step.set(lock=Lock.RELEASED, open_time_ends_at=None)
-
-
-def _lock_down(step: _Step) -> None:
-    """Secure at once and admit nobody; who is leaving keeps the time to."""
-    _enter(step, Mode.LOCKED_DOWN)
-    _limit_open_time(step)
-    leaving = tuple(cause for cause in step.state.causes if cause.is_exit)
-    if not leaving or step.state.release_ends_at is None or step.state.contact is Contact.OPEN:
-        _secure(step)
-        return
-    if step.state.contact is Contact.CLOSED:
-        step.reports += [Unused(cause) for cause in step.state.causes if not cause.is_exit]
-        step.set(causes=leaving)
-
-
-def _resume(step: _Step) -> None:
-    """Back to normal: secured once a release that runs is over, and an open leaf has its time limit again."""
-    _enter(step, Mode.NORMAL)
-    _limit_open_time(step)
-    if step.state.release_ends_at is None:
-        _secure(step)
-
-
-def _enter(step: _Step, mode: Mode) -> None:
-    step.set(mode=mode)
-    step.reports.append(ModeChanged(mode))
-
-
-def _limit_open_time(step: _Step) -> None:
-    is_open = step.state.contact is Contact.OPEN
-    limit = step.now + step.timings.open_alarm_s if is_open else None
-    step.set(open_time_ends_at=limit if Alarm.OPEN_TOO_LONG not in step.state.alarms else None)
-
-
-COLUMNS = tuple(product(Lock, Contact))
-"""The columns of `TABLE`: secured (closed, open, unknown), then released (closed, open, unknown)."""
-
-_ = _ignore
-_FREE, _SHUT, _RELOCK, _SETTLE, _LOSE = _pass_freely, _shut, _shut_and_secure, _settle_closed, _lose_contact
-
-# fmt: off
-TABLE: Mapping[tuple[Input, Mode], tuple[Reaction, Reaction, Reaction, Reaction, Reaction, Reaction]] = {
-    #                                         secured:                            released:
-    #                                         closed      open        unknown     closed      open        unknown
-    (Input.GRANT, Mode.NORMAL):              (_release,   _release,   _release,   _release,   _release,   _release),
-    (Input.GRANT, Mode.UNLOCKED):            (_release,   _release,   _release,   _FREE,      _FREE,      _FREE),
-    (Input.GRANT, Mode.LOCKED_DOWN):         (_refuse,    _refuse,    _refuse,    _refuse,    _refuse,    _refuse),
-
-    (Input.EXIT, Mode.NORMAL):               (_release,   _release,   _release,   _release,   _release,   _release),
-    (Input.EXIT, Mode.UNLOCKED):             (_release,   _release,   _release,   _FREE,      _FREE,      _FREE),
-    (Input.EXIT, Mode.LOCKED_DOWN):          (_release,   _release,   _release,   _release,   _release,   _release),
-
-    (Input.OPENED, Mode.NORMAL):             (_force,     _,          _find,      _pass,      _,          _find),
-    (Input.OPENED, Mode.UNLOCKED):           (_stand,     _,          _stand,     _stand,     _,          _meet),
-    (Input.OPENED, Mode.LOCKED_DOWN):        (_force,     _,          _find,      _pass,      _,          _find),
-
-    (Input.CLOSED, Mode.NORMAL):             (_,          _SHUT,      _SHUT,      _,          _RELOCK,    _SETTLE),
-    (Input.CLOSED, Mode.UNLOCKED):           (_,          _SHUT,      _SHUT,      _,          _SHUT,      _SETTLE),
-    (Input.CLOSED, Mode.LOCKED_DOWN):        (_,          _SHUT,      _SHUT,      _,          _RELOCK,    _SETTLE),
-
-    (Input.CONTACT_LOST, Mode.NORMAL):       (_LOSE,      _LOSE,      _,          _LOSE,      _LOSE,      _),
-    (Input.CONTACT_LOST, Mode.UNLOCKED):     (_LOSE,      _LOSE,      _,          _LOSE,      _LOSE,      _),
-    (Input.CONTACT_LOST, Mode.LOCKED_DOWN):  (_LOSE,      _LOSE,      _,          _LOSE,      _LOSE,      _),
-
-    (Input.RELEASE_ENDED, Mode.NORMAL):      (_,          _,          _,          _secure,    _secure,    _secure),
-    (Input.RELEASE_ENDED, Mode.UNLOCKED):    (_,          _,          _,          _expire,    _expire,    _expire),
-    (Input.RELEASE_ENDED, Mode.LOCKED_DOWN): (_,          _,          _,          _secure,    _secure,    _secure),
-
-    (Input.OPEN_TIME_ENDED, Mode.NORMAL):    (_,          _overdue,   _,          _,          _overdue,   _),
-    (Input.OPEN_TIME_ENDED, Mode.UNLOCKED):  (_,          _,          _,          _,          _,          _),
-    (Input.OPEN_TIME_ENDED, Mode.LOCKED_DOWN): (_,          _overdue,   _,          _,          _overdue,   _),
-
-    (Input.HOLD_OPEN, Mode.NORMAL):          (_hold_open,) * 6,
-    (Input.HOLD_OPEN, Mode.UNLOCKED):        (_hold_open, _hold_open, _hold_open, _,          _,          _),
-    (Input.HOLD_OPEN, Mode.LOCKED_DOWN):     (_hold_open,) * 6,
-
-    (Input.LOCK_DOWN, Mode.NORMAL):          (_lock_down,) * 6,
-    (Input.LOCK_DOWN, Mode.UNLOCKED):        (_lock_down,) * 6,
-    (Input.LOCK_DOWN, Mode.LOCKED_DOWN):     (_,          _,          _,          _,          _,          _),
-
-    (Input.RESUME, Mode.NORMAL):             (_,          _,          _,          _,          _,          _),
-    (Input.RESUME, Mode.UNLOCKED):           (_resume,) * 6,
-    (Input.RESUME, Mode.LOCKED_DOWN):        (_resume,) * 6,
-}
-# fmt: on
-
-
-def standing(mode: Mode) -> DoorState:
-    """The door in a mode that was ordered before the agent was started anew: an order stands until the next one."""
-    return DoorState(mode, Lock.RELEASED if mode is Mode.UNLOCKED else Lock.SECURED)
-
-
-def step(
-    state: DoorState, what: Input, now: float, timings: DoorTimings, cause: Cause = NOBODY
-) -> tuple[DoorState, tuple[Report, ...]]:
-    """Apply one input. `cause` belongs to GRANT and EXIT only."""
-    work = _Step(state, timings, cause, now)
-    TABLE[what, state.mode][COLUMNS.index((state.lock, state.contact))](work)
-    return work.state, tuple(work.reports)
-
-
-def due(state: DoorState, now: float) -> tuple[Input, ...]:
-    """The deadlines that have come, in the order in which they came."""
-    deadlines = (
-        (state.release_ends_at, Input.RELEASE_ENDED),
-        (state.open_time_ends_at, Input.OPEN_TIME_ENDED),
-    )
-    passed = sorted((at, what) for at, what in deadlines if at is not None and at <= now)
-    return tuple(what for _at, what in passed)
-
-
-def is_energised(lock: Lock, kind: LockKind) -> bool:
-    """Whether the lock needs current: a fail-secure one to release, a fail-safe one to stay secured."""
-    return (lock is Lock.RELEASED) == (kind is LockKind.FAIL_SECURE)
+Report = Passed | Unused | AlarmRaised | AlarmCleared | ModeChanged | Refused | OrderRefused

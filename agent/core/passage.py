@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, occupancy, verification
-from agent.core.access import Reason, advice_for, refusal_of
-from agent.core.door import Cause, Input
+from agent.core import debounce, door, door_table, occupancy, verification
+from agent.core.access import REASON_OF, Reason, advice_for, refusal_of
+from agent.core.door import Alarm, Cause, Input
 from agent.core.turn import Turn
 from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
 
-_ALARM_PATTERNS = {door.Alarm.FORCED: "alarm", door.Alarm.OPEN_TOO_LONG: "door_open_too_long"}
+_ALARM_PATTERNS = {
+    Alarm.FIRE: "alarm",
+    Alarm.EMERGENCY: "alarm",
+    Alarm.FORCED: "alarm",
+    Alarm.TAMPER: "alarm",
+    Alarm.TAILGATING: "alarm",
+    Alarm.OPEN_TOO_LONG: "door_open_too_long",
+    Alarm.OPEN_WARNING: "close_the_door",
+    Alarm.LOCK_FAULT: "fault",
+    Alarm.CONTACT_FAULT: "fault",
+}
+"""Light and sound of each alarm, the most pressing first: one of them is shown at a time."""
+
+_ONLY_SHOWN = frozenset({Alarm.OPEN_WARNING})  # a reminder to whoever stands in the door; the log has the alarm itself
 
 
 def admit(turn: Turn, cause: Cause) -> Reason | None:
     """Let a member in by `cause`, or say why not; either is logged and shown at the door."""
     member = turn.state.members.get(cause.member_id or "")
-    reason = refusal_of(member, turn.state.door.mode)
+    reason = refusal_of(member, turn.state.door.mode, turn.state.admission, cause.factors)
     if reason is None:
-        open_for(turn, cause)
+        open_for(turn, replace(cause, needs_longer=member is not None and member.needs_longer))
     else:
         refuse_entry(turn, reason, cause.way, member_id=cause.member_id if member else None)
     return reason
@@ -63,7 +77,7 @@ def advise(turn: Turn, reason: Reason) -> None:
 def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") -> None:
     """Put one input to the door and carry its reports on: the relay first, then the `entry` about the cause."""
     before = turn.state.door
-    after, reports = door.step(before, what, turn.now, turn.rules.door, cause)
+    after, reports = door_table.step(before, what, turn.now, turn.rules.door, cause)
     turn.set(door=after)
     if after.lock is not before.lock:
         drive_lock(turn, cause.seen_at)
@@ -71,6 +85,10 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
         turn.log(entry, _who(cause))
     for report in reports:
         _report(turn, report)
+    if (order := after.wishes.order) is not before.wishes.order:
+        turn.log("door.ordered", {"order": "none" if order is None else order.value})  # a start goes on from it
+    if (pattern := _pattern_of(after.alarms)) != _pattern_of(before.alarms):
+        turn.do(ShowIndication(pattern))
 
 
 def settle_contact(turn: Turn, until: float) -> None:
@@ -80,6 +98,9 @@ def settle_contact(turn: Turn, until: float) -> None:
     if after.level == before.level:
         return
     turn.set(contact=after)
+    relock_ends_at = turn.state.door.relock_ends_at
+    if relock_ends_at is not None and relock_ends_at < after.raw_since:
+        put(turn, Input.RELOCK_ENDED)  # the strike had fallen in before the leaf moved, though nobody looked then
     if after.level is None:
         put(turn, Input.CONTACT_LOST)
     else:
@@ -99,17 +120,22 @@ def _report(turn: Turn, report: door.Report) -> None:
         case door.Unused(cause):
             turn.log("access.not_taken", _who(cause))
         case door.AlarmRaised(alarm):
-            turn.do(ShowIndication(_ALARM_PATTERNS[alarm]))
-            turn.log("door.alarm_raised", {"alarm": alarm.value})
+            if alarm not in _ONLY_SHOWN:
+                turn.log("door.alarm_raised", {"alarm": alarm.value})
         case door.AlarmCleared(alarm, open_s):
-            turn.do(ShowIndication("off"))
-            turn.log(
-                "door.alarm_cleared", {"alarm": alarm.value, "open_s": None if open_s is None else round(open_s, 3)}
-            )
+            if alarm not in _ONLY_SHOWN:
+                body = {"alarm": alarm.value, "open_s": None if open_s is None else round(open_s, 3)}
+                turn.log("door.alarm_cleared", body)
         case door.ModeChanged(mode):
             turn.log("door.mode_changed", {"mode": mode.value})
         case door.Refused(cause):
-            refuse_entry(turn, Reason.LOCKED_DOWN, cause.way, cause.member_id, cause.pass_id)
+            refuse_entry(turn, REASON_OF[turn.state.door.mode], cause.way, cause.member_id, cause.pass_id)
+        case door.OrderRefused():
+            pass  # whoever asks was told so before
+
+
+def _pattern_of(alarms: frozenset[Alarm]) -> str:
+    return next((pattern for alarm, pattern in _ALARM_PATTERNS.items() if alarm in alarms), "off")
 
 
 def _pass(turn: Turn, cause: Cause) -> None:

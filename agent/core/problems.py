@@ -290,6 +290,30 @@ CATALOGUE: Mapping[str, Kind] = {
         "先执行 station door resume。",
         "Run `station door resume` first.",
     ),
+    "door.blocked": _error(
+        "门已停用。",
+        "The door is blocked.",
+        "先执行 station door resume。",
+        "Run `station door resume` first.",
+    ),
+    "door.no_emergency": _error(
+        "本站没有启用紧急开门。",
+        "This station offers no emergency opening.",
+        "在配置文件中设置 emergency.enabled = true 后重启;或执行 station door unlock。",
+        "Set emergency.enabled = true in the settings and restart, or run `station door unlock`.",
+    ),
+    "door.glass_broken": _error(
+        "紧急按钮仍处于触发状态,门保持打开。",
+        "The break glass is still broken, so the door stays open.",
+        "到门口复位紧急按钮(更换玻璃),警报随即结束。",
+        "Reset it at the door (put in new glass); the alarm ends with that.",
+    ),
+    "clock.untrusted": _warning(
+        "时钟未经校准,开放时间可能不准。{detail}",
+        "No time source has set the clock; opening hours may be wrong. {detail}",
+        "检查网络和时间同步;在此期间按 schedule.untrusted_clock 执行。",
+        "Check the network and its time service; schedule.untrusted_clock says what applies until then.",
+    ),
     # --- enrolment
     "photo.no_face": _error(
         "照片中没有找到人脸。({detail})",

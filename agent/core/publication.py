@@ -63,6 +63,7 @@ def _door(state: StationState) -> Body:
     is_obeyed = ("lock.failed", "lock") not in state.faults
     return {
         "mode": door.mode.value,
+        "admission": state.admission.value,
         "lock": door.lock.value if is_obeyed else "unknown",
         "contact": door.contact.value,
         "alarms": sorted(alarm.value for alarm in door.alarms),

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, pass_entry, publication, refusals, registration, roster, vault
+from agent.core import audit, pass_entry, publication, refusals, registration, roster, signals, vault
+from agent.core.access import REASON_OF
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
@@ -111,27 +112,61 @@ def _subscribe(turn: Turn, asked: ControlRequested) -> None:
 
 
 def _snapshot(turn: Turn) -> dict[str, Any]:
-    state = turn.state
+    state, plate = turn.state, turn.rules.plate
     return {
         "version": turn.rules.version,
+        "station": {"id": plate.id, "name": plate.name, "timezone": plate.timezone},
+        "fitted": {"contact": plate.has_contact},
+        "labels": plate.labels,
         "parts": publication.parts(state, turn.now),
         "members": len(state.members),
-        "broker": {"connected": state.session is not None, "acknowledged": state.outbox.acknowledged_count},
+        "broker": {
+            "enabled": plate.has_broker,
+            "connected": state.session is not None,
+            "acknowledged": state.outbox.acknowledged_count,
+        },
         "log": {"epoch": state.outbox.newest[0], "sequence": state.outbox.newest[1]},
     }
 
 
 def _unlock(turn: Turn, asked: ControlRequested) -> None:
-    if turn.state.door.mode is Mode.LOCKED_DOWN:
-        turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "reason": "locked_down"})
-        turn.refuse(asked.request, problem("door.locked_down", "door"))
+    reason = REASON_OF.get(turn.state.door.mode)
+    if reason is not None:
+        _refuse_at_door(turn, asked, reason.value)
         return
     open_for(turn, Cause("remote", seen_at=asked.at))
     _record(turn, asked, {"lock": turn.state.door.lock.value})
 
 
+def _refuse_at_door(turn: Turn, asked: ControlRequested, reason: str) -> None:
+    turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "reason": reason})
+    turn.refuse(asked.request, problem(f"door.{reason}", "door"))
+
+
+def _begin_emergency(turn: Turn, asked: ControlRequested) -> None:
+    if not turn.rules.has_emergency:
+        _refuse_at_door(turn, asked, "no_emergency")
+        return
+    turn.set(is_emergency_ordered=True)
+    signals.follow_emergency(turn)
+    _record(turn, asked, {"mode": turn.state.door.mode.value})
+
+
+def _end_emergency(turn: Turn, asked: ControlRequested) -> None:
+    turn.set(is_emergency_ordered=False)
+    if signals.is_glass_broken(turn.state) and turn.state.door.wishes.is_emergency:
+        _refuse_at_door(turn, asked, "glass_broken")
+        return
+    settle_contact(turn, math.inf)  # as for a change of mode
+    signals.follow_emergency(turn)
+    _record(turn, asked, {"mode": turn.state.door.mode.value})
+
+
 def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
     def carry_out(turn: Turn, asked: ControlRequested) -> None:
+        if turn.state.door.wishes.order is Mode.LOCKED_DOWN and what in (Input.HOLD_OPEN, Input.BLOCK):
+            _refuse_at_door(turn, asked, Mode.LOCKED_DOWN.value)
+            return
         settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
         put(turn, what)
         _record(turn, asked, {"mode": turn.state.door.mode.value})
@@ -183,6 +218,9 @@ ACTIONS: Mapping[str, Action] = {
     "subscribe": Action("viewer", _subscribe),
     "door.unlock": Action("master", _unlock),
     "door.hold_open": Action("master", _change_mode(Input.HOLD_OPEN)),
+    "door.block": Action("master", _change_mode(Input.BLOCK)),
+    "door.emergency": Action("master", _begin_emergency),
+    "door.emergency_over": Action("master", _end_emergency),
     "door.lock_down": Action("master", _change_mode(Input.LOCK_DOWN)),
     "door.resume": Action("master", _change_mode(Input.RESUME)),
     "access.present_code": Action("master", _present_code),

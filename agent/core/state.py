@@ -19,9 +19,10 @@ from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
 from agent.core.retention import RetentionRules
+from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
 from agent.core.verification import Code
-from agent.events import Member, MinuteReading
+from agent.events import ClockRead, Member, MinuteReading
 
 _UNREAD: Debounced[bool | None] = Debounced(None, None)
 
@@ -35,10 +36,23 @@ class GallerySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Plate:
+    """What screens need to know of the station itself. `labels`: of appliances, by name and language, where given."""
+
+    id: str = ""
+    name: str = ""
+    timezone: str = "UTC"
+    has_contact: bool = True
+    has_broker: bool = True
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here."""
 
     version: str = ""
+    plate: Plate = field(default_factory=Plate)
     visit_prefix: str = "visit"
     lock_kind: LockKind = LockKind.FAIL_SECURE
     door: DoorTimings = field(default_factory=DoorTimings)
@@ -53,6 +67,8 @@ class Rules:
     retention: RetentionRules = field(default_factory=RetentionRules)
     passes: PassRules = field(default_factory=PassRules)
     has_vision: bool = True
+    has_emergency: bool = False
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,11 @@ class StationState:
     started_at: float
     door: DoorState = field(default_factory=DoorState)
     contact: Debounced[bool | None] = field(default_factory=lambda: _UNREAD)
+    signals: Mapping[str, Debounced[bool | None]] = field(default_factory=dict)
+    is_emergency_ordered: bool = False
+    admission: Admission = Admission.MEMBERS
+    clock: ClockRead | None = None
+    clock_due_at: float = 0.0
     is_moving: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)
     gallery: Gallery | None = None

@@ -15,6 +15,7 @@ from agent.core import (
     appliance,
     debounce,
     door,
+    hours,
     outbox,
     pass_entry,
     publication,
@@ -23,6 +24,7 @@ from agent.core import (
     registration,
     requests,
     roster,
+    signals,
     supervision,
     templates,
     vault,
@@ -53,21 +55,22 @@ LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
     visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
-    mode = door.Mode(restored.mode) if restored.mode in set(door.Mode) else door.Mode.NORMAL
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
         passes=pass_entry.begin(restored.revoked_passes),
-        door=door.standing(mode),
+        door=door.standing(restored.order),
         occupancy=resume(visits, restored.inside),
         appliances={name: Appliance() for name in rules.appliances},
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
         outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
         refresh_at=now,
+        clock_due_at=now,
         review_at=now + roster.FIRST_REVIEW_S,
     )
     turn = Turn(state, rules, now)
     drive_lock(turn)
+    hours.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
     for place, detail in restored.problems:
         if place == events.STORAGE_NOT_OPENED:
@@ -94,6 +97,8 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
     candidates = [
         _door_deadline(state, rules),
         state.contact.deadline(rules.contact_debounce_s),
+        signals.deadline(state, rules),
+        state.clock_due_at,
         state.lock_retry_at,
         state.vision.deadline(),
         state.passes.deadline(),
@@ -111,12 +116,14 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
 def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     """Do what is due. Facts up to `known_until` have been taken; later ones may wait in the inbox."""
     settle_contact(turn, known_until)
+    signals.settle(turn, known_until)
     door_at = _door_deadline(turn.state, turn.rules)
     if door_at is not None and turn.now >= door_at:
         settle_contact(turn, turn.now)
         for what in door.due(turn.state.door, turn.now):
             put(turn, what)
     _try_lock_again(turn)
+    hours.ask_when_due(turn)
     for name, each in turn.state.appliances.items():
         _set_appliance(turn, name, appliance.age(each, turn.rules.appliances[name], turn.now))
     vision, orders = supervision.tend(turn.state.vision, turn.now)
@@ -137,6 +144,8 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
 
 
 def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
+    if event.is_open is None and turn.state.contact.raw is None and turn.state.contact.level is None:
+        put(turn, door.Input.CONTACT_LOST)  # fitted, and not to be read from the start
     settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
     if event.is_open is None:
@@ -368,7 +377,9 @@ def _on_query(turn: Turn, event: events.QueryAnswered) -> None:
     if event.error:
         turn.refuse(event.request, problem("request.invalid", "query", event.error))
     else:
-        turn.do(Reply(event.request, ok=True, result={"rows": roster.rows_for(turn, waiting.result, event.rows)}))
+        rows = roster.rows_for(turn, waiting.result, event.rows)
+        result = {"rows": rows, "timezone": turn.rules.plate.timezone}
+        turn.do(Reply(event.request, ok=True, result=result))
 
 
 def _on_connected(turn: Turn, event: events.BrokerConnected) -> None:
@@ -437,6 +448,9 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.DoorContactChanged: _on_contact,
     events.ExitButtonPressed: _on_exit_button,
     events.MotionChanged: _on_motion,
+    events.SignalChanged: signals.take,
+    events.PersonCounted: signals.count,
+    events.ClockRead: hours.take,
     events.SensorRead: _on_reading,
     events.DeviceFailed: _on_device_failed,
     events.DeviceRecovered: _on_device_recovered,

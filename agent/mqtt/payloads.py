@@ -101,9 +101,14 @@ class State(Message):
 
 
 class DoorState(State):
-    """The door's product of mode, lock, contact and alarms."""
+    """The door's product of mode, lock, contact and alarms.
 
-    mode: Literal["normal", "unlocked", "locked_down"]
+    `mode` is the highest of what is wanted: fire, emergency, the master's order, opening hours. `admission`: whom the
+    schedule admits, which the modes above it override.
+    """
+
+    mode: Literal["normal", "unlocked", "held_open", "blocked", "locked_down", "emergency", "released_by_fire"]
+    admission: Literal["open", "members", "two_factors", "closed"]
     lock: Literal["secured", "released", "unknown"]
     contact: Literal["closed", "open", "unknown"]
     alarms: Annotated[tuple[Code, ...], Field(max_length=16)]

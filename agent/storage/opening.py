@@ -248,14 +248,14 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
         problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
     inside = read_last(database, "station.visit.entered", "station.visit.left").get("inside")
-    mode = read_last(database, "station.door.mode_changed").get("mode")
+    order = read_last(database, "station.door.ordered").get("order")
     return Restored(
         members=found,
         open_visits=visits.load_open(database),
         cursor=(cursor[0], cursor[1]) if cursor else (0, 0),
         newest=newest.place,
         inside=inside if isinstance(inside, int) else None,
-        mode=mode if isinstance(mode, str) else "",
+        order=order if isinstance(order, str) else "",
         problems=_split(problems),
         faults=sealing.faults_of(rows, vault),
     )

@@ -15,11 +15,13 @@ from drivers.indicator import Indicator, LightAndBuzzer
 from drivers.lock import Lock, LockRelay
 from drivers.motion import Motion, MotionSensor
 from drivers.pins import GpiodFactory, open_pins
+from drivers.signal import Signal, SignalContact
 from drivers.simulated.button import SimulatedExitButton
 from drivers.simulated.contact import SimulatedDoorContact
 from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
 from drivers.simulated.motion import SimulatedMotionSensor
+from drivers.simulated.signal import SimulatedSignal
 from tests.drivers.fake_gpiod import FakeGpiod
 
 Clock = Callable[[], float]
@@ -54,6 +56,12 @@ class Rig(ABC):
 
     @abstractmethod
     def move_about(self, *, is_moving: bool) -> None: ...
+
+    @abstractmethod
+    def signal(self, on_change: Callable[[float, bool | None], None], clock: Clock) -> Signal: ...
+
+    @abstractmethod
+    def say(self, *, is_active: bool) -> None: ...
 
     @abstractmethod
     def indicator(self) -> Indicator: ...
@@ -96,6 +104,16 @@ class SimulatedRig(Rig):
             self._motion.start_moving()
         else:
             self._motion.stop_moving()
+
+    def signal(self, on_change: Callable[[float, bool | None], None], clock: Clock) -> Signal:
+        self._signal = self.on_exit.enter_context(closing(SimulatedSignal(on_change, clock=clock)))
+        return self._signal
+
+    def say(self, *, is_active: bool) -> None:
+        if is_active:
+            self._signal.begin()
+        else:
+            self._signal.end()
 
     def indicator(self) -> Indicator:
         return self.on_exit.enter_context(closing(SimulatedIndicator()))
@@ -151,6 +169,15 @@ class PinRig(Rig):
 
     def move_about(self, *, is_moving: bool) -> None:
         self.drive(is_moving)
+
+    def signal(self, on_change: Callable[[float, bool | None], None], clock: Clock) -> Signal:
+        self.drive(False)
+        signal = SignalContact("fire contact", self.input, on_change, pin_factory=self.factory, clock=clock)
+        self.drive(False)  # as for the door contact
+        return self.on_exit.enter_context(closing(signal))
+
+    def say(self, *, is_active: bool) -> None:
+        self.drive(is_active)
 
     def indicator(self) -> Indicator:
         light = LightAndBuzzer(self.output, pin_factory=self.factory)

@@ -1,4 +1,4 @@
-"""What every lock, contact, button, motion sensor and indicator promises, whatever it is made of."""
+"""What every lock, contact, button, motion sensor, signal and indicator promises, whatever it is made of."""
 
 from __future__ import annotations
 
@@ -141,6 +141,40 @@ def test_a_motion_sensor_that_is_closed_reports_nothing(rig: Rig) -> None:
     assert seen == []
     with pytest.raises(DeviceClosedError, match="closed: read nothing"):
         _ = sensor.is_moving
+
+
+# --- signal ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_tells_what_it_says_before_it_changes(rig: Rig) -> None:
+    signal = rig.signal(lambda _at, _is_active: None, station_time)
+    assert signal.is_active is False
+    rig.say(is_active=True)
+    assert signal.is_active is True
+
+
+def test_a_signal_reports_beginning_and_end_with_its_station_time(rig: Rig) -> None:
+    seen: list[tuple[float, bool | None]] = []
+    rig.signal(lambda at, is_active: seen.append((at, is_active)), station_time)
+    seen.clear()  # what settling the wire made
+    began = station_time()
+    for is_active in (True, False, True):
+        rig.say(is_active=is_active)
+    assert eventually(lambda: len(seen) == 3)
+    assert [is_active for _at, is_active in seen] == [True, False, True]
+    assert began - 0.001 <= seen[0][0] <= seen[-1][0] <= station_time() + 0.001
+
+
+def test_a_signal_that_is_closed_reports_nothing(rig: Rig) -> None:
+    seen: list[bool | None] = []
+    signal = rig.signal(lambda _at, is_active: seen.append(is_active), station_time)
+    signal.close()
+    signal.close()
+    seen.clear()
+    rig.say(is_active=True)
+    assert seen == []
+    with pytest.raises(DeviceClosedError, match="closed: read nothing"):
+        _ = signal.is_active
 
 
 # --- indicator -------------------------------------------------------------------------------------------------------

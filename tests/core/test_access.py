@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.core.access import WORDS, Reason, advice_for, refusal_of
-from agent.core.door import Mode
+from agent.core.access import REASON_OF, WORDS, Reason, advice_for, refusal_of
+from agent.core.door import ADMITTING_NOBODY, STANDING_OPEN, Cause, Mode
+from agent.core.schedule import Admission
 from agent.events import Member
 from drivers.indicator import PATTERNS
 
@@ -24,6 +25,34 @@ def test_a_member_comes_in_unless_the_station_is_locked_down() -> None:
     assert refusal_of(Member("m-1"), Mode.NORMAL) is None
     assert refusal_of(Member("m-1"), Mode.UNLOCKED) is None
     assert refusal_of(Member("m-1"), Mode.LOCKED_DOWN) is Reason.LOCKED_DOWN
+    assert refusal_of(Member("m-1"), Mode.BLOCKED) is Reason.BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("admission", "factors", "reason"),
+    [
+        (Admission.OPEN, 1, None),
+        (Admission.MEMBERS, 1, None),
+        (Admission.TWO_FACTORS, 1, Reason.SECOND_FACTOR_NEEDED),
+        (Admission.TWO_FACTORS, 2, None),
+        (Admission.CLOSED, 2, Reason.OUTSIDE_HOURS),
+    ],
+)
+def test_the_schedule_says_whom_the_door_admits(admission: Admission, factors: int, reason: Reason | None) -> None:
+    assert refusal_of(Member("m-1"), Mode.NORMAL, admission, factors) is reason
+
+
+@pytest.mark.parametrize("mode", sorted(STANDING_OPEN))
+def test_nobody_is_refused_by_the_hour_at_a_door_that_stands_open(mode: Mode) -> None:
+    assert refusal_of(Member("m-1"), mode, Admission.CLOSED) is None
+
+
+def test_every_mode_that_admits_nobody_has_its_reason() -> None:
+    assert set(REASON_OF) == ADMITTING_NOBODY
+
+
+def test_a_card_and_a_face_are_two_factors() -> None:
+    assert (Cause("face").factors, Cause("card+face").factors) == (1, 2)
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -36,7 +65,16 @@ def test_every_refusal_has_words_in_both_languages_and_a_light(reason: Reason) -
 
 
 def test_only_a_picture_that_can_be_mended_asks_the_rider_to_look_here() -> None:
-    about_the_person = {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN, Reason.CODE_NEEDED, Reason.NOT_LIVE}
+    about_the_person = {
+        Reason.NOT_ENROLLED,
+        Reason.SUSPENDED,
+        Reason.LOCKED_DOWN,
+        Reason.BLOCKED,
+        Reason.OUTSIDE_HOURS,
+        Reason.SECOND_FACTOR_NEEDED,
+        Reason.CODE_NEEDED,
+        Reason.NOT_LIVE,
+    }
     about_a_pass = {reason for reason in Reason if reason.startswith("pass_")}
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person | about_a_pass
     assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person - about_a_pass} == {"look_here"}

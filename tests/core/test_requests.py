@@ -141,7 +141,12 @@ def test_an_unlock_is_refused_in_a_lock_down() -> None:
 
 @pytest.mark.parametrize(
     ("action", "mode"),
-    [("door.hold_open", "unlocked"), ("door.lock_down", "locked_down"), ("door.resume", "normal")],
+    [
+        ("door.hold_open", "held_open"),
+        ("door.block", "blocked"),
+        ("door.lock_down", "locked_down"),
+        ("door.resume", "normal"),
+    ],
 )
 def test_a_mode_is_changed_and_said_on_the_disk(action: str, mode: str) -> None:
     play = ready()
@@ -181,14 +186,17 @@ def test_the_status_tells_every_part_and_no_name() -> None:
     assert reply.is_last
     assert set(reply.result["parts"]) == {"door", "occupancy", "appliances/microwave", "health"}
     assert reply.result["members"] == 1
-    assert reply.result["broker"] == {"connected": False, "acknowledged": 0}
+    assert reply.result["broker"] == {"enabled": True, "connected": False, "acknowledged": 0}
 
 
 def test_a_subscriber_hears_every_change_until_they_leave() -> None:
     play = ready()
     play.ask("subscribe", actor=VIEWER)
     (first,) = play.replies()
-    assert (first.is_last, set(first.result["parts"]["door"])) == (False, {"mode", "lock", "contact", "alarms"})
+    assert (first.is_last, set(first.result["parts"]["door"])) == (
+        False,
+        {"mode", "admission", "lock", "contact", "alarms"},
+    )
     play.take()
     play.ask("door.unlock", request="r-2")
     parts = [each.result["part"] for each in play.replies()]
@@ -218,7 +226,7 @@ def test_a_query_is_answered_by_the_disk_or_by_time(action: str) -> None:
     assert order.query in QUERIES
     assert set(order.arguments) <= set(QUERIES[order.query].defaults)
     play.put(QueryAnswered(play.now, "r-1", ({"id": "m-1"},)))
-    assert play.replies()[-1].result == {"rows": [{"id": "m-1"}]}
+    assert play.replies()[-1].result == {"rows": [{"id": "m-1"}], "timezone": "UTC"}
     play.ask(action, request="r-2")
     play.put(QueryAnswered(play.now, "r-2", (), "no such argument"))
     assert play.problem_codes("r-2") == ["request.invalid"]

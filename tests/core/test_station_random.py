@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events
-from agent.core.door import Lock, LockKind, Mode, is_energised
+from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.pass_book import PassRules
 from agent.core.passes import Pass, station_digest
 from agent.core.publication import parts
 from agent.core.requests import ACTIONS
+from agent.core.schedule import Admission, Schedule, Span
 from agent.core.station import HANDLERS
 from agent.effects import (
     AppendEntry,
@@ -42,7 +44,15 @@ from tests.core.station_play import CONSENT, ENGINE, RULES, Play, begin, face_of
 
 PEOPLE = 4  # 0 may come in, 1 is suspended, the others are strangers until somebody enrols them
 PEOPLE_AT_THE_START = (member("m-0", 0), member("m-1", 1, is_suspended=True))
-RELEASES = ("door.unlock", "door.hold_open")
+RELEASES = ("door.unlock", "door.hold_open", "door.emergency")
+WIRES = ("fire", "emergency", "tamper", "bolt")
+HOURS = Schedule(
+    zone=UTC,
+    weekdays=((Span(480, 1080, Admission.OPEN), Span(1320, 1800, Admission.TWO_FACTORS)),) * 5
+    + ((Span(0, 1440, Admission.CLOSED),), ()),
+    untrusted=Admission.MEMBERS,
+)
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 GALLERY = build_gallery([("m-0", face_of(0)), ("m-1", face_of(1))], engine=ENGINE[0], weights=ENGINE[1])
 HERE = station_digest("here")
 PASSES = tuple(
@@ -187,6 +197,11 @@ VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
     events.ExitButtonPressed: lambda w, n: events.ExitButtonPressed(w.now),
+    events.SignalChanged: lambda w, n: events.SignalChanged(
+        w.now, WIRES[n % 4], (True, False, None, False)[n // 4 % 4]
+    ),
+    events.PersonCounted: lambda w, n: events.PersonCounted(w.now, n % 3 > 0),
+    events.ClockRead: lambda w, n: events.ClockRead(w.now, MIDNIGHT + timedelta(hours=3 * n), n % 5 > 0),
     events.MotionChanged: lambda w, n: events.MotionChanged(w.now, n % 2 == 0),
     events.SensorRead: lambda w, n: events.SensorRead(
         w.now, "microwave", {"power_w": (0.0, 5.0, 700.0, float("nan"), -1.0)[n % 5]}
@@ -292,7 +307,18 @@ def test_every_kind_of_fact_is_tried() -> None:
 def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
     """The lock is released for a reason, for a time, and the current is right."""
     door = play.state.door
-    if before is Lock.SECURED and door.lock is Lock.RELEASED:
+    is_fire = "fire" in play.state.signals and play.state.signals["fire"].level is True
+    is_broken = "emergency" in play.state.signals and play.state.signals["emergency"].level is True
+    if is_fire or is_broken or isinstance(cause, events.ExitButtonPressed):
+        assert door.lock is Lock.RELEASED
+    if door.mode in STANDING_OPEN:
+        assert {
+            Mode.RELEASED_BY_FIRE: is_fire,
+            Mode.EMERGENCY: is_broken or play.state.is_emergency_ordered,
+            Mode.HELD_OPEN: bool(play.logged("control.done")),
+            Mode.UNLOCKED: play.state.admission is Admission.OPEN,
+        }[door.mode]
+    elif before is Lock.SECURED and door.lock is Lock.RELEASED:
         if isinstance(cause, events.ControlRequested):
             assert cause.action in RELEASES
             assert cause.actor.role == "master"
@@ -308,9 +334,12 @@ def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
             assert not play.state.members[granted].is_suspended
         else:
             assert isinstance(cause, events.ExitButtonPressed)
-    if door.lock is Lock.RELEASED and door.mode is not Mode.UNLOCKED:
+        if isinstance(cause, events.FaceSeen):
+            assert door.mode is Mode.NORMAL
+            assert play.state.admission in (Admission.OPEN, Admission.MEMBERS) or not play.state.code
+    if door.lock is Lock.RELEASED and door.mode not in STANDING_OPEN:
         assert door.release_ends_at is not None
-        assert door.release_ends_at <= play.now + play.rules.door.release_s
+        assert door.release_ends_at <= play.now + play.rules.door.extended_release_s
     orders = [each for each in play.orders[seen:] if isinstance(each, (EnergiseLock, DeenergiseLock))]
     if orders:
         assert isinstance(orders[-1], EnergiseLock) is is_energised(door.lock, play.rules.lock_kind)
@@ -364,7 +393,11 @@ def test_whatever_happens(
 ) -> None:
     restored = Restored(open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id}))
     world = World(
-        beginning(*PEOPLE_AT_THE_START, rules=replace(RULES, lock_kind=kind, passes=PassRules(HERE)), restored=restored)
+        beginning(
+            *PEOPLE_AT_THE_START,
+            rules=replace(RULES, lock_kind=kind, has_emergency=True, schedule=HOURS, passes=PassRules(HERE)),
+            restored=restored,
+        )
     )
     play = world.play
     for what, number, times, wait_s, late_s in steps:
@@ -385,7 +418,7 @@ def test_whatever_happens(
         0 if request in world.subscriptions and play.replies(request)[0].ok else 1 for request in world.requests
     ]
     door = play.state.door
-    assert door.lock is (Lock.RELEASED if door.mode is Mode.UNLOCKED else Lock.SECURED)
+    assert door.lock is (Lock.RELEASED if door.mode in STANDING_OPEN else Lock.SECURED)
     assert not play.found(Exit)
     world.now = play.now
     play.put_late(play.now, ENDS[end](world))

@@ -1,4 +1,4 @@
-"""Contact, button and motion where they differ from their twins: polarity, pulls, a chip that goes away."""
+"""Contact, button, motion and signal where they differ from their twins: polarity, pulls, a chip that goes away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from drivers.button import ExitButton
 from drivers.contact import DoorContact
 from drivers.motion import MotionSensor
 from drivers.pins import GpiodFactory
+from drivers.signal import SignalContact
 from tests.drivers.fake_gpiod import FakeGpiod
 from tests.drivers.waiting import eventually
 
@@ -97,3 +98,39 @@ def test_a_sensor_that_pulls_low_can_be_told(fake: FakeGpiod, pins: GpiodFactory
     fake.wire(4, False)
     assert eventually(lambda: seen == [True])
     sensor.close()
+
+
+def test_a_cut_wire_of_the_fire_alarm_reads_as_fire(fake: FakeGpiod, pins: GpiodFactory) -> None:
+    signal = SignalContact("fire contact", 4, lambda _at, _is_active: None, pin_factory=pins)
+    fake.wire(4, False)
+    assert signal.is_active is False
+    fake.wire(4, None)
+    assert signal.is_active is True
+    signal.close()
+
+
+def test_a_signal_that_is_made_when_it_is_active_can_be_told(fake: FakeGpiod, pins: GpiodFactory) -> None:
+    seen: list[bool | None] = []
+    signal = SignalContact(
+        "bolt contact", 4, lambda _at, is_active: seen.append(is_active), active_is_high=False, pin_factory=pins
+    )
+    fake.wire(4, False)
+    assert eventually(lambda: seen == [True])
+    signal.close()
+
+
+def test_a_signal_on_a_chip_that_went_away_says_so(fake: FakeGpiod, pins: GpiodFactory) -> None:
+    seen: list[bool | None] = []
+    failures: list[str] = []
+    signal = SignalContact(
+        "fire contact",
+        4,
+        lambda _at, is_active: seen.append(is_active),
+        on_failed=lambda _at, reason: failures.append(reason),
+        pin_factory=pins,
+    )
+    fake.unplug()
+    assert eventually(lambda: seen == [None])
+    assert failures == ["the fire contact cannot be read: check the GPIO chip, then restart"]
+    assert signal.is_active is None
+    signal.close()

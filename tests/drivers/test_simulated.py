@@ -9,6 +9,7 @@ from drivers.simulated.door import SimulatedDoor
 from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
 from drivers.simulated.meter import SimulatedMeter
+from drivers.simulated.signal import SimulatedSignal
 
 
 class Hand:
@@ -111,3 +112,14 @@ def test_a_meter_that_fails_answers_nothing_and_counts_on() -> None:
         meter.read()
     meter.recover()
     assert meter.read()["energy_kwh"] == pytest.approx(1.0)
+
+
+def test_a_signal_that_fails_cannot_be_read_until_it_says_something_again() -> None:
+    said: list[bool | None] = []
+    signal = SimulatedSignal(lambda _at, is_active: said.append(is_active))
+    signal.begin()
+    signal.begin()
+    signal.fail()
+    assert signal.is_active is None
+    signal.end()
+    assert said == [True, None, False]

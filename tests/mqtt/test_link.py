@@ -31,7 +31,7 @@ from tests.mqtt.conftest import AT_ONCE, PATIENCE_S, TOPICS, Inbox, make_entries
 MakeLink = Callable[[Broker], BrokerLink]
 MakeWatcher = Callable[..., Watcher]
 STATION = TOPICS.station
-DOOR = {"mode": "normal", "lock": "secured", "contact": "closed", "alarms": []}
+DOOR = {"mode": "normal", "admission": "members", "lock": "secured", "contact": "closed", "alarms": []}
 
 
 def session_of(inbox: Inbox, number: int = 1) -> str:
