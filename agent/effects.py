@@ -127,7 +127,7 @@ class BeginVisit:
 
 @dataclass(frozen=True, slots=True)
 class EndVisit:
-    """The visit ended. `how`: `exit_button`, `room_empty`, `time_limit` …"""
+    """The visit ended. `how`: `exit_button`, `room_empty`, `erased` …"""
 
     visit: str
     left_at: float

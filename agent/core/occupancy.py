@@ -59,6 +59,15 @@ def enter(
     return Occupancy((*visits, visit), unnamed, state.begun + 1), tuple(changes)
 
 
+def forget(state: Occupancy, member_id: str, now: float) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """End the visits of a member who is erased; where somebody left unnamed, it was they, as when one enters again."""
+    ended = tuple(EndVisit(visit.id, now, "erased") for visit in state.visits if visit.member_id == member_id)
+    if not ended:
+        return state, ()
+    visits = tuple(visit for visit in state.visits if visit.member_id != member_id)
+    return replace(state, visits=visits, unnamed_exits=max(0, state.unnamed_exits - len(ended))), ended
+
+
 def resume(visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
     """Go on after a start with the visits that are open and how many people were inside."""
     return Occupancy(visits, 0 if inside is None else max(0, len(visits) - inside))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent import events
-from agent.core import own_data, registration, retention, templates
+from agent.core import occupancy, own_data, registration, retention, templates
 from agent.core.problems import problem
 from agent.core.state import Removal
 from agent.core.turn import Turn
@@ -76,8 +76,18 @@ def _is_full(turn: Turn, asked: ControlRequested) -> bool:
 def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:
     _stop_enrolments(turn, member_id, "this member is being erased")
     turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
+    _end_visits(turn, member_id)
     _await_removal(turn, request, member_id, is_erasure=True)
     turn.do(EraseMember(request, member_id, turn.now, why))
+
+
+def _end_visits(turn: Turn, member_id: str) -> None:
+    """Before the erasure, which makes their visits nobody's."""
+    inside, ended = occupancy.forget(turn.state.occupancy, member_id, turn.now)
+    if ended:
+        turn.set(occupancy=inside)
+        body = {"way": "erased", "visits": [each.visit for each in ended], "inside": inside.count}
+        turn.log("visit.left", body, visits=ended)
 
 
 def _withdraw(turn: Turn, request: str, member_id: str, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.occupancy import MAX_VISITS, Occupancy, Visit, enter, leave
+from agent.core.occupancy import MAX_VISITS, Occupancy, Visit, enter, forget, leave
 from agent.effects import BeginVisit, EndVisit, VisitChange
 
 
@@ -103,3 +103,20 @@ def test_whoever_comes_and_goes_each_visit_begins_and_ends_at_most_once(steps: l
         assert {visit.id for visit in state.visits} == open_visits
         assert 0 <= state.count <= len(open_visits)
         assert (state.count == 0) == (not open_visits)
+
+
+def test_a_member_who_is_erased_while_inside_is_inside_no_more() -> None:
+    inside, _ = enter(Occupancy(), "v", "m-1", 1.0)
+    inside, _ = enter(inside, "v", "m-2", 2.0)
+    after, ended = forget(inside, "m-1", 3.0)
+    assert ended == (EndVisit("v-1", 3.0, "erased"),)
+    assert ([each.member_id for each in after.visits], after.count) == (["m-2"], 1)
+    assert forget(after, "m-1", 4.0) == (after, ())
+
+
+def test_an_erasure_after_an_unnamed_exit_leaves_the_count_as_it_is() -> None:
+    inside, _ = enter(Occupancy(), "v", "m-1", 1.0)
+    inside, _ = enter(inside, "v", "m-2", 2.0)
+    inside, _ = leave(inside, 3.0, "exit_button")
+    after, _ = forget(inside, "m-1", 4.0)
+    assert (after.count, len(after.visits), after.unnamed_exits) == (1, 1, 0)

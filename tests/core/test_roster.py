@@ -9,8 +9,10 @@ import pytest
 
 from agent.core import roster
 from agent.effects import (
+    AppendEntry,
     BuildGallery,
     EncodePhoto,
+    EndVisit,
     EraseMember,
     ReadRetention,
     RunQuery,
@@ -148,6 +150,21 @@ def test_removals_that_wait_for_the_disk_are_bounded(monkeypatch: pytest.MonkeyP
         play.ask("members.erase", request=f"r-{n}", id=f"m-{n}")
     assert len(play.found(EraseMember)) == len(play.state.removals) == 3
     assert play.problem_codes("r-4") == ["request.busy"]
+
+
+def test_an_erasure_ends_the_visit_before_it_makes_it_nobodys() -> None:
+    play = ready(member("m-1", 1))
+    play.see_face(1)
+    play.move_leaf(is_open=True)
+    play.move_leaf(is_open=False)
+    assert play.inside == 1
+    play.take()
+    play.ask("members.erase", id="m-1")
+    assert play.inside == 0
+    (left,) = [each for each in play.found(AppendEntry) if each.visits]
+    assert [each.how for each in left.visits if isinstance(each, EndVisit)] == ["erased"]
+    assert play.orders.index(left) < play.orders.index(play.found(EraseMember)[0])
+    assert "m-1" not in repr(left)
 
 
 # --- the proof of an erasure -----------------------------------------------------------------------------------------
