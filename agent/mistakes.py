@@ -98,7 +98,7 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
 
 
-def _sentence(detail: ErrorDetails, place: Sequence[str | int], model: type[BaseModel]) -> Words:  # noqa: PLR0911
+def _sentence(detail: ErrorDetails, place: Sequence[str | int], model: type[BaseModel]) -> Words:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "plain_words":
         return Words(context["zh"], context["en"])
@@ -167,6 +167,14 @@ PATTERNS: Mapping[str, Words] = {
     r"^[a-z][a-z0-9_-]{0,31}$": Words(
         "应以小写字母开头,只含小写字母、数字、- 和 _,最多 32 个字符",
         "must begin with a lower-case letter and hold only lower-case letters, digits, - and _ (at most 32)",
+    ),
+    r"^[0-9A-Fa-f]{1,32}$": Words(
+        "只能是数字和字母 A 到 F,最多 32 个", "may hold only digits and the letters A to F (at most 32)"
+    ),
+    r"^[0-9]{1,12}$": Words("只能是数字,最多 12 位", "may hold only digits (at most 12)"),
+    r"^[0-9]{1,10}$": Words("只能是数字,最多 10 位", "may hold only digits (at most 10)"),
+    r"^/dev/input/[A-Za-z0-9._:/-]{1,200}$": Words(
+        "应为类似 /dev/input/by-id/usb-…-event-kbd 的设备", "must be a device such as /dev/input/by-id/usb-…-event-kbd"
     ),
     r"^/dev/gpiochip[0-9]{1,3}$": Words("应为类似 /dev/gpiochip0 的设备", "must be a device such as /dev/gpiochip0"),
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": Words(

@@ -22,6 +22,10 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     LOCKED_DOWN = "locked_down"
     CODE_NEEDED = "code_needed"
+    CODE_WRONG = "code_wrong"
+    CODE_UNCHECKED = "code_unchecked"
+    WAY_BLOCKED = "way_blocked"
+    SECOND_NEEDED = "second_needed"
 
     TWO_FACES = "two_faces"
     TOO_FAR = "too_far"
@@ -41,6 +45,21 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
     Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
+    # One sentence for a number that nobody has, a wrong PIN and an unknown card: it must not tell which.
+    Reason.CODE_WRONG: Words(
+        "编号、密码或卡不对,请再试一次。", "That number, PIN or card is not right. Please try again."
+    ),
+    Reason.CODE_UNCHECKED: Words(
+        "暂时无法核对,请再试一次或换一种方式。",
+        "This cannot be checked right now. Please try again or use another way in.",
+    ),
+    Reason.WAY_BLOCKED: Words(
+        "错误次数太多,请稍后再试,或换一种方式进门。",
+        "Too many wrong tries. Please wait a moment, or use another way in.",
+    ),
+    Reason.SECOND_NEEDED: Words(
+        "还需要第二种验证,例如刷脸、刷卡或密码。", "One more proof is needed: your face, your card or your PIN."
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -70,14 +89,19 @@ def refusal_of(member: Member | None, mode: Mode) -> Reason | None:
     return None
 
 
-_ABOUT_THE_PICTURE = frozenset(Reason) - {
-    Reason.NOT_ENROLLED,
-    Reason.SUSPENDED,
-    Reason.LOCKED_DOWN,
-    Reason.CODE_NEEDED,
-}
+_REFUSALS = frozenset(
+    {
+        Reason.NOT_ENROLLED,
+        Reason.SUSPENDED,
+        Reason.LOCKED_DOWN,
+        Reason.CODE_NEEDED,
+        Reason.CODE_WRONG,
+        Reason.CODE_UNCHECKED,
+        Reason.WAY_BLOCKED,
+    }
+)
 
 
 def advice_for(reason: Reason) -> Advice:
-    """What to show: a picture that can be mended asks the rider to look here, anything else refuses."""
-    return Advice("look_here" if reason in _ABOUT_THE_PICTURE else "refused", WORDS[reason])
+    """What to show: what the rider can mend on the spot asks them to go on, anything else refuses."""
+    return Advice("refused" if reason in _REFUSALS else "look_here", WORDS[reason])

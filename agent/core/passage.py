@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, occupancy, verification
+from agent.core import debounce, door, factors, occupancy, verification
 from agent.core.access import Reason, advice_for, refusal_of
 from agent.core.door import Cause, Input
 from agent.core.turn import Turn
@@ -14,14 +15,36 @@ _ALARM_PATTERNS = {door.Alarm.FORCED: "alarm", door.Alarm.OPEN_TOO_LONG: "door_o
 
 
 def admit(turn: Turn, cause: Cause) -> Reason | None:
-    """Let a member in by `cause`, or say why not; either is logged and shown at the door."""
+    """Let a member in by `cause`, or say why not; either is logged and shown at the door.
+
+    `SECOND_NEEDED` is no refusal: the factor is held, and another one of the same member opens the door with it.
+    """
     member = turn.state.members.get(cause.member_id or "")
     reason = refusal_of(member, turn.state.door.mode)
-    if reason is None:
-        open_for(turn, cause)
-    else:
-        refuse_entry(turn, reason, cause.way, member_id=cause.member_id if member else None)
-    return reason
+    if member is None or reason is not None:
+        refuse_entry(turn, reason or Reason.NOT_ENROLLED, cause.way, member_id=cause.member_id if member else None)
+        return reason or Reason.NOT_ENROLLED
+    held, way = factors.join(
+        turn.state.codes.held,
+        cause.way,
+        member.id,
+        turn.now,
+        window_s=turn.rules.recognition.code_window_s,
+        needed=factors_needed(turn),
+    )
+    turn.set(codes=replace(turn.state.codes, held=held))
+    if way is None:
+        advise(turn, Reason.SECOND_NEEDED)
+        turn.log("access.first_factor", _who(cause))
+        return Reason.SECOND_NEEDED
+    turn.set(code=None)
+    open_for(turn, replace(cause, way=way))
+    return None
+
+
+def factors_needed(turn: Turn) -> int:
+    """How many different ways must name the same member just now: 1 or 2."""
+    return turn.rules.codes.factors_needed
 
 
 def await_face(turn: Turn, way: str, member_ids: tuple[str, ...], presented_at: float) -> None:

@@ -64,7 +64,7 @@ def _door(state: StationState) -> Body:
         "mode": door.mode.value,
         "lock": door.lock.value,
         "contact": door.contact.value,
-        "alarms": sorted(alarm.value for alarm in door.alarms),
+        "alarms": sorted([*(alarm.value for alarm in door.alarms), *state.codes.alarms]),
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, publication, registration, roster, vault
+from agent.core import audit, credentials, publication, registration, roster, vault
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
@@ -167,10 +167,14 @@ ACTIONS: Mapping[str, Action] = {
     "access.present_code": Action("master", _present_code),
     "faces.audit": Action("master", _audit_faces),
     "consent.show": Action("master", registration.show_consent),
+    "members.card": Action("master", credentials.add_card),
     "members.data": Action("master", roster.read_data),
     "members.enrol": Action("master", registration.begin),
     "members.erase": Action("master", roster.erase),
     "members.list": Action("master", _query("members_list")),
+    "members.pin": Action("master", credentials.set_pin),
+    "members.uncard": Action("master", credentials.remove_cards),
+    "members.unpin": Action("master", credentials.remove_pin),
     "members.withdraw": Action("master", roster.withdraw),
     "vault.rotate": Action("administrator", vault.rotate),
     "vault.status": Action("administrator", vault.describe),

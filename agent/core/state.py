@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.appliance import Appliance, Profile
+from agent.core.codes import CodeRules, Codes
 from agent.core.consent import ConsentRules
 from agent.core.debounce import Debounced
 from agent.core.door import DoorState, DoorTimings, LockKind
@@ -49,6 +50,7 @@ class Rules:
     consent: ConsentRules = field(default_factory=ConsentRules)
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     retention: RetentionRules = field(default_factory=RetentionRules)
+    codes: CodeRules = field(default_factory=CodeRules)
     has_vision: bool = True
 
 
@@ -78,6 +80,7 @@ class StationState:
     engine: tuple[str, str] | None = None
     tracks: Mapping[int, Track] = field(default_factory=dict)
     code: Code | None = None
+    codes: Codes = field(default_factory=Codes)
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)

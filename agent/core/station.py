@@ -13,6 +13,7 @@ from typing import Any
 from agent import events
 from agent.core import (
     appliance,
+    credentials,
     debounce,
     door,
     outbox,
@@ -25,6 +26,7 @@ from agent.core import (
     templates,
     vault,
     verification,
+    ways_in,
 )
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
@@ -71,6 +73,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
             turn.raise_fault("storage.mended", place, detail)
     vault.raise_faults(turn, restored.faults)
     turn.do(ShowIndication("ready"))
+    ways_in.load(turn)
     _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
 
@@ -91,6 +94,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.contact.deadline(rules.contact_debounce_s),
         state.lock_retry_at,
         state.vision.deadline(),
+        state.codes.deadline(),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
         state.refresh_at,
@@ -115,6 +119,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     vision, orders = supervision.tend(turn.state.vision, turn.now)
     turn.set(vision=vision)
     turn.do(*orders)
+    ways_in.tend(turn)
     requests.answer_in_time(turn)
     _publish_readings(turn)
     roster.review_when_due(turn)
@@ -309,6 +314,7 @@ def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )
     templates.rebuild_gallery(turn)
+    ways_in.load(turn)
     for place, detail in found.problems:
         turn.raise_fault("storage.mended", place, detail)
     vault.raise_faults(turn, found.faults)
@@ -378,6 +384,7 @@ def _on_acknowledged(turn: Turn, event: events.EntryAcknowledged) -> None:
 def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
     turn.set(subscribers=tuple(each for each in turn.state.subscribers if each != event.request))
     registration.leave(turn, event.request)
+    ways_in.leave(turn, event.request)
 
 
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
@@ -389,6 +396,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
     state = turn.state
     turn.set(
         vision=supervision.put_off(state.vision, event.seconds),
+        codes=state.codes.put_off(event.seconds),
         appliances={
             name: replace(each, read_at=None if each.read_at is None else each.read_at + event.seconds)
             for name, each in state.appliances.items()
@@ -432,6 +440,16 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.GalleryBuilt: _on_gallery,
     events.GalleryAudited: _on_audited,
     events.CodePresented: _on_code,
+    events.CardRead: ways_in.on_card,
+    events.KeyPressed: ways_in.on_key,
+    events.CardFound: ways_in.on_card_found,
+    events.PinChecked: ways_in.on_pin_checked,
+    events.CodeUnchecked: ways_in.on_unchecked,
+    events.CardSealed: credentials.on_card_sealed,
+    events.PinSealed: credentials.on_pin_sealed,
+    events.CredentialsChanged: credentials.on_changed,
+    events.CredentialsRefused: credentials.on_refused,
+    events.CredentialsLoaded: ways_in.on_loaded,
     events.ConsentRecorded: registration.on_consent,
     events.ConsentWithdrawn: roster.on_withdrawn,
     events.EnrolmentFrameTaken: registration.on_frame,

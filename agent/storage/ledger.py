@@ -2,8 +2,9 @@
 
 One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's canonical JSON without it, eight
 hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
-`withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `epoch`. A reader
-passes over kinds that it does not know, so later ones need no new format.
+`withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `credential_removed`
+(token: of a card or a PIN that must not be there), `epoch`. A reader passes over kinds that it does not know, so later
+ones need no new format.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Ledger:
         self.highest_epoch = 0
         self._enrolled_since_erasure: dict[str, set[str]] = {}
         self._withdrawn: set[tuple[str, str]] = set()
+        self._removed: set[str] = set()
         is_new = not path.exists()
         flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -66,6 +68,10 @@ class Ledger:
         """Whether templates that rest on this consent were withdrawn; empty: on no recorded one."""
         return (member_id, consent_id) in self._withdrawn
 
+    def must_remove(self, token: str) -> bool:
+        """Whether this card or PIN was taken away."""
+        return token in self._removed
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
@@ -95,6 +101,8 @@ class Ledger:
                 self._enrolled_since_erasure.setdefault(member_id, set()).add(enrolment)
             case {"kind": "withdrawn", "member": str(member_id), "consent": str(consent_id)}:
                 self._withdrawn.add((member_id, consent_id))
+            case {"kind": "credential_removed", "token": str(token)}:
+                self._removed.add(token)
             case {"kind": "epoch", "epoch": int(epoch)}:
                 self.highest_epoch = max(self.highest_epoch, epoch)
 

@@ -6,7 +6,16 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 
-from agent.effects import AppendEntry, MoveCursor, ReadOutbox, VisitChange, WriteReading
+from agent.effects import (
+    AppendEntry,
+    MoveCursor,
+    ReadOutbox,
+    RemoveCredentials,
+    SaveCard,
+    SavePin,
+    VisitChange,
+    WriteReading,
+)
 from agent.events import Consent, ErasureReceipt, Member
 from agent.storage.chain import canonical
 
@@ -100,7 +109,16 @@ class PendingVault:
     templates: int = 0
 
 
-Alone = PendingErasure | PendingWithdrawal | PendingReview | PendingVault
+@dataclass(slots=True)
+class PendingCredential:
+    """A change of somebody's cards or PIN, with the token of a new row, and whose tokens the ledger has already."""
+
+    order: SaveCard | SavePin | RemoveCredentials
+    token: str
+    in_ledger: set[str] = field(default_factory=set)
+
+
+Alone = PendingErasure | PendingWithdrawal | PendingReview | PendingVault | PendingCredential
 """What is not done in one transaction with others."""
 
 Pending = PendingEntry | PendingSave | PendingConsent | Alone

@@ -27,7 +27,7 @@ from agent.events import (
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import consents, members, visits
+from agent.storage import consents, credentials, members, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
@@ -39,6 +39,7 @@ from agent.storage.orders import (
     Orders,
     Pending,
     PendingConsent,
+    PendingCredential,
     PendingEntry,
     PendingErasure,
     PendingReview,
@@ -253,6 +254,11 @@ class Worker:
                 self._read_retention()
             case PendingVault():
                 self._keeper.tend(pending)
+            case PendingCredential():
+                at_utc = Stamps(self._clock).text(pending.order.at)
+                with self._files.database.atomic():
+                    outcome = credentials.carry_out(self._files.database, self._files.ledger, pending, at_utc)
+                self._untold.append(outcome(self._clock.now()))
 
     def _erase(self, pending: PendingErasure) -> None:
         at_utc = Stamps(self._clock).text(pending.at)

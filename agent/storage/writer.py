@@ -24,9 +24,12 @@ from agent.effects import (
     ReadOutbox,
     ReadRetention,
     RecordConsent,
+    RemoveCredentials,
     RotateVault,
     RunQuery,
+    SaveCard,
     SaveMember,
+    SavePin,
     WithdrawConsent,
     WriteReading,
 )
@@ -42,6 +45,7 @@ from agent.storage.orders import (
     Orders,
     Pending,
     PendingConsent,
+    PendingCredential,
     PendingErasure,
     PendingReview,
     PendingSave,
@@ -205,6 +209,9 @@ def _pending_of(effect: Effect) -> Pending:
     match effect:
         case ReadRetention():
             return PendingReview()
+        case SaveCard() | SavePin() | RemoveCredentials():
+            canonical([effect.member_id, effect.number if isinstance(effect, SavePin) else ""])
+            return PendingCredential(effect, secrets.token_hex(8))
         case DescribeVault() | RotateVault():
             return PendingVault(effect.request, must_rotate=isinstance(effect, RotateVault))
         case _:

@@ -35,8 +35,16 @@ def test_every_refusal_has_words_in_both_languages_and_a_light(reason: Reason) -
     assert advice.pattern in PATTERNS
 
 
-def test_only_a_picture_that_can_be_mended_asks_the_rider_to_look_here() -> None:
-    about_the_person = {Reason.NOT_ENROLLED, Reason.SUSPENDED, Reason.LOCKED_DOWN, Reason.CODE_NEEDED}
+def test_only_what_the_rider_can_mend_on_the_spot_asks_them_to_look_here() -> None:
+    about_the_person = {
+        Reason.NOT_ENROLLED,
+        Reason.SUSPENDED,
+        Reason.LOCKED_DOWN,
+        Reason.CODE_NEEDED,
+        Reason.CODE_WRONG,
+        Reason.CODE_UNCHECKED,
+        Reason.WAY_BLOCKED,
+    }
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person
     assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person} == {"look_here"}
 
