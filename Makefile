@@ -10,6 +10,7 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 export PYTHONDONTWRITEBYTECODE :=
 
 setup: .venv/.ready

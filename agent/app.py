@@ -79,13 +79,20 @@ def run(settings: Settings) -> int:
 
     Raises `StorageInUseError` and `ControlSocketError` when it cannot begin at all.
     """
+    asked: list[str] = []
+    running: list[App] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        asked.append(signal.Signals(number).name)
+        for app in running:
+            app.end(asked[-1])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
     with build(settings, SystemClock()) as app:
-
-        def end(number: int, _frame: FrameType | None) -> None:
-            app.end(signal.Signals(number).name)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
+        running.append(app)
+        if asked:  # told to end while it was being built
+            app.end(asked[-1])
         return app.run()
 
 
@@ -246,6 +253,7 @@ def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]
         cache=str(directory / "networks"),
         face_width_floor_px=settings.vision.face_min_width_px,
         score_floor=settings.vision.min_score,
+        liveness=settings.liveness.mode,
     )
 
 

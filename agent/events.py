@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,8 @@ class CameraRecovered(Event):
 class FaceSeen(Event):
     """A face good enough to compare. `at`: when its frame was captured; `first_at`: when its track's first was.
 
-    `vector`: (128,) float32, length 1. `score`: the detector's own. `width_px`: of the face box.
+    `vector`: (128,) float32, length 1. `score`: the detector's own. `width_px`: of the face box. `liveness`: what is
+    known of the track; `live` also where the settings ask for no proof.
     """
 
     track: int
@@ -120,6 +121,7 @@ class FaceSeen(Event):
     vector: NDArray[np.float32] = field(compare=False, repr=False)
     score: float = 0.0
     width_px: int = 0
+    liveness: Literal["live", "undecided", "attack"] = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,6 +535,7 @@ STORAGE_NOT_OPENED = "not_opened"
 class Restored:
     """What storage holds as the agent starts. Positions are (epoch, sequence), (0, 0) before the first entry.
 
+    `inside`: how many people were in, None when nobody ever was; `mode`: the door's, empty when it never changed.
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
     `core.problems`, where, detail).
     """
@@ -541,6 +544,8 @@ class Restored:
     open_visits: tuple[OpenVisit, ...] = ()
     cursor: tuple[int, int] = (0, 0)
     newest: tuple[int, int] = (0, 0)
+    inside: int | None = None
+    mode: str = ""
     problems: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, str, str], ...] = ()
 

@@ -31,7 +31,7 @@ def load_lock_wiring(path: Path) -> LockWiring:
     A file that is not even TOML is tried again with the tables [lock] and [hardware] alone: a typing error elsewhere
     must not keep current on a lock.
     """
-    text = read(path)
+    text = read(path, errors="replace")  # a comment in another encoding must not keep current on a lock either
     try:
         data = parse(path, text)
     except SettingsError:

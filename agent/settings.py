@@ -246,6 +246,12 @@ class ReaderSettings(Table):
     d1_pin: Pin | None = None
 
 
+class LivenessSettings(Table):
+    """Whether a face must prove to be no picture before it opens the door."""
+
+    mode: Literal["off", "photo"] = "photo"
+
+
 class TlsSettings(Table):
     """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
 
@@ -336,6 +342,7 @@ class Settings(Table):
     recognition: RecognitionSettings = RecognitionSettings()
     codes: CodesSettings = CodesSettings()
     readers: Mapping[Name, ReaderSettings] = Field(default_factory=dict, max_length=8)
+    liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
@@ -397,8 +404,8 @@ def settings_from(data: Mapping[str, Any], base: Path) -> Settings:
     return settings
 
 
-def read(path: Path) -> str:
-    """The text of a settings file. Raises `SettingsError`."""
+def read(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> str:
+    """The text of a settings file; `errors`: what to do with bytes that are not UTF-8. Raises `SettingsError`."""
     try:
         with path.open("rb") as file:
             data = file.read(_SIZE_MAX + 1)
@@ -413,7 +420,7 @@ def read(path: Path) -> str:
             ),
         )
     try:
-        return data.decode("utf-8-sig")  # editors on Windows put a mark in front
+        return data.decode("utf-8-sig", errors)  # editors on Windows put a mark in front
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _unreadable(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -152,6 +152,32 @@ class VideoCamera:
     def close(self) -> None:
         """See `Camera`."""
         self._capture.release()
+
+
+def read_video(path: Path) -> Iterator[Frame]:
+    """The frames of a video file one after another as fast as they are fetched, with their times from its beginning.
+
+    A picture is a video of one frame. Raises `CameraSourceError` for anything else.
+    """
+    import cv2
+
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        yield load_picture(path), 0.0
+        return
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        fps = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
+        if not 0.1 <= fps <= 1000:
+            raise CameraSourceError(f"{path} is not a video that can be played: give another file")
+        number = 0
+        while True:
+            is_read, frame = capture.read()
+            if not is_read:
+                return
+            yield _to_rgb(frame), number / fps
+            number += 1
+    finally:
+        capture.release()
 
 
 class PictureCamera:

@@ -15,7 +15,8 @@ ROOT = Path(agent.__file__).parents[1]
 Sources = tuple[Source, ...]
 
 # The wires are opened in a module of their own, so that app.py stays the plan of the whole.
-OPEN_DRIVERS = ("agent.app", "agent.hardware", "agent.vision.process")
+# Footage plays files and no camera; `drivers.camera` stays the one that decodes video.
+OPEN_DRIVERS = ("agent.app", "agent.hardware", "agent.vision.process", "agent.vision.footage")
 LOCK_SAFE = ("agent.cli", ("drivers.lock", "drivers.pins", "drivers.errors"))
 """Where the command that makes the lock safe may stand, and the little that it may need of the drivers."""
 

@@ -34,10 +34,24 @@ def show(
 
 
 def obtain(
-    client: ControlClient, language: Language | None, guardian: str | None, *, is_under_age: bool, is_given: bool
+    client: ControlClient,
+    language: Language | None,
+    guardian: str | None,
+    *,
+    photos: int | None,
+    is_under_age: bool,
+    is_given: bool,
 ) -> dict[str, Any]:
-    """The consent to enrol with: asked for here on screen, or given before on paper. Raises `ControlError`, `Exit`."""
+    """The consent to enrol with: asked for here on screen, or given before on paper. Raises `ControlError`, `Exit`.
+
+    `photos`: how many there are, None for the camera. Nobody is asked to read and agree for too few.
+    """
     shown = client.request("consent.show", language=(language or spoken()).value)
+    needed = shown.get("min_frames", 1)
+    if photos is not None and photos < needed:
+        few = Words(f"至少需要 {needed} 张照片,给了 {photos} 张", f"at least {needed} photos needed, you gave {photos}")
+        tell_problems([problem("enrolment.too_few", "photos", few)])
+        raise typer.Exit(1)
     if not is_given:
         _print(shown)
         asked = Words(

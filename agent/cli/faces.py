@@ -140,6 +140,45 @@ def evaluate_folder(
         _tell(report)
 
 
+_LIVENESS_WORDS = {
+    "live": Words("真人", "live"),
+    "attack": Words("平面图片", "a flat picture"),
+    "undecided": Words("无法判断", "undecided"),
+}
+
+
+@app.command("liveness")
+def liveness(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO…", help="视频文件 / Videos of one face each")],
+    detector: Annotated[str, typer.Option("--detector", help="auto, hog, yunet")] = "auto",
+    models: Annotated[
+        Path | None, typer.Option("--models", help="模型文件夹 / Folder of installed model files")
+    ] = None,
+    as_json: JsonOption = False,
+    _lang: LanguageOption = None,
+) -> None:
+    """录像中是真人还是平面图片 / Whether videos show a head or a flat picture of one, by mode `photo`."""
+    from agent.vision.engine import load_engine
+    from agent.vision.footage import FootageError, judge_file
+    from agent.vision.models import EngineError
+
+    files = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="station-faces-") as cache:
+            engine = load_engine(detector=detector, models=models or default_choice().models, cache=Path(cache))
+            for video in videos:
+                found = judge_file(video, engine)
+                files.append({"file": str(video), "verdict": found.verdict, "reason": found.reason})
+                if not as_json:
+                    words = _LIVENESS_WORDS[found.verdict]
+                    say(f"{video}:{words.zh}({found.reason})", f"{video}: {words.en} ({found.reason})")
+    except (FootageError, EngineError, ValueError) as error:
+        complain(f"无法判断:{error}", f"This cannot be judged: {error}")
+        raise typer.Exit(2) from error
+    if as_json:
+        sys.stdout.write(json.dumps({"files": files}, ensure_ascii=False) + "\n")
+
+
 def _choice(config: Path | None) -> Choice:
     from agent.settings import SettingsError
 

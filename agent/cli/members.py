@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli import own_data
+from agent.cli.certainty import YesOption, make_sure
 from agent.cli.connection import connect, reporting
 from agent.cli.consent import ConsentLanguageOption, obtain
 from agent.cli.language import complain, pick, say, tell_problems
@@ -64,6 +65,9 @@ def enrol(  # noqa: PLR0917 - the options of one command
     is_given: Annotated[
         bool, typer.Option("--consent-given", help="已在纸上同意 / They consented on paper; else it is asked for here")
     ] = False,
+    is_again: Annotated[
+        bool, typer.Option("--again", help="同一成员重新登记 / This member exists and enrols once more")
+    ] = False,
     consent_language: ConsentLanguageOption = None,
     is_under_age: Annotated[
         bool, typer.Option("--under-14", help="未满 14 周岁 / Under 14: a guardian consents")
@@ -87,14 +91,24 @@ def enrol(  # noqa: PLR0917 - the options of one command
     with reporting():
         client = connect(config, socket)
         given = obtain(
-            client, consent_language, guardian and guardian.value, is_under_age=is_under_age, is_given=is_given
+            client,
+            consent_language,
+            guardian and guardian.value,
+            photos=None if is_camera else len(paths),
+            is_under_age=is_under_age,
+            is_given=is_given,
         )
         source: dict[str, Any] = {"camera": True} if is_camera else {"photos": pictures}
+        if is_again:
+            source["again"] = True
         result: dict[str, Any] = {}
         for result in client.stream("members.enrol", id=member, name=name, consent=given, **source):
             if advice := result.get("advice"):
                 say(*(f"[{result['frames']}/{result['needed']}] {advice[language]}" for language in ("zh", "en")))
-    say(f"已登记 {member}。", f"{member} is enrolled.")
+    if result.get("again"):
+        say(f"已重新登记 {member}。", f"{member} is re-enrolled.")
+    else:
+        say(f"已登记 {member}。", f"{member} is enrolled.")
     tell_problems(problem_from(each) for each in result.get("warnings", []))
 
 
@@ -240,9 +254,15 @@ def _ask_pin(what: Words) -> str:
 
 @app.command("withdraw")
 def withdraw(
-    member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
+    member: MemberArgument,
+    is_sure: YesOption = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
 ) -> None:
     """撤回刷脸同意 / Withdraw the consent: the stored face is erased at once, the member stays for other ways in."""
+    consequence = Words(f"{member} 的人脸数据将被永久删除。", f"The stored face of {member} will be gone for good.")
+    make_sure(member, consequence, is_sure=is_sure)
     with reporting():
         connect(config, socket).request("members.withdraw", id=member)
     say(
@@ -254,12 +274,15 @@ def withdraw(
 @app.command("erase")
 def erase(
     member: MemberArgument,
+    is_sure: YesOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     socket: SocketOption = None,
     _lang: LanguageOption = None,
 ) -> None:
     """删除成员并打印凭证 / Erase everything about a member for good and print a receipt for them."""
+    consequence = Words(f"{member} 的全部数据将被永久删除。", f"Everything about {member} will be gone for good.")
+    make_sure(member, consequence, is_sure=is_sure)
     with reporting():
         receipt = connect(config, socket).request("members.erase", id=member).get("receipt")
     if as_json:

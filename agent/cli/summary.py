@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from agent.consent_texts import find_text
 from agent.contradictions import pins_of
+from agent.core.consent import LANGUAGES
 from agent.core.problems import Problem, Words, problem
 from agent.settings import Settings
 
@@ -42,6 +44,7 @@ def missing_files(settings: Settings) -> Iterator[Problem]:
             "mqtt.tls.cert_file": tls.cert_file,
             "mqtt.tls.key_file": tls.key_file,
         }
-    for where, path in files.items():
+    texts = [find_text(settings.consent.folder, settings.consent.version, language) for language in LANGUAGES]
+    for where, path in (*files.items(), *(("consent.version", text) for text in texts)):
         if path is not None and not os.access(path, os.R_OK):
             yield problem("settings.missing_file", where, str(path))

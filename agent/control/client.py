@@ -46,10 +46,7 @@ class ControlClient:
         """
         line = _encode(action, arguments)
         with self._connect() as connection:
-            with contextlib.suppress(
-                BrokenPipeError, ConnectionResetError
-            ):  # refused while we sent: the answer says why
-                connection.sendall(line)
+            self._send(connection, line)
             received = bytearray()
             while True:
                 answer = _decode(_read_line(connection, received))

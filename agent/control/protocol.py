@@ -105,12 +105,16 @@ class ConsentTextArguments(_Message):
 
 
 class EnrolArguments(_Message):
-    """Photos or the camera. `photos`: the bytes of JPEG or PNG files, in base64 on the wire."""
+    """Photos or the camera. `photos`: the bytes of JPEG or PNG files, in base64 on the wire.
+
+    `again`: the member exists and enrols once more; without it an id that is taken is refused.
+    """
 
     id: MemberId
     name: Annotated[str, BeforeValidator(_name), Field(max_length=100, repr=False)]
-    photos: Annotated[list[Photo], Field(default_factory=list, max_length=PHOTOS_MAX, repr=False)]
+    photos: Annotated[list[Photo], Field(default_factory=list, min_length=1, max_length=PHOTOS_MAX, repr=False)]
     camera: bool = False
+    again: bool = False
     consent: ConsentArguments | None = None
 
 

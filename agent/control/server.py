@@ -26,10 +26,14 @@ from agent.clock import Clock
 from agent.control import protocol, wire
 from agent.control.protocol import RequestError, Response
 from agent.core.problems import Problem, Words, problem
+from agent.core.requests import ROLES
 from agent.effects import Reply
 from agent.events import Actor, ControlRequested, Event, SubscriberLeft, WorkerFailed
 
 CONNECTIONS_MAX = 16  # some screens, a command line and the web service; bounds threads and memory
+ACCOUNT_CONNECTIONS_MAX = 6  # so that one account that hangs or means harm leaves room for the others
+RESERVED_CONNECTIONS = 2  # for who may open the door and look after it, whatever those who only look do
+_MAY_TAKE_RESERVED = ROLES[ROLES.index("master") :]
 REPLIES_WAITING_MAX = 256  # minutes of a lively station; a client that reads less than that does not read at all
 IDLE_S = 60.0  # between two requests of one connection
 ARRIVAL_S = 30.0  # for the rest of a request whose beginning has come; 48 MiB take a fraction of a second
@@ -139,27 +143,34 @@ class ControlServer:
             self._post(WorkerFailed(self._clock.now(), "control", type(error).__name__))
 
     def _admit(self, peer: socket.socket) -> None:
-        actor, refusal = self._identify(peer)
+        uid, actor, refusal = self._identify(peer)
         with self._guard:
             if self._is_closing:
                 peer.close()
                 return
-            if refusal is None and len(self._connections) >= CONNECTIONS_MAX:
-                refusal = problem(
-                    "request.busy",
-                    "control",
-                    Words(f"已有 {CONNECTIONS_MAX} 个连接", f"{CONNECTIONS_MAX} connections already"),
-                )
+            if actor is not None:
+                refusal = self._refuse_place(uid, actor)
             if refusal is None and actor is not None:
-                connection = _Connection(self, peer, actor)
+                connection = _Connection(self, peer, uid, actor)
                 self._connections.add(connection)
                 connection.thread.start()
                 return
         if refusal is not None:
             _turn_away(peer, refusal)
 
-    def _identify(self, peer: socket.socket) -> tuple[Actor | None, Problem | None]:
-        """Who the kernel says it is; nothing that the client says counts."""
+    def _refuse_place(self, uid: int, actor: Actor) -> Problem | None:
+        """Why there is no place for one more of this account; the guard is held."""
+        most = CONNECTIONS_MAX - (0 if actor.role in _MAY_TAKE_RESERVED else RESERVED_CONNECTIONS)
+        words = None
+        if len(self._connections) >= most:
+            words = Words(f"已有 {most} 个连接", f"{most} connections already")
+        elif sum(each.uid == uid for each in self._connections) >= ACCOUNT_CONNECTIONS_MAX:
+            count = ACCOUNT_CONNECTIONS_MAX
+            words = Words(f"账户 {actor.name} 已有 {count} 个连接", f"{actor.name} has {count} connections already")
+        return None if words is None else problem("request.busy", "control", words)
+
+    def _identify(self, peer: socket.socket) -> tuple[int, Actor | None, Problem | None]:
+        """Who the kernel says it is, by uid and by role; nothing that the client says counts."""
         _, uid, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         try:
             name = pwd.getpwuid(uid).pw_name
@@ -169,8 +180,8 @@ class ControlServer:
         if role is None:
             _logger.warning("the control socket refused the account %s: it has no role", name)
             words = Words(f"账户 {name} 没有角色", f"the account {name} has no role")
-            return None, problem("request.forbidden", "control.roles", words)
-        return Actor("local", name, role), None
+            return uid, None, problem("request.forbidden", "control.roles", words)
+        return uid, Actor("local", name, role), None
 
     # --- for connections, on their threads ---------------------------------------------------------------------------
 
@@ -199,7 +210,8 @@ class _ConnectionEnded(Exception):  # noqa: N818  # not an error: the usual end
 class _Connection:
     """One client. `queue` and `end` may be called by every thread; the rest runs on the connection's own."""
 
-    def __init__(self, server: ControlServer, peer: socket.socket, actor: Actor) -> None:
+    def __init__(self, server: ControlServer, peer: socket.socket, uid: int, actor: Actor) -> None:
+        self.uid = uid
         self.actor = actor
         self._server = server
         self._peer = peer

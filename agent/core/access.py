@@ -26,6 +26,7 @@ class Reason(StrEnum):
     CODE_UNCHECKED = "code_unchecked"
     WAY_BLOCKED = "way_blocked"
     SECOND_NEEDED = "second_needed"
+    NOT_LIVE = "not_live"
 
     TWO_FACES = "two_faces"
     TOO_FAR = "too_far"
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
+    TURN_HEAD = "turn_head"
 
 
 WORDS: Mapping[Reason, Words] = {
@@ -60,6 +62,10 @@ WORDS: Mapping[Reason, Words] = {
     Reason.SECOND_NEEDED: Words(
         "还需要第二种验证,例如刷脸、刷卡或密码。", "One more proof is needed: your face, your card or your PIN."
     ),
+    Reason.NOT_LIVE: Words(
+        "没有看到真人的头部转动,请本人到镜头前左右转一下头。",
+        "No live head was seen. Please come before the camera yourself and turn your head a little.",
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -67,6 +73,7 @@ WORDS: Mapping[Reason, Words] = {
     Reason.TOO_BRIGHT: Words("光线太强,请避开强光。", "It is too bright. Please turn out of the glare."),
     Reason.BLURRED: Words("请站稳一点。", "Please stand still for a moment."),
     Reason.TURNED_AWAY: Words("请正对镜头。", "Please look at the camera."),
+    Reason.TURN_HEAD: Words("请左右转一下头。", "Please turn your head a little."),
 }
 
 
@@ -98,6 +105,7 @@ _REFUSALS = frozenset(
         Reason.CODE_WRONG,
         Reason.CODE_UNCHECKED,
         Reason.WAY_BLOCKED,
+        Reason.NOT_LIVE,
     }
 )
 

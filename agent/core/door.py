@@ -180,11 +180,12 @@ class _Step:
             self.set(alarms=self.state.alarms | {alarm})
             self.reports.append(AlarmRaised(alarm))
 
-    def clear_alarms(self) -> None:
+    def clear_alarms(self, keep: Alarm | None = None) -> None:
         opened_at = self.state.opened_at
         open_s = None if opened_at is None else self.now - opened_at
-        self.reports += [AlarmCleared(alarm, open_s) for alarm in sorted(self.state.alarms)]
-        self.set(alarms=frozenset())
+        kept = self.state.alarms & {keep}
+        self.reports += [AlarmCleared(alarm, open_s) for alarm in sorted(self.state.alarms - kept)]
+        self.set(alarms=kept)
 
 
 Reaction = Callable[[_Step], None]
@@ -225,8 +226,13 @@ def _refuse(step: _Step) -> None:
 
 def _pass(step: _Step) -> None:
     """The leaf opens after a release."""
-    step.reports += [Passed(cause) for cause in step.state.causes]
+    _let_causes_pass(step)
     _find(step)
+
+
+def _let_causes_pass(step: _Step) -> None:
+    """Those who leave first: who has just been let in is not the one who goes out through the same opening."""
+    step.reports += [Passed(cause) for cause in sorted(step.state.causes, key=lambda cause: not cause.is_exit)]
 
 
 def _find(step: _Step) -> None:
@@ -236,7 +242,7 @@ def _find(step: _Step) -> None:
 
 def _stand(step: _Step) -> None:
     """The leaf opens while the door is meant to be open: no time limit."""
-    step.reports += [Passed(cause) for cause in step.state.causes]
+    _let_causes_pass(step)
     step.set(contact=Contact.OPEN, opened_at=step.now)
 
 
@@ -269,10 +275,13 @@ def _settle_closed(step: _Step) -> None:
 
 
 def _lose_contact(step: _Step) -> None:
-    """The leaf can no longer be seen: alarms about it end, the lock's own time goes on, who was granted passes."""
-    step.clear_alarms()
+    """The leaf can no longer be seen: who was granted passes, the lock's own time goes on.
+
+    A forced door stays an alarm until the leaf is seen shut: cutting the contact's wire must not silence it.
+    """
+    step.clear_alarms(keep=Alarm.FORCED)
     if step.state.contact is Contact.CLOSED:
-        step.reports += [Passed(cause) for cause in step.state.causes]
+        _let_causes_pass(step)
     step.set(contact=Contact.UNKNOWN, opened_at=None, open_time_ends_at=None)
 
 
@@ -389,6 +398,11 @@ TABLE: Mapping[tuple[Input, Mode], tuple[Reaction, Reaction, Reaction, Reaction,
     (Input.RESUME, Mode.LOCKED_DOWN):        (_resume,) * 6,
 }
 # fmt: on
+
+
+def standing(mode: Mode) -> DoorState:
+    """The door in a mode that was ordered before the agent was started anew: an order stands until the next one."""
+    return DoorState(mode, Lock.RELEASED if mode is Mode.UNLOCKED else Lock.SECURED)
 
 
 def step(

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agent.core.gallery import Gallery, enrolment_check, fuse
+from agent.core.gallery import Gallery, GalleryError, enrolment_check, fuse
 from agent.core.likeness import LIKENESS
 from agent.core.problems import Problem, problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.events import EnrolmentFrameTaken, Template
+    from agent.events import EnrolmentFrameTaken, Member, Template
 
 MAX_PHOTOS = 6  # more does not make a better template, and bounds what one request holds in memory
 PATIENCE_S = 30.0  # a photo takes well under a second; a restart of vision in between some seconds more
@@ -55,7 +55,8 @@ class Enrolment:
     """One request under way. `waiting` names the orders that are not answered yet; orders are `REQUEST:NUMBER`.
 
     `consent_id` is empty until the consent is durable, and until then nothing looks at the `photos`. `poses`: of the
-    camera's frames, one for each vector. `told_at`: when the person was last told what to do.
+    camera's frames, one for each vector. `told_at`: when the person was last told what to do. `is_again`: a member who
+    exists enrols once more.
     """
 
     request: str
@@ -65,6 +66,7 @@ class Enrolment:
     waiting: frozenset[str] = frozenset()
     photos: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     is_camera: bool = False
+    is_again: bool = False
     consent_id: str = ""
     poses: tuple[Pose, ...] = ()
     told_at: float = float("-inf")
@@ -134,6 +136,22 @@ def is_of_two(vectors: tuple[NDArray[np.float32], ...], engine: str) -> bool:
     return any(
         float(np.linalg.norm(one - other)) > far for number, one in enumerate(vectors) for other in vectors[:number]
     )
+
+
+def is_of_another(known: Member, template: Template) -> bool:
+    """Whether the door would not take this face for the member's: farther from the stored one than any threshold.
+
+    False where there is nothing to compare with: the face was withdrawn, or is of another engine or unusable.
+    """
+    made_by = (template.engine, template.weights)
+    stored = next((each for each in known.templates if (each.engine, each.weights) == made_by), None)
+    if stored is None:
+        return False
+    try:
+        vector = fuse(stored.vector)
+    except GalleryError:
+        return False  # the gallery refuses it too, and asks for this very enrolment
+    return not float(np.linalg.norm(vector - template.vector)) <= LIKENESS[template.engine].ceiling
 
 
 def _different(vectors: tuple[NDArray[np.float32], ...], engine: str) -> int:

@@ -59,6 +59,11 @@ def enter(
     return Occupancy((*visits, visit), unnamed, state.begun + 1), tuple(changes)
 
 
+def resume(visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
+    """Go on after a start with the visits that are open and how many people were inside."""
+    return Occupancy(visits, 0 if inside is None else max(0, len(visits) - inside))
+
+
 def rejoin(state: Occupancy, visits: tuple[Visit, ...]) -> Occupancy:
     """Visits from before the start that could not be read then: they are the older ones."""
     return replace(state, visits=(*visits, *state.visits))

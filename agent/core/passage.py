@@ -137,6 +137,8 @@ def _pass(turn: Turn, cause: Cause) -> None:
     if cause.is_exit:
         _leave(turn, cause)
         return
+    if turn.state.door.contact is door.Contact.UNKNOWN and turn.has_fault("lock.failed", "lock"):
+        return  # the lock did not move, and nobody saw the door open
     inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, turn.now)
     turn.set(occupancy=inside)
     ended = [each.visit for each in changes if isinstance(each, EndVisit)]

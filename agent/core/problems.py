@@ -150,8 +150,8 @@ CATALOGUE: Mapping[str, Kind] = {
     "template.refused": _warning(
         "这些成员的人脸数据不能用于现在的识别引擎:{detail}",
         "The stored faces of these members do not fit the engine in use: {detail}",
-        "请他们重新登记(station members enrol)。",
-        "Ask them to enrol again (`station members enrol`).",
+        "请他们重新登记(station members enrol --again)。",
+        "Ask them to enrol again (`station members enrol --again`).",
     ),
     # --- the templates' keys
     "vault.key_lost": _error(
@@ -394,14 +394,14 @@ CATALOGUE: Mapping[str, Kind] = {
     "consent.expiring": _warning(
         "这些成员的同意即将到期,届时人脸数据将被删除:{detail}",
         "The consent of these members ends soon, and their stored faces are erased then: {detail}",
-        "请他们在到期前重新同意并登记(station members enrol)。",
-        "Ask them to consent and enrol again before that (`station members enrol`).",
+        "请他们在到期前重新同意并登记(station members enrol --again)。",
+        "Ask them to consent and enrol again before that (`station members enrol --again`).",
     ),
     "consent.expired": _warning(
         "这些成员的同意已到期,人脸数据已删除:{detail}",
         "The consent of these members is over and their stored faces are erased: {detail}",
-        "愿意继续刷脸的请重新登记;其他进门方式不受影响。",
-        "Whoever wants to go on with the face enrols again; their other ways in are not affected.",
+        "愿意继续刷脸的请重新登记(station members enrol --again);其他进门方式不受影响。",
+        "Whoever wants to go on with the face enrols again (--again); their other ways in are not affected.",
     ),
     "consent.unrecorded": _warning(
         "这些成员的人脸数据没有同意记录:{detail}",
@@ -420,6 +420,18 @@ CATALOGUE: Mapping[str, Kind] = {
         "There is no such member.",
         "用 station members list 查看。",
         "See `station members list`.",
+    ),
+    "member.exists": _error(
+        "编号已被使用:{detail}",
+        "This id is taken: {detail}",
+        "请换一个编号;如果是同一个人重新登记,加上 --again。",
+        "Choose another id; if this is the same person, enrolling once more, add --again.",
+    ),
+    "member.other_person": _error(
+        "这不是以该编号登记的人:{detail}",
+        "This is not the person who is enrolled under that id: {detail}",
+        "请换一个编号登记;如果确实是同一个人,先执行 station members erase 再登记。",
+        "Choose another id; if they are the same person after all, `station members erase` first and enrol anew.",
     ),
     "member.already_enrolled": _error(
         "这个人已经登记过:{detail}",

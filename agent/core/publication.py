@@ -60,9 +60,10 @@ def _appearance(body: Body) -> Body:
 
 def _door(state: StationState) -> Body:
     door = state.door
+    is_obeyed = ("lock.failed", "lock") not in state.faults
     return {
         "mode": door.mode.value,
-        "lock": door.lock.value,
+        "lock": door.lock.value if is_obeyed else "unknown",
         "contact": door.contact.value,
         "alarms": sorted([*(alarm.value for alarm in door.alarms), *state.codes.alarms]),
     }

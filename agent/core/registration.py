@@ -11,6 +11,7 @@ from agent.core.access import WORDS, Reason
 from agent.core.enrolment import Enrolment
 from agent.core.gallery import GalleryError
 from agent.core.problems import Problem, Words, problem
+from agent.core.state import Removal
 from agent.core.supervision import Phase
 from agent.core.turn import Turn
 from agent.effects import EncodePhoto, EnrolFromCamera, RecordConsent, Reply, SaveMember, WatchAgain
@@ -26,7 +27,7 @@ _TURN = Words(
 
 
 def show_consent(turn: Turn, asked: ControlRequested) -> None:
-    """Give out the text that somebody is to consent to."""
+    """Give out the text that somebody is to consent to, and how many pictures they will need then."""
     rules = turn.rules.consent
     language = asked.arguments.get("language", "zh")
     text = rules.texts.get(language)
@@ -39,6 +40,7 @@ def show_consent(turn: Turn, asked: ControlRequested) -> None:
         "text": text.text,
         "valid_days": rules.valid_days,
         "under_age": rules.under_age,
+        "min_frames": turn.rules.enrolment.min_frames,
     }
     turn.do(Reply(asked.request, ok=True, result=shown))
 
@@ -47,15 +49,23 @@ def begin(turn: Turn, asked: ControlRequested) -> None:
     """Check the request and record the consent; no face is looked at before that is on the disk."""
     photos, is_camera = asked.arguments.get("photos", ()), asked.arguments.get("camera", False)
     given = consent.given(asked.arguments.get("consent"), turn.rules.consent, asked.actor.name)
-    refusal = _refusal(turn, photos, is_camera=is_camera)
+    is_again, member_id = asked.arguments.get("again", False), asked.arguments["id"]
+    refusal = _taken(turn, member_id, is_again=is_again) or _refusal(turn, photos, is_camera=is_camera)
     if refusal is None and isinstance(given, Problem):
         refusal = given
     if refusal is not None or isinstance(given, Problem):
         turn.refuse(asked.request, *([refusal] if refusal else []))
         return
-    member_id = asked.arguments["id"]
     until = turn.now + (enrolment.CAMERA_S if is_camera else enrolment.PATIENCE_S)
-    begun = Enrolment(asked.request, member_id, asked.arguments["name"], until, photos=photos, is_camera=is_camera)
+    begun = Enrolment(
+        asked.request,
+        member_id,
+        asked.arguments["name"],
+        until,
+        photos=photos,
+        is_camera=is_camera,
+        is_again=is_again,
+    )
     turn.set(enrolments={**turn.state.enrolments, asked.request: begun})
     turn.do(RecordConsent(asked.request, member_id, given, turn.now))
 
@@ -122,6 +132,10 @@ def on_unusable_frame(turn: Turn, event: events.EnrolmentFrameUnusable) -> None:
 
 def on_saved(turn: Turn, event: events.MemberSaved) -> None:
     """The member is on the disk."""
+    removal = turn.state.removals.get(event.member.id)
+    if removal is not None:
+        _on_saved_in_vain(turn, event, removal)
+        return
     turn.set(members={**turn.state.members, event.member.id: event.member})
     templates.rebuild_gallery(turn)
     waiting = turn.forget(event.request)
@@ -129,6 +143,14 @@ def on_saved(turn: Turn, event: events.MemberSaved) -> None:
     turn.log("member.enrolled", {"member": event.member.id, "look_alikes": look_alikes}, tag=event.request)
     if waiting:
         turn.answer_when_logged(event.request, waiting.result, _WHERE)
+
+
+def _on_saved_in_vain(turn: Turn, event: events.MemberSaved, removal: Removal) -> None:
+    """What was ordered after it takes the member, or their face, off the disk next; no entry may name them then."""
+    if not removal.is_erasure:
+        turn.set(members={**turn.state.members, event.member.id: replace(event.member, templates=())})
+    if turn.forget(event.request) is not None:
+        turn.refuse(event.request, problem("request.invalid", "id", "an erasure or a withdrawal came in between"))
 
 
 def stop(turn: Turn, request: str, *reasons: Problem) -> None:
@@ -157,6 +179,15 @@ def run_out(turn: Turn, begun: Enrolment) -> None:
     else:
         reason = problem("request.timed_out", _WHERE, "face recognition is silent")
     stop(turn, begun.request, reason)
+
+
+def _taken(turn: Turn, member_id: str, *, is_again: bool) -> Problem | None:
+    """An id is one person's for as long as they are a member: nobody takes it over, not by a slip either."""
+    if member_id in turn.state.members and not is_again:
+        return problem("member.exists", "id", member_id)
+    if is_again and member_id not in turn.state.members:
+        return problem("member.unknown", member_id)
+    return None
 
 
 def _refusal(turn: Turn, photos: tuple[bytes, ...], *, is_camera: bool) -> Problem | None:
@@ -200,9 +231,14 @@ def _finish(turn: Turn, begun: Enrolment) -> None:
     except GalleryError as error:
         turn.refuse(begun.request, problem("photo.unusable", "photos", str(error)))
         return
+    known = turn.state.members.get(begun.member_id)
     found = enrolment.fault_in(begun, turn.state.engine[0], turn.rules.enrolment)
+    if found is None:  # somebody may have got this id since this began
+        found = _taken(turn, begun.member_id, is_again=begun.is_again)
     if found is not None:
         turn.refuse(begun.request, found)
+    elif known is not None and enrolment.is_of_another(known, template):
+        turn.refuse(begun.request, problem("member.other_person", "id", begun.member_id))
     elif likenesses.enrolled_as is not None:
         turn.refuse(begun.request, problem("member.already_enrolled", _WHERE, likenesses.enrolled_as))
     else:
@@ -213,9 +249,12 @@ def _save(turn: Turn, begun: Enrolment, template: Template, likenesses: enrolmen
     known = turn.state.members.get(begun.member_id)
     is_suspended = known is not None and known.is_suspended
     member = Member(begun.member_id, templates.renewed(known, template), is_suspended)
+    # What removes a former member of this id was ordered before.
+    turn.set(removals={key: each for key, each in turn.state.removals.items() if key != begun.member_id})
     turn.do(SaveMember(begun.request, member, begun.name, turn.now, begun.consent_id))
     result = {
         "member": begun.member_id,
+        "again": begun.is_again,
         "frames": len(begun.vectors),
         "look_alikes": list(likenesses.look_alikes),
         "warnings": likenesses.warnings(),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, credentials, publication, registration, roster, vault
+from agent.core import audit, credentials, publication, refusals, registration, roster, vault
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
 from agent.core.passage import await_face, open_for, put, settle_contact
@@ -41,10 +41,25 @@ def handle(turn: Turn, asked: ControlRequested) -> None:
         turn.refuse(asked.request, problem("request.unknown", asked.action, asked.action))
         return
     if asked.actor.role not in ROLES or ROLES.index(asked.actor.role) < ROLES.index(action.role):
-        turn.log("control.refused", {"action": asked.action, "actor": asked.actor.name, "role": asked.actor.role})
+        _log_refusal(turn, asked)
         turn.refuse(asked.request, problem("request.forbidden", asked.action, f"{asked.action}: {action.role}"))
         return
     action.carry_out(turn, asked)
+
+
+def tell_refusals(turn: Turn) -> None:
+    """Log how many more were refused of those who go on trying."""
+    counted, bodies = refusals.tell_due(turn.state.refusals, turn.now)
+    turn.set(refusals=counted)
+    for body in bodies:
+        turn.log("control.refused", body)
+
+
+def _log_refusal(turn: Turn, asked: ControlRequested) -> None:
+    counted, body = refusals.note(turn.state.refusals, asked.actor, asked.action, turn.now)
+    turn.set(refusals=counted)
+    if body is not None:
+        turn.log("control.refused", body)
 
 
 def answer_in_time(turn: Turn) -> None:
@@ -73,8 +88,14 @@ def give_up(turn: Turn, request: str) -> None:
 def answer_logged(turn: Turn, request: str, epoch: int, sequence: int) -> None:
     """The entry of this request is durable: now it is done."""
     waiting = turn.forget(request)
-    if waiting is not None:
-        turn.do(Reply(request, ok=True, result={**waiting.result, "epoch": epoch, "sequence": sequence}))
+    if waiting is None:
+        return
+    result = {**waiting.result, "epoch": epoch, "sequence": sequence}
+    broken = turn.state.faults.get(("lock.failed", "lock")) if waiting.needs_lock else None
+    if broken is None:
+        turn.do(Reply(request, ok=True, result=result))
+    else:
+        turn.do(Reply(request, ok=False, result=result, problems=(broken.as_dict(),)))
 
 
 def _status(turn: Turn, asked: ControlRequested) -> None:
@@ -119,10 +140,10 @@ def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
 
 
 def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> None:
-    """Log who did what, and answer when that is durable."""
+    """Log who told the door what, and answer when that is durable and the lock obeyed."""
     body = {"action": asked.action, "actor": asked.actor.name, "kind": asked.actor.kind, **result}
     turn.log("control.done", body, tag=asked.request)
-    turn.answer_when_logged(asked.request, result, asked.action)
+    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=True)
 
 
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:

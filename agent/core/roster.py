@@ -10,6 +10,7 @@ from typing import Any
 from agent import events
 from agent.core import own_data, registration, retention, templates
 from agent.core.problems import problem
+from agent.core.state import Removal
 from agent.core.turn import Turn
 from agent.effects import EraseMember, ReadRetention, RunQuery, WithdrawConsent
 from agent.events import ControlRequested
@@ -19,6 +20,7 @@ REVIEW_S = 86_400.0
 REVIEW_AGAIN_S = 3_600.0  # when the clock is in doubt, or more is left to do
 CLOCK_TOLERANCE_S = 600.0  # a clock that nobody vouches for must have gone on evenly since the last look
 MAX_AT_ONCE = 50  # each erasure reads the whole log through; the rest waits for the next look
+MAX_REMOVALS = 1_000  # what storage keeps for people while the disk does not write
 _FAULTS = ("consent.expiring", "consent.expired", "consent.unrecorded")
 
 
@@ -27,12 +29,18 @@ _FAULTS = ("consent.expiring", "consent.expired", "consent.unrecorded")
 
 def erase(turn: Turn, asked: ControlRequested) -> None:
     """Admit them no more from now on; done is only said once nothing is left on the disk."""
+    _record(turn, asked, "member.erasure_requested")
+    if _is_full(turn, asked):
+        return
     _erase(turn, asked.request, asked.arguments["id"], "asked")
     turn.expect(asked.request, problem("storage.failed", asked.action, "the erasure is not on the disk yet"))
 
 
 def withdraw(turn: Turn, asked: ControlRequested) -> None:
     """Forget their face from now on; done is only said once nothing of it is left on the disk."""
+    _record(turn, asked, "member.withdrawal_requested")
+    if _is_full(turn, asked):
+        return
     _withdraw(turn, asked.request, asked.arguments["id"], "withdrawn")
     turn.expect(asked.request, problem("storage.failed", asked.action, "the withdrawal is not on the disk yet"))
 
@@ -53,16 +61,42 @@ def rows_for(turn: Turn, meant: Mapping[str, Any], rows: Iterable[Mapping[str, A
     return list(rows)
 
 
+def _record(turn: Turn, asked: ControlRequested, kind: str) -> None:
+    """Log who asks, also when there is no such member; the id would have to be blanked at once."""
+    turn.log(kind, {"actor": asked.actor.name, "kind": asked.actor.kind})
+
+
+def _is_full(turn: Turn, asked: ControlRequested) -> bool:
+    is_full = len(turn.state.removals) >= MAX_REMOVALS
+    if is_full:
+        turn.refuse(asked.request, problem("request.busy", asked.action, f"{MAX_REMOVALS} others wait for the disk"))
+    return is_full
+
+
 def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:
     _stop_enrolments(turn, member_id, "this member is being erased")
     turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
+    _await_removal(turn, request, member_id, is_erasure=True)
     turn.do(EraseMember(request, member_id, turn.now, why))
 
 
 def _withdraw(turn: Turn, request: str, member_id: str, why: str) -> None:
     _stop_enrolments(turn, member_id, "the consent is being withdrawn")
     _forget_face(turn, member_id)
+    _await_removal(turn, request, member_id, is_erasure=False)
     turn.do(WithdrawConsent(request, member_id, turn.now, why))
+
+
+def _await_removal(turn: Turn, request: str, member_id: str, *, is_erasure: bool) -> None:
+    before = turn.state.removals.get(member_id)
+    removal = Removal(request, is_erasure or (before is not None and before.is_erasure))
+    turn.set(removals={**turn.state.removals, member_id: removal})
+
+
+def _end_removal(turn: Turn, request: str, member_id: str) -> None:
+    found = turn.state.removals.get(member_id)
+    if found is not None and found.request == request:
+        turn.set(removals={key: each for key, each in turn.state.removals.items() if key != member_id})
 
 
 def _stop_enrolments(turn: Turn, member_id: str, detail: str) -> None:
@@ -84,8 +118,11 @@ def _forget_face(turn: Turn, member_id: str) -> None:
 
 
 def on_erased(turn: Turn, event: events.MemberErased) -> None:
-    """Nothing of them is left. The entry holds no id: only whoever has the receipt can tell whom it was about."""
-    turn.set(members={key: each for key, each in turn.state.members.items() if key != event.member_id})
+    """Nothing of them is left. The entry holds no id: only whoever has the receipt can tell whom it was about.
+
+    Whoever was enrolled under this id since it was ordered is somebody else, and stays.
+    """
+    _end_removal(turn, event.request, event.member_id)
     is_expected = turn.forget(event.request) is not None
     if not event.existed:
         if is_expected:
@@ -104,8 +141,8 @@ def on_erased(turn: Turn, event: events.MemberErased) -> None:
 
 
 def on_withdrawn(turn: Turn, event: events.ConsentWithdrawn) -> None:
-    """Nothing of their face is left."""
-    _forget_face(turn, event.member_id)
+    """Nothing of their face is left, but of what was enrolled since."""
+    _end_removal(turn, event.request, event.member_id)
     is_expected = turn.forget(event.request) is not None
     if not event.existed:
         if is_expected:

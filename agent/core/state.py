@@ -17,6 +17,7 @@ from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
+from agent.core.refusals import Refusals
 from agent.core.retention import RetentionRules
 from agent.core.supervision import Supervision
 from agent.core.verification import Code
@@ -56,11 +57,26 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`."""
+    """A control request whose answer needs the disk. `result` is what it will be told, `late` what after `until`.
+
+    `needs_lock`: it is done only if the lock's relay could be driven.
+    """
 
     until: float
     late: Problem
     result: Mapping[str, Any] = field(default_factory=dict)
+    needs_lock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An erasure, or the withdrawal of a consent, that storage was given and has not answered; the newest of a member.
+
+    It is about who was enrolled before it: storage carries out its orders one after the other.
+    """
+
+    request: str
+    is_erasure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +106,8 @@ class StationState:
     session: str | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
+    removals: Mapping[str, Removal] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refresh_at: float = 0.0

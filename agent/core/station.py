@@ -19,6 +19,7 @@ from agent.core import (
     outbox,
     publication,
     recognition,
+    refusals,
     registration,
     requests,
     roster,
@@ -31,11 +32,11 @@ from agent.core import (
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause
-from agent.core.occupancy import Occupancy, Visit, rejoin
+from agent.core.occupancy import Visit, rejoin, resume
 from agent.core.outbox import Outbox
 from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
 from agent.core.problems import problem
-from agent.core.recognition import CodeNeeded, Recognised, Unrecognised
+from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.state import Rules, StationState
 from agent.core.supervision import Supervision
 from agent.core.turn import Turn
@@ -53,10 +54,12 @@ LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
     visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
+    mode = door.Mode(restored.mode) if restored.mode in set(door.Mode) else door.Mode.NORMAL
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
-        occupancy=Occupancy(visits),
+        door=door.standing(mode),
+        occupancy=resume(visits, restored.inside),
         appliances={name: Appliance() for name in rules.appliances},
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
         outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
@@ -97,6 +100,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.codes.deadline(),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
+        refusals.deadline(state.refusals),
         state.refresh_at,
         state.readings_due_at,
         state.review_at,
@@ -121,6 +125,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.do(*orders)
     ways_in.tend(turn)
     requests.answer_in_time(turn)
+    requests.tell_refusals(turn)
     _publish_readings(turn)
     roster.review_when_due(turn)
     publication.tell_changes(turn)
@@ -135,6 +140,10 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
 def _on_contact(turn: Turn, event: events.DoorContactChanged) -> None:
     settle_contact(turn, event.at)  # the level before this edge may have held, though nobody looked then
     turn.set(contact=debounce.see(turn.state.contact, event.is_open, event.at))
+    if event.is_open is None:
+        turn.raise_fault("device.failed", "contact", "it cannot be read")
+    else:
+        turn.clear_fault("device.failed", "contact")
 
 
 def _door_deadline(state: StationState, rules: Rules) -> float | None:
@@ -253,6 +262,10 @@ def _on_face(turn: Turn, event: events.FaceSeen) -> None:
             refuse_entry(turn, Reason.NOT_ENROLLED, way)
         case CodeNeeded(_):
             refuse_entry(turn, Reason.CODE_NEEDED, way)
+        case NotLive(_):
+            refuse_entry(turn, Reason.NOT_LIVE, way)
+        case TurnAsked(_):
+            advise(turn, Reason.TURN_HEAD)
         case None:
             pass
 

@@ -39,6 +39,10 @@ class Turn:
         """Append an entry of type `station.KIND`."""
         self.do(AppendEntry(self.now, f"station.{kind}", body, tag, visits))
 
+    def has_fault(self, code: str, where: str) -> bool:
+        """Whether this fault stands."""
+        return (code, where) in self.state.faults
+
     def raise_fault(self, code: str, where: str, detail: str = "") -> None:
         """Raise a fault; the same one is not raised twice."""
         if (code, where) in self.state.faults:
@@ -69,9 +73,11 @@ class Turn:
         """Answer a control request with what is wrong."""
         self.do(Reply(request, ok=False, problems=tuple(each.as_dict() for each in problems)))
 
-    def expect(self, request: str, late: Problem, result: Mapping[str, Any] | None = None) -> None:
+    def expect(
+        self, request: str, late: Problem, result: Mapping[str, Any] | None = None, *, needs_lock: bool = False
+    ) -> None:
         """Answer this request later; after `DISK_PATIENCE_S` with what is `late`. Only who is expected is answered."""
-        waiting = Waiting(self.now + DISK_PATIENCE_S, late, result or {})
+        waiting = Waiting(self.now + DISK_PATIENCE_S, late, result or {}, needs_lock)
         self.set(waiting={**self.state.waiting, request: waiting})
 
     def forget(self, request: str) -> Waiting | None:
@@ -81,6 +87,12 @@ class Turn:
             self.set(waiting={key: each for key, each in self.state.waiting.items() if key != request})
         return found
 
-    def answer_when_logged(self, request: str, result: Mapping[str, Any], place: str) -> None:
-        """Answer once the entry tagged with this request is durable, or say after a while that it is not."""
-        self.expect(request, problem("storage.failed", place, "the log entry is not on the disk yet"), result)
+    def answer_when_logged(
+        self, request: str, result: Mapping[str, Any], place: str, *, needs_lock: bool = False
+    ) -> None:
+        """Answer once the entry tagged with this request is durable, or say after a while that it is not.
+
+        `needs_lock`: it is done only if the lock's relay could be driven.
+        """
+        late = problem("storage.failed", place, "the log entry is not on the disk yet")
+        self.expect(request, late, result, needs_lock=needs_lock)

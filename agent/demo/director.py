@@ -76,6 +76,8 @@ class Director:
             self.tell(outcome)
         self.parts.stage.clear()
         if scene.pause_s:
+            # Frames on their way would be seen after the pause, as if the person had come a second time.
+            self._wait(self._sees_nobody, "the camera still sees somebody")
             self._skip(scene.pause_s)
 
     def _take(self, step: script.Step) -> str:
@@ -86,7 +88,7 @@ class Director:
                 consent = {"version": text["version"], "language": "en", "how": "paper"}
                 self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo], consent=consent)
             case script.Show():
-                self.parts.stage.show(step.person)
+                self.parts.stage.show(step.person, step.kind)
             case script.Act():
                 return self._act(step.do)
             case script.SetPower():
@@ -149,6 +151,10 @@ class Director:
                 return failure
             time.sleep(_POLL_S)
         return ""
+
+    def _sees_nobody(self) -> bool:
+        state = self.app.loop.state
+        return state is not None and not state.tracks
 
     def _skip(self, seconds: float) -> None:
         before = self.app.clock.now()

@@ -24,7 +24,10 @@ _COUNTED = {
 class Evidence:
     """What was seen. `scenes`: those played, in order.
 
-    `received` and `audit` come from the subscriber, the two numbers from the agent's own status."""
+    `received` and `audit` come from the subscriber, the two numbers from the agent's own status.
+
+    `named`: people whose name a received message holds, which none may.
+    """
 
     scenes: Sequence[Scene]
     outcomes: Sequence[Outcome]
@@ -34,12 +37,14 @@ class Evidence:
     log_entries: int
     acknowledged: int
     complaints: Sequence[str]
+    named: Sequence[str] = ()
 
 
 def missing(evidence: Evidence) -> list[str]:
     """Name everything that was expected and did not happen."""
     found = [f"{each.scene}: {each.step}: {each.failure}" for each in evidence.outcomes if each.failure]
-    for name, received in count(evidence.received).items():
+    counted = count(evidence.received)
+    for name, received in counted.items():
         expected = sum(getattr(scene.brings, name) for scene in evidence.scenes)
         if received != expected:
             found.append(f"{name}: {received} received, {expected} expected")
@@ -52,6 +57,9 @@ def missing(evidence: Evidence) -> list[str]:
         found.append(f"log entries: {evidence.acknowledged} acknowledged of {evidence.log_entries} written")
     if not evidence.audit.is_whole:
         found.append("the log's chain does not hold as it was received")
+    if len(evidence.latencies_ms) < counted["visits"]:
+        found.append(f"latencies: {len(evidence.latencies_ms)} measured for {counted['visits']} visits")
+    found += [f"privacy: a message names {name}" for name in evidence.named]
     found += [f"against the contract: {complaint}" for complaint in evidence.complaints]
     return found
 

@@ -41,11 +41,10 @@ def main(seconds: int | None, report: Path | None, port: int | None) -> int:
     del port
     console = Console(highlight=False)
     scenario = load_scenario(find_config("demo-scenario.toml"))
-    stop_at = time.monotonic() + seconds if seconds is not None else None
     with _interruptible() as interrupted:
 
-        def is_over() -> bool:
-            return interrupted.is_set() or _is_time_up(stop_at)
+        def is_over(began_at: float) -> bool:
+            return interrupted.is_set() or _is_time_up(began_at, seconds)
 
         evidence = play(scenario, console, is_over)
     lacking = missing(evidence)
@@ -57,11 +56,15 @@ def main(seconds: int | None, report: Path | None, port: int | None) -> int:
     return 1 if lacking else 0
 
 
-def _is_time_up(stop_at: float | None) -> bool:
-    return stop_at is not None and time.monotonic() >= stop_at
+def _is_time_up(began_at: float, seconds: int | None) -> bool:
+    return seconds is not None and time.monotonic() >= began_at + seconds
 
 
-def play(scenario: Scenario, console: Console, is_over: Callable[[], bool]) -> Evidence:
+IsOver = Callable[[float], bool]
+"""Whether to stop after a scene; is given when the first one began (CLOCK_MONOTONIC), for loading takes its time."""
+
+
+def play(scenario: Scenario, console: Console, is_over: IsOver) -> Evidence:
     """Run an agent, a broker and a subscriber, and play scenes until `is_over` says so after one of them."""
     portraits = {name: path for name, path in find_portraits().items() if name in scenario.portraits}
     with ExitStack() as stack:
@@ -83,9 +86,10 @@ def play(scenario: Scenario, console: Console, is_over: Callable[[], bool]) -> E
         return _gather(scenes, director, settings.station.id)
 
 
-def _play_rounds(scenario: Scenario, director: Director, console: Console, is_over: Callable[[], bool]) -> list[Scene]:
+def _play_rounds(scenario: Scenario, director: Director, console: Console, is_over: IsOver) -> list[Scene]:
     played: list[Scene] = []
     rounds = 0
+    began_at = time.monotonic()
     while True:
         for scene in scenario.scenes:
             if scene.once and rounds:
@@ -93,7 +97,7 @@ def _play_rounds(scenario: Scenario, director: Director, console: Console, is_ov
             console.print(f"\n[bold]{scene.zh}[/]\n[bold]{scene.en}[/]")
             director.play(scene)
             played.append(scene)
-            if is_over():
+            if is_over(began_at):
                 return played
         rounds += 1
 
@@ -117,6 +121,7 @@ def _gather(scenes: list[Scene], director: Director, station: str) -> Evidence:
         log_entries=written,
         acknowledged=acknowledged,
         complaints=director.watcher.complaints(),
+        named=[name for name in director.portraits if any(name in each.model_dump_json().lower() for each in received)],
     )
 
 

@@ -28,10 +28,11 @@ class Enrol(_Table):
 
 
 class Show(_Table):
-    """A person steps before the camera."""
+    """A person steps before the camera, or a picture of them is held up."""
 
     do: Literal["show"]
     person: str
+    kind: Literal["rider", "print", "bent_print", "screen", "replay"] = "rider"
 
 
 class Act(_Table):

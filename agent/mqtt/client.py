@@ -8,23 +8,26 @@ one function, which must never block.
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+_log = logging.getLogger(__name__)
+
 _MAX_PASSWORD_BYTES = 65_535  # MQTT's own bound; also keeps a wrong path from being read into memory whole
 _CONNECT_S = 5.0  # one attempt at TCP and TLS; a mobile network that needs longer carries no heartbeat either
-_MAX_INCOMING_BYTES = 128 * 1024  # the contract's 64 KiB and its topic, with room; asked of the broker in MQTT 5
+_MAX_INCOMING_BYTES = 128 * 1024  # the contract's 64 KiB and its topic, with room; asked of the broker and enforced
 DURABLE_S = 7 * 24 * 3600  # a subscriber that is away for a week is gone; the station keeps entries for longer
 PROTOCOL_RECEIVE_MAXIMUM = 65_535  # what MQTT 5 means when a broker names none
 
@@ -135,13 +138,16 @@ class Connection:
         self._is_durable = is_durable
         self._ended = threading.Event()
         is_v5 = broker.protocol == "5"
-        self._client = client = Client(
+        self._is_accepted = False
+        self._client = client = _BoundedClient(
+            self._end,
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=None if is_v5 else not is_durable,
             protocol=MQTTv5 if is_v5 else MQTTv311,
             reconnect_on_failure=False,
         )
+        client.takes_messages = is_durable  # what was kept comes before a word of ours
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(0)  # paho must not queue: the owner counts what is in flight
         client.on_connect = self._on_connect
@@ -178,6 +184,7 @@ class Connection:
 
     def subscribe(self, filters: tuple[str, ...]) -> None:
         """Subscribe with QoS 1; `Subscribed` follows."""
+        self._client.takes_messages = True
         self._client.subscribe([(name, 1) for name in filters])
 
     def leave(self, timeout_s: float) -> None:
@@ -213,6 +220,9 @@ class Connection:
         if reason.is_failure:
             self._end(f"the broker refused the connection: {reason}")
             return
+        if self._is_accepted:  # a second one would begin the session anew with the messages of the first in flight
+            return
+        self._is_accepted = True
         limits = Limits(
             receive_maximum=getattr(properties, "ReceiveMaximum", PROTOCOL_RECEIVE_MAXIMUM),
             packet_bytes=getattr(properties, "MaximumPacketSize", None),
@@ -242,6 +252,49 @@ class Connection:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self._signal(Received(message.topic, bytes(message.payload), message.retain))
+
+
+_ANSWERS = frozenset({MessageType.CONNACK, MessageType.PUBACK, MessageType.PINGRESP, MessageType.DISCONNECT})
+_FOR_SUBSCRIBERS = _ANSWERS | {MessageType.SUBACK, MessageType.PUBLISH}
+_QOS_BITS = 0x06  # of the first byte of a PUBLISH
+_QOS_2 = 0x04
+
+
+class _BoundedClient(Client):
+    """paho with bounds on what a broker may send; what goes beyond them ends the connection.
+
+    paho takes packets of 256 MB, keeps every QoS 2 message until its PUBREL, and answers what it never asked for. It
+    also lets what it cannot decode end its thread, and then nothing tells that the connection is dead. `end` is told
+    why, on paho's network thread. `takes_messages`: whether messages are expected at all, QoS 0 and 1 only.
+    """
+
+    def __init__(self, end: Callable[[str], None], version: CallbackAPIVersion, **settings: Any) -> None:
+        super().__init__(version, **settings)
+        self.takes_messages = False
+        self._tell_end = end
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # paho asks for all that is left of a packet, so this sees its length before a byte of it is in memory.
+        if bufsize > _MAX_INCOMING_BYTES:
+            self._tell_end(f"the broker sent {bufsize} bytes in one packet, the bound is {_MAX_INCOMING_BYTES}")
+            raise ConnectionAbortedError("a packet beyond the bound")
+        return super()._sock_recv(bufsize)
+
+    def _packet_handle(self) -> MQTTErrorCode:
+        command = self._in_packet["command"]
+        kind = command & 0xF0
+        if kind not in (_FOR_SUBSCRIBERS if self.takes_messages else _ANSWERS):
+            self._tell_end(f"the broker sent a packet that nobody asked for (type {kind >> 4})")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        if kind == MessageType.PUBLISH and command & _QOS_BITS >= _QOS_2:
+            self._tell_end("the broker sent a message with QoS 2, which was not granted")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        try:
+            return super()._packet_handle()
+        except Exception:  # noqa: BLE001 - a border: paho raises all kinds of errors for bytes that are not MQTT
+            _log.debug("a packet of type %d cannot be decoded", kind >> 4, exc_info=True)
+            self._tell_end(f"the broker sent a packet that cannot be decoded (type {kind >> 4})")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
 
 class _TlsSocket(ssl.SSLSocket):

@@ -104,7 +104,7 @@ class DoorState(State):
     """The door's product of mode, lock, contact and alarms."""
 
     mode: Literal["normal", "unlocked", "locked_down"]
-    lock: Literal["secured", "released"]
+    lock: Literal["secured", "released", "unknown"]
     contact: Literal["closed", "open", "unknown"]
     alarms: Annotated[tuple[Code, ...], Field(max_length=16)]
 

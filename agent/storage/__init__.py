@@ -4,7 +4,7 @@ Files in one directory, all of them the agent's alone (mode 0600):
 
 - `station.db`: log, cursor, visits, members, templates (`synchronous=FULL`);
 - `readings.db`: sensor values by the minute (`synchronous=NORMAL`: a power cut may cost the last minute);
-- `head`: epoch, last sequence and last hash, synced apart from the database; its lock keeps a second agent out;
+- `head`: epoch, last sequence and last hash, synced apart from the database;
 - `ledger`: what no backup may bring back, one line each; it is not part of a backup.
 
 `database` alone imports SQLite. `writer` is the one thread that writes; `reader` answers queries beside it.

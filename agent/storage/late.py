@@ -1,7 +1,7 @@
 """Opening on a disk that cannot be written: the agent starts with what can be read, and it is tried again and again.
 
 A door must not stay shut because a card is full or has gone read-only. Until the files are open every order waits in
-`orders`, within its bounds; the head file's lock is held as far as there is one.
+`orders`, within its bounds; the directory is locked as far as it can be.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from agent.storage.ledger import Ledger
 from agent.storage.log import read_newest
 from agent.storage.losses import LossCount
 from agent.storage.opening import (
-    HEAD_FILE,
     LEDGER_FILE,
     STATION_DATABASE,
     OpenFiles,
@@ -102,13 +101,13 @@ class Opening:
             self._lock = None
 
     def _attempt(self) -> OpenFiles:
-        self.close()  # the head file has the lock of its own while it is open
+        self.close()  # the open head file holds a lock of its own
         try:
             return open_files(self._directory, self._station, self._clock, self._progress, self._keys)
         except StorageInUseError:
             raise
         except StorageError:
-            self._lock = lock_unwritable(self._directory / HEAD_FILE)
+            self._lock = lock_unwritable(self._directory)
             raise
 
     def _begin_without(self, reason: str) -> Restored:

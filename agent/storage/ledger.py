@@ -56,6 +56,10 @@ class Ledger:
         self._size += len(raw)
         self._take(line)
 
+    def knows(self, member_id: str) -> bool:
+        """Whether any line is about this id: then it was enrolled here once, and a backup may hold it."""
+        return member_id in self._enrolled_since_erasure or any(id_ == member_id for id_, _ in self._withdrawn)
+
     def was_erased(self, member_id: str) -> bool:
         """Whether this id was ever erased here."""
         return member_id in self._enrolled_since_erasure

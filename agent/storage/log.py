@@ -8,19 +8,32 @@ NULL once blanked, `digest`, `hash`.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import starmap
+from typing import Any
 
 from agent.events import LoggedEntry
-from agent.storage.chain import Position, body_digest, canonical, entry_hash
+from agent.storage.chain import Position, body_digest, entry_hash
 from agent.storage.database import Database
 
 _COLUMNS = "epoch, sequence, type, time, boot, monotonic_ms, clock, body, salt, digest, hash"
 _INSERT = f"INSERT INTO log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
 _IN_ORDER = f"SELECT {_COLUMNS} FROM log ORDER BY epoch, sequence"  # noqa: S608 - constants
 _AFTER = f"SELECT {_COLUMNS} FROM log WHERE (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT ?"  # noqa: S608
+
+_NAMING_KEYS = ("member", "members", "look_alikes")  # an id, or a list of them
+_UNDER_A_KEY = " OR ".join(
+    f"EXISTS (SELECT 1 FROM json_each(body, '$.{key}') WHERE atom = :id)"  # noqa: S608 - constants
+    for key in _NAMING_KEYS
+)
+NAMES_MEMBER = f"instr(body, json_quote(:id)) > 0 AND (NOT json_valid(body) OR {_UNDER_A_KEY})"
+"""Whether a row of `log` names the member `:id`: under a key that holds members, not wherever the same text stands.
+
+The quick search comes first. A body that is not JSON was tampered with; it counts as naming whomever it mentions.
+"""
 
 _Row = tuple[int, int, str, str, str, int, str, str | None, str | None, str, str]
 
@@ -82,6 +95,17 @@ def read_newest(database: Database) -> Position:
     return Position(*row) if row else _read_anchor(database)
 
 
+def read_last(database: Database, *types: str) -> dict[str, Any]:
+    """The body of the last entry of one of these types; empty when there is none, or its body was blanked."""
+    row = database.conn.execute(
+        f"SELECT body FROM log WHERE type IN ({', '.join('?' * len(types))}) "  # noqa: S608 - marks only
+        "ORDER BY epoch DESC, sequence DESC LIMIT 1",
+        types,
+    ).fetchone()
+    body = json.loads(row[0]) if row and row[0] else {}
+    return body if isinstance(body, dict) else {}
+
+
 def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:
     """The next `limit` entries after a place, in order, across epochs."""
     return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
@@ -97,9 +121,10 @@ def read_hash(database: Database, epoch: int, sequence: int) -> str | None:
 
 
 def blank_bodies_naming(database: Database, member_id: str) -> int:
-    """Blank every body that holds this id as a JSON string; returns how many. Runs in the caller's transaction."""
+    """Blank every body that names this member; returns how many. Runs in the caller's transaction."""
     return database.conn.execute(
-        "UPDATE log SET body = NULL, salt = NULL WHERE instr(body, ?) > 0", [canonical(member_id)]
+        f"UPDATE log SET body = NULL, salt = NULL WHERE {NAMES_MEMBER}",  # noqa: S608 - a constant
+        {"id": member_id},
     ).rowcount
 
 

@@ -34,6 +34,13 @@ def exists(database: Database, member_id: str) -> bool:
     return database.conn.execute("SELECT 1 FROM members WHERE id = ?", [member_id]).fetchone() is not None
 
 
+def is_known(database: Database, member_id: str) -> bool:
+    """Whether there is a row, or a consent that may still become one."""
+    return exists(database, member_id) or (
+        database.conn.execute("SELECT 1 FROM consents WHERE member_id = ?", [member_id]).fetchone() is not None
+    )
+
+
 def erase(database: Database, member_id: str) -> dict[str, int]:
     """Delete the row and all that hangs on it, make visits anonymous, blank the log's bodies that name them.
 

@@ -9,7 +9,8 @@ that somebody was told of, a new epoch begins with an entry `station.log.epoch_b
 | `database_missing` | a head file or a ledger, and a database without entries |
 | `database_damaged` | SQLite cannot read it; it was set aside |
 | `database_older` | its last entry lies before the head: a restored backup |
-| `database_diverged` | it has another entry where the head is: a copy that went its own way |
+| `database_diverged` | it has another entry where the head is, or an epoch that never began here: a copy's |
+| `head_copied` | the head is a copy of the file that was written: a backup of the whole directory |
 | `head_missing`, `head_damaged` | entries, but nothing to compare them with |
 """
 
@@ -39,7 +40,7 @@ from agent.storage.database import (
 from agent.storage.head import Head, HeadState, sync_directory
 from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
-from agent.storage.log import Entry, Log, read_hash
+from agent.storage.log import Entry, Log, read_hash, read_last
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
 from agent.storage.set_aside import SUSPECT_MARK, set_aside
@@ -130,6 +131,10 @@ def reason_for_new_epoch(
         return "head_missing"
     if head.state is HeadState.DAMAGED:
         return "head_damaged"
+    if head.state is HeadState.COPIED:
+        return "head_copied"
+    if newest.epoch > highest_known:
+        return "database_diverged"
     if newest.place < head.position.place:
         return "database_older"
     if newest.epoch == head.position.epoch and hash_at_head != head.position.hash:
@@ -247,13 +252,17 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
     if rows.unusable:
         problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
+    inside = read_last(database, "station.visit.entered", "station.visit.left").get("inside")
+    mode = read_last(database, "station.door.mode_changed").get("mode")
     return Restored(
-        found,
-        visits.load_open(database),
-        (cursor[0], cursor[1]) if cursor else (0, 0),
-        newest.place,
-        _split(problems),
-        sealing.faults_of(rows, vault),
+        members=found,
+        open_visits=visits.load_open(database),
+        cursor=(cursor[0], cursor[1]) if cursor else (0, 0),
+        newest=newest.place,
+        inside=inside if isinstance(inside, int) else None,
+        mode=mode if isinstance(mode, str) else "",
+        problems=_split(problems),
+        faults=sealing.faults_of(rows, vault),
     )
 
 

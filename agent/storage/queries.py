@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.storage.database import Connection
+from agent.storage.log import NAMES_MEMBER
 from agent.storage.stamps import parse_rfc3339, rfc3339
 
 # 500 visits are about 150 KB of JSON. Bodies of log entries can be far longer, so the text is bounded too.
@@ -159,8 +160,8 @@ QUERIES: Mapping[str, Query] = {
         {"id": ..., "after_entered_at": "", "after_id": "", "limit": PAGE_ROWS},
     ),
     "member_log": Query(
-        "SELECT epoch, sequence, type, time, body FROM log "
-        "WHERE (epoch, sequence) > (:epoch, :after) AND instr(body, json_quote(:id)) > 0 "
+        "SELECT epoch, sequence, type, time, body FROM log "  # noqa: S608
+        f"WHERE (epoch, sequence) > (:epoch, :after) AND {NAMES_MEMBER} "
         "ORDER BY epoch, sequence LIMIT :limit",
         {"id": ..., "epoch": 0, "after": 0, "limit": PAGE_ROWS},
     ),

@@ -26,6 +26,11 @@ def mark_suspect(directory: Path) -> None:
         _logger.warning("the damaged database cannot be marked: %s", explain(error))
 
 
+def is_any_set_aside(directory: Path) -> bool:
+    """Whether a damaged database is kept, in which anybody may be."""
+    return any(directory.glob(f"{_SET_ASIDE}*"))
+
+
 def remove_set_aside(directory: Path) -> None:
     """Delete the damaged databases that were kept: no erasure and no key reaches into them. Raises OSError."""
     for path in directory.glob(f"{_SET_ASIDE}*"):

@@ -47,7 +47,7 @@ from agent.storage.orders import (
     PendingVault,
     PendingWithdrawal,
 )
-from agent.storage.set_aside import mark_suspect, remove_set_aside
+from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
 from agent.storage.stamps import Stamps
 
 _logger = logging.getLogger(__name__)
@@ -260,7 +260,19 @@ class Worker:
                     outcome = credentials.carry_out(self._files.database, self._files.ledger, pending, at_utc)
                 self._untold.append(outcome(self._clock.now()))
 
+    def _may_know(self, member_id: str) -> bool:
+        """Whether this member is here, was once, or may be in a damaged database that is kept."""
+        files = self._files
+        return (
+            members.is_known(files.database, member_id)
+            or files.ledger.knows(member_id)
+            or is_any_set_aside(self._directory)
+        )
+
     def _erase(self, pending: PendingErasure) -> None:
+        if not pending.is_in_ledger and not self._may_know(pending.member_id):
+            self._unemptied.append(pending)  # nobody: nothing is touched by an id that somebody made up
+            return
         at_utc = Stamps(self._clock).text(pending.at)
         salt = pending.receipt.salt if pending.receipt else secrets.token_hex(16)
         digest = hashlib.sha256(f"{salt}:{pending.member_id}".encode()).hexdigest()

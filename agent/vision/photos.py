@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from agent.vision.engine import FaceEngine
 
 FORMATS = ("JPEG", "PNG")
-MAX_PIXELS = 50_000_000  # today's largest phone photos; 150 MB once decoded, and a JPEG is reduced while it is
+MAX_PIXELS = {"JPEG": 50_000_000, "PNG": 16_000_000}
+"""Today's largest phone photos. A JPEG is reduced while it is decoded; a PNG takes 4 bytes a pixel and a second."""
 MIN_SIDE_PX = 40  # smaller than any face that could count
 LONGEST_SIDE_PX = 1280  # larger ones are reduced first: a face keeps far more pixels than the network takes
 MIN_FACE_PX = 80
@@ -57,7 +58,7 @@ def decode_photo(data: bytes) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of sizes that are refused here anyway
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(*image.size)
+                _check_size(*image.size, MAX_PIXELS[image.format or "PNG"])
                 # A JPEG is decoded at a half, a quarter or an eighth where that is large enough.
                 image.draft(None, (LONGEST_SIDE_PX, LONGEST_SIDE_PX))
                 return _to_rgb(image)
@@ -67,8 +68,8 @@ def decode_photo(data: bytes) -> NDArray[np.uint8]:
         raise PhotoRefusedError("not_a_picture") from None
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(width: int, height: int, most: int) -> None:
+    if width * height > most:
         raise PhotoRefusedError("too_large")
     if min(width, height) < MIN_SIDE_PX:
         raise PhotoRefusedError("too_small")

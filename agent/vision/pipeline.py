@@ -1,10 +1,11 @@
-"""Frames become facts: gate, detector, track, quality, vector."""
+"""Frames become facts: gate, detector, track, liveness, quality, vector."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from agent.vision.gate import MotionGate
+from agent.vision.liveness import PhotoLiveness, Verdict
 from agent.vision.protocol import FaceSeen, FaceUnusable, Fact, TrackEnded, encode_vector
 from agent.vision.quality import Floors, unusable
 from agent.vision.tracking import Track, Tracker
@@ -21,15 +22,22 @@ RIVAL = 0.75  # a second face at least so wide as the largest stands as near, an
 
 
 class Pipeline:
-    """One thread. Facts carry `order`, the id of the `Watch` they belong to."""
+    """One thread. Facts carry `order`, the id of the `Watch` they belong to.
 
-    def __init__(self, engine: FaceEngine, floors: Floors, order: str) -> None:
+    `is_proof_needed`: whether tracks are judged by `PhotoLiveness`; otherwise every face counts as live.
+    """
+
+    def __init__(self, engine: FaceEngine, floors: Floors, order: str, *, is_proof_needed: bool = True) -> None:
         self._engine = engine
         self._floors = floors
         self._order = order
         self._gate = MotionGate()
         self._tracker = Tracker()
         self._advised_at = float("-inf")
+        self._is_proof_needed = is_proof_needed
+        self._judged = 0  # the track that `_liveness` is about
+        self._liveness = PhotoLiveness()
+        self._told: Verdict = "undecided"
 
     def take(self, frame: Frame) -> list[Fact]:
         """The facts of one frame."""
@@ -41,7 +49,7 @@ class Pipeline:
         track, ended = self._tracker.follow(faces[0] if faces else None, frame.at)
         facts = self._ended(ended, frame.at)
         if track is not None:
-            facts += self._look_at(frame, track, faces)
+            facts += self._look_at(frame, track, faces, self._judge(frame, track))
         return facts
 
     def drop_track(self, at: float) -> list[Fact]:
@@ -49,7 +57,14 @@ class Pipeline:
         self._gate.forget()
         return self._ended(self._tracker.end(), at)
 
-    def _look_at(self, frame: Frame, track: Track, faces: list[Face]) -> list[Fact]:
+    def _judge(self, frame: Frame, track: Track) -> Verdict:
+        if not self._is_proof_needed:
+            return "live"
+        if track.number != self._judged:
+            self._judged, self._liveness, self._told = track.number, PhotoLiveness(), "undecided"
+        return self._liveness.take(frame.picture, track.face.box, frame.at).verdict
+
+    def _look_at(self, frame: Frame, track: Track, faces: list[Face], verdict: Verdict) -> list[Fact]:
         face = faces[0]
         if len(faces) > 1 and faces[1].box[2] >= RIVAL * face.box[2]:
             return self._advise(track, "two_faces", frame.at)
@@ -57,14 +72,16 @@ class Pipeline:
         if reason:
             return self._advise(track, reason, frame.at)
         pace_s = BRISK_S if track.vectors < BRISK_VECTORS else CALM_S
-        if frame.at - track.vector_at < pace_s:
+        if frame.at - track.vector_at < pace_s and verdict == self._told:
             return []
         vector = self._engine.vector(frame.picture, face)
         facts: list[Fact] = []
         if not self._tracker.is_same_person(track, vector, frame.at):
             track, ended = self._tracker.replace(face, frame.at)
             self._tracker.is_same_person(track, vector, frame.at)
+            verdict = self._judge(frame, track)
             facts = self._ended(ended, frame.at)
+        self._told = verdict
         seen = FaceSeen(
             at=frame.at,
             order=self._order,
@@ -73,6 +90,7 @@ class Pipeline:
             vector=encode_vector(vector),
             score=face.score,
             width_px=face.box[2],
+            liveness=verdict,
         )
         return [*facts, seen]
 

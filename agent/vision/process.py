@@ -47,10 +47,11 @@ from agent.vision.protocol import (
     pack,
     read_order,
 )
-from agent.vision.quality import Floors
-from drivers.camera import open_camera
+from agent.vision.quality import Floors, eyes_and_nose
+from drivers.camera import load_picture, open_camera
 from drivers.errors import DriverError
 from drivers.simulated.camera import Portrait, SimulatedCamera
+from drivers.simulated.rider import FaceOutline
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class _Child:
         self._frame_at: float | None = None
         self._has_failed = False
         self._beat_at = 0.0
+        self._portraits: dict[str, Portrait] = {}
         threading.Thread(target=self._read_orders, name="orders", daemon=True).start()
 
     def run(self) -> int:
@@ -157,7 +159,8 @@ class _Child:
 
     def _begin_to_watch(self, order: Watch) -> None:
         self._watch_order = order
-        self._look_with(Pipeline(self._engine, self._floors(), order.id))
+        is_proof_needed = self._config.liveness != "off"
+        self._look_with(Pipeline(self._engine, self._floors(), order.id, is_proof_needed=is_proof_needed))
 
     def _begin_to_enrol(self, order: Enrol) -> None:
         until = time.monotonic() + order.seconds
@@ -171,15 +174,30 @@ class _Child:
             self.send(*self._pipeline.drop_track(time.monotonic()))
         self._pipeline = pipeline
         if self._capture is None:
+            self._find_portraits()
             errors = (DriverError, cv2.error, OSError)
             self._capture = Capture(self._open_camera, errors, self._config.fresh_within_s)
+
+    def _find_portraits(self) -> None:
+        """Where the faces are in the portraits of a simulated camera; here, for the engine is for this thread only."""
+        camera = self._config.camera
+        if isinstance(camera, SimulatedCameraConfig):
+            for name, each in camera.portraits.items():
+                face = FaceOutline(each.face) if each.face else self._outline(Path(each.path))
+                self._portraits[name] = Portrait(Path(each.path), face)
+
+    def _outline(self, path: Path) -> FaceOutline | None:
+        try:
+            faces = self._engine.detect(load_picture(path))
+        except DriverError:
+            return None  # the camera says so when it is shown
+        return FaceOutline(faces[0].box, *eyes_and_nose(faces[0].landmarks, self._engine.name)) if faces else None
 
     def _open_camera(self) -> Source:
         size = (self._config.width_px, self._config.height_px)
         camera = self._config.camera
         if isinstance(camera, SimulatedCameraConfig):
-            portraits = {name: Portrait(Path(each.path), each.face) for name, each in camera.portraits.items()}
-            return SimulatedCamera(Path(camera.stage), portraits, size=size, fps=self._config.fps)
+            return SimulatedCamera(Path(camera.stage), self._portraits, size=size, fps=self._config.fps)
         return open_camera(
             camera.source, size=size, fps=self._config.fps, is_looping=camera.is_looping, shown_s=camera.shown_s
         )

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 VECTOR_LENGTH = 128
 MAX_PHOTO_BYTES = 6 * 1024 * 1024  # what the control socket lets in; a 12-megapixel JPEG has about 4 MiB
 MAX_ORDER_BYTES = 256 * 1024  # the largest is a configuration with hundreds of portraits
@@ -47,6 +47,7 @@ Code = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9
 Text = Annotated[str, Field(max_length=300)]
 Moment = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Verdict = Literal["live", "undecided", "attack"]
 Vector = Annotated[str, Field(min_length=_VECTOR_TEXT_LENGTH, max_length=_VECTOR_TEXT_LENGTH)]
 
 
@@ -123,6 +124,7 @@ class VisionConfig(Message):
     cache: str
     face_width_floor_px: int = Field(80, ge=20, le=2000)
     score_floor: float | None = Field(None, description="None: the floor measured for the detector in use")
+    liveness: Literal["off", "photo"] = "photo"
     fresh_within_s: float = Field(2.0, gt=0, le=60, description="a fault of the camera is told within 3 s")
     niceness: int = Field(5, ge=0, le=19, description="behind the deciding thread when the machine is busy")
 
@@ -228,6 +230,7 @@ class FaceSeen(Fact):
     vector: Vector = Field(repr=False)
     score: float = Field(allow_inf_nan=False)
     width_px: int = Field(ge=1, le=10_000)
+    liveness: Verdict = Field(description="of the track; `live` where no proof is asked for")
 
 
 class FaceUnusable(Fact):

@@ -104,6 +104,15 @@ def _eyes_and_nose(
     return (landmarks[0] + landmarks[1]) / 2, (landmarks[2] + landmarks[3]) / 2, landmarks[4]
 
 
+def eyes_and_nose(
+    landmarks: NDArray[np.float32], engine: str
+) -> tuple[tuple[tuple[float, float], tuple[float, float]], tuple[float, float]]:
+    """((left eye, right eye), nose) in pixels, left and right as in the picture; see `turn`."""
+    one, other, nose = _eyes_and_nose(landmarks, engine)
+    left, right = sorted(((float(one[0]), float(one[1])), (float(other[0]), float(other[1]))))
+    return (left, right), (float(nose[0]), float(nose[1]))
+
+
 def _grey_patch(picture: NDArray[np.uint8], face: Face) -> NDArray[np.uint8] | None:
     x, y, width, height = face.box
     rows, columns = picture.shape[:2]

@@ -235,7 +235,7 @@ class _Life:
             case protocol.FaceSeen():
                 first_at = min(at, self._clock.station_time(fact.first_at))
                 vector = protocol.decode_vector(fact.vector)
-                return events.FaceSeen(at, fact.track, first_at, vector, fact.score, fact.width_px)
+                return events.FaceSeen(at, fact.track, first_at, vector, fact.score, fact.width_px, fact.liveness)
             case protocol.FaceUnusable():
                 return events.FaceUnusable(at, fact.track, fact.reason)
             case protocol.TrackEnded():

@@ -17,7 +17,7 @@ def main() -> None:
     console = Console(record=True, width=110, file=io.StringIO(), highlight=False, force_terminal=True)
     scenario = load_scenario(find_config("demo-scenario.toml"))
     left = iter(range(len(scenario.scenes) - 1, -1, -1))
-    evidence = play(scenario, console, lambda: next(left) == 0)
+    evidence = play(scenario, console, lambda _began_at: next(left) == 0)
     summarise(console, evidence, [], [])
     picture = console.export_svg(title="station demo")
     local = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # no fonts from elsewhere

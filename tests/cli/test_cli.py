@@ -55,11 +55,13 @@ _SNAPSHOT = {
     "log": {"epoch": 1, "sequence": 43},
 }
 
+CONSENT_TEXT = {"version": "2026-11", "language": "en", "text": "I agree.\n\nReally.", "valid_days": 365}
+
 Answer = Callable[[ControlRequested], list[Reply]]
 
 
 def _run(
-    *arguments: str | Path, env: Mapping[str, str] | None = None, text: bool = True
+    *arguments: str | Path, env: Mapping[str, str] | None = None, text: bool = True, answers: str = ""
 ) -> subprocess.CompletedProcess[Any]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "STATION_"))}
     return subprocess.run(
@@ -68,9 +70,14 @@ def _run(
         encoding="utf-8" if text else None,
         timeout=60,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=answers if text else answers.encode(),
         env={**clean, "LANG": "en_US.UTF-8", "PYTHONUTF8": "1", **(env or {})},
     )
+
+
+def with_consent_text(asked: ControlRequested) -> list[Reply]:
+    """An agent that shows the text and does what it is asked."""
+    return [Reply(asked.request, ok=True, result=CONSENT_TEXT if asked.action == "consent.show" else {})]
 
 
 class _Agent:
@@ -102,8 +109,19 @@ class _Agent:
                 for reply in self.answer(event):
                     self._server.reply(reply)
 
-    def run(self, *arguments: str | Path, text: bool = True) -> subprocess.CompletedProcess[Any]:
-        return _run(*arguments, "--config", self.config, text=text)
+    def run(self, *arguments: str | Path, text: bool = True, answers: str = "") -> subprocess.CompletedProcess[Any]:
+        return _run(*arguments, "--config", self.config, text=text, answers=answers)
+
+    def run_on_a_terminal(self, *arguments: str, typed: str) -> int:
+        """The exit code of a command whose input is a terminal, where `typed` is typed."""
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, typed.encode())
+            command = [_STATION, *arguments, "--config", self.config, "--lang", "en"]
+            return subprocess.run(command, stdin=theirs, capture_output=True, timeout=60, check=False).returncode
+        finally:
+            os.close(ours)
+            os.close(theirs)
 
 
 @pytest.fixture
@@ -198,17 +216,20 @@ def test_a_member_is_enrolled_with_the_photos_as_they_are(agent: _Agent, tmp_pat
     photos = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     for number, photo in enumerate(photos):
         photo.write_bytes(b"\xff\xd8" + bytes([number]) * 100_000)
-    done = agent.run("members", "enrol", "m-1", "--name", "张三", *photos)
+    agent.answer = with_consent_text
+    done = agent.run("members", "enrol", "m-1", "--name", "张三", "--consent-given", *photos)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert agent.asked[0].arguments["photos"] == tuple(photo.read_bytes() for photo in photos)
-    assert agent.asked[0].arguments["name"] == "张三"
+    assert agent.asked[1].arguments["photos"] == tuple(photo.read_bytes() for photo in photos)
+    assert agent.asked[1].arguments["name"] == "张三"
     assert "张三" not in done.stdout
 
 
 def test_a_photo_that_is_not_there_is_a_wrong_use_and_reaches_nobody(agent: _Agent, tmp_path: Path) -> None:
     assert agent.run("members", "enrol", "m-1", "--name", "x", tmp_path / "none.jpg").returncode == 2
     assert agent.run("members", "enrol", "m-1", tmp_path).returncode == 2
+    assert agent.run("members", "enrol", "m-1", "--name", "x").returncode == 2
+    assert agent.run("members", "enrol", "m-1", "--name", "x", "--camera", tmp_path / "none.jpg").returncode == 2
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"x")
     assert agent.run("members", "enrol", "m-1", "--name", "x", *[photo] * 7).returncode == 2
@@ -217,11 +238,20 @@ def test_a_photo_that_is_not_there_is_a_wrong_use_and_reaches_nobody(agent: _Age
     assert agent.asked == []
 
 
+def test_enrolling_again_is_asked_for_and_said(agent: _Agent, tmp_path: Path) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "again": True})]
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", "--consent-given", "--again", tmp_path / "a.jpg")
+
+    assert agent.asked[1].arguments["again"] is True
+    assert done.stdout == "m-1 is re-enrolled.\n"
+
+
 def test_an_enrolment_says_who_looks_alike(agent: _Agent, tmp_path: Path) -> None:
     warning = problem("member.looks_alike", "members.enrol", "m-2").as_dict()
-    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"warnings": [warning]})]
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "warnings": [warning]})]
     (tmp_path / "a.jpg").write_bytes(b"x")
-    done = agent.run("members", "enrol", "m-1", "--name", "x", tmp_path / "a.jpg")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", "--consent-given", tmp_path / "a.jpg")
 
     assert done.returncode == 0
     assert "m-1 is enrolled" in done.stdout
@@ -268,14 +298,151 @@ def test_all_members_are_listed_page_by_page(agent: _Agent) -> None:
     as_json = agent.run("members", "list", "--json")
 
     assert [asked.arguments["after_id"] for asked in agent.asked[:3]] == ["", "m-1", "m-2"]
-    assert shown.stdout.splitlines()[1].split() == ["m-1", "张三", "2026-11-01"]
+    assert shown.stdout.splitlines()[1].split() == ["m-1", "张三", "2026-11-01", "none", "on", "record"]
     assert "\x1b" not in shown.stdout
     assert [row["id"] for row in json.loads(as_json.stdout)] == ["m-1", "m-2"]
 
 
-def test_a_member_is_erased_by_id(agent: _Agent) -> None:
-    assert agent.run("members", "erase", "m-1").returncode == 0
+# --- consent and what follows from it --------------------------------------------------------------------------------
+
+
+def test_the_text_in_force_is_shown_in_the_language_asked_for(agent: _Agent) -> None:
+    agent.answer = with_consent_text
+    done = agent.run("consent", "show", "--consent-language", "zh")
+
+    assert agent.asked[0].arguments == {"language": "zh"}
+    assert done.stdout.splitlines()[:3] == ["I agree.", "", "Really."]
+    assert "365" in done.stdout
+
+
+def test_the_person_is_asked_and_only_a_yes_enrols(agent: _Agent, tmp_path: Path) -> None:
+    agent.answer = with_consent_text
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"x")
+    for answers in ("n\n", "\n", ""):
+        done = agent.run("members", "enrol", "m-1", "--name", "x", photo, answers=answers)
+        assert done.returncode == 1
+        assert "I agree." in done.stdout
+        assert "Without this person's own consent" in done.stderr
+    assert {asked.action for asked in agent.asked} == {"consent.show"}
+    options = ("--under-14", "--guardian", "mother")
+    assert agent.run("members", "enrol", "m-1", "--name", "x", *options, photo, answers="y\n").returncode == 0
+    assert agent.asked[-1].arguments["consent"] == {
+        "version": "2026-11",
+        "language": "en",
+        "how": "screen",
+        "is_under_age": True,
+        "guardian": "mother",
+    }
+    assert agent.run("members", "enrol", "m-1", "--name", "x", "--guardian", "Wang Fang", photo).returncode == 2
+
+
+def test_too_few_photos_are_said_before_anybody_reads_the_consent(agent: _Agent, tmp_path: Path) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "min_frames": 3})]
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"x")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", photo, answers="y\n")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "at least 3 photos needed, you gave 1" in done.stderr
+    assert [asked.action for asked in agent.asked] == ["consent.show"]
+
+
+def test_the_camera_tells_the_person_what_to_do(agent: _Agent) -> None:
+    def answer(asked: ControlRequested) -> list[Reply]:
+        if asked.action == "consent.show":
+            return with_consent_text(asked)
+        advice = {"frames": 1, "needed": 3, "advice": {"zh": "请转头。", "en": "Turn your head."}}
+        return [Reply(asked.request, ok=True, result=advice, is_last=False), Reply(asked.request, ok=True)]
+
+    agent.answer = answer
+    done = agent.run("members", "enrol", "m-1", "--name", "x", "--camera", "--consent-given")
+
+    assert done.stdout.splitlines() == ["[1/3] Turn your head.", "m-1 is enrolled."]
+    assert agent.asked[1].arguments["camera"] is True
+    assert agent.asked[1].arguments["consent"]["how"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"consent_until_utc": "2999-01-02T00:00:00.000Z"}, "until 2999-01-02"),
+        ({"consent_until_utc": "2026-01-02T00:00:00.000Z"}, "ended 2026-01-02"),
+        ({"consent_until_utc": "2999-01-02T00:00:00.000Z", "consent_ended": "withdrawn"}, "withdrawn"),
+        ({"templates": 1}, "none on record"),
+    ],
+)
+def test_the_list_says_how_each_consent_stands(agent: _Agent, row: dict[str, Any], words: str) -> None:
+    member = {"id": "m-1", "name": "x", "created_at_utc": "2026-11-01", "is_suspended": 0, **row}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"rows": [member] * (len(agent.asked) % 2)})]
+
+    assert agent.run("members", "list").stdout.splitlines()[1].endswith(words)
+
+
+def test_a_consent_is_withdrawn_by_id(agent: _Agent) -> None:
+    done = agent.run("members", "withdraw", "m-1", "--yes")
+
+    assert done.returncode == 0
+    assert "stored face erased" in done.stdout
+    assert (agent.asked[0].action, agent.asked[0].arguments) == ("members.withdraw", {"id": "m-1"})
+
+
+def test_a_member_is_erased_by_id_and_gets_a_receipt(agent: _Agent) -> None:
+    receipt = {"at_utc": "2026-11-22T03:04:05.000Z", "digest": "d" * 64, "salt": "5a17", "rows": {"templates": 1}}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"receipt": receipt})]
+    command = ("members", "erase", "m-1", "--yes")
+    done, as_json = agent.run(*command), agent.run(*command, "--json")
+
     assert (agent.asked[0].action, agent.asked[0].arguments) == ("members.erase", {"id": "m-1"})
+    for words in ("m-1 is erased.", "5a17", "d" * 64, "templates 1", "sha256sum"):
+        assert words in done.stdout
+    assert json.loads(as_json.stdout) == receipt
+
+
+@pytest.mark.parametrize("command", ["erase", "withdraw"])
+def test_nothing_is_erased_unasked_where_nobody_can_be_asked(agent: _Agent, command: str) -> None:
+    done = agent.run("members", command, "m-1", answers="m-1\n")
+
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert agent.asked == []
+
+
+@pytest.mark.parametrize("command", ["erase", "withdraw"])
+def test_on_a_terminal_only_the_same_id_once_more_erases(agent: _Agent, command: str) -> None:
+    for typed, code in (("m-2\n", 1), ("\n", 1), ("\x04", 1), ("m-1\n", 0)):
+        assert agent.run_on_a_terminal("members", command, "m-1", typed=typed) == code, typed
+        assert len(agent.asked) == (typed == "m-1\n")
+
+
+def test_own_data_is_gathered_part_by_part_and_page_by_page(agent: _Agent) -> None:
+    visits = [{**_VISIT, "id": f"v-{n}", "entered_at_utc": f"2026-11-0{n}T10:00:00.000Z"} for n in (1, 2)]
+
+    def answer(asked: ControlRequested) -> list[Reply]:
+        part = asked.arguments["part"]
+        rows: list[dict[str, Any]] = [{"id": "m-1", "name": "张\x1b三"}] if part == "member" else []
+        if part == "visits":
+            rows = {"": visits[:1], "v-1": visits[1:]}.get(asked.arguments["after_id"], [])
+        if part == "log" and asked.arguments["after"] == 0:
+            rows = [{"epoch": 1, "sequence": 7, "body": {"member": "m-1"}}]
+        return [Reply(asked.request, ok=True, result={"rows": rows})]
+
+    agent.answer = answer
+    found = json.loads(agent.run("members", "data", "m-1", "--json").stdout)
+    assert [each["id"] for each in found["visits"]] == ["v-1", "v-2"]
+    assert (found["consents"], found["log"][0]["sequence"]) == ([], 7)
+    shown = agent.run("members", "data", "m-1").stdout
+    assert "v-2" in shown
+    assert '{"member": "m-1"}' in shown
+    assert "\x1b" not in shown
+
+
+def test_own_data_of_nobody_is_said_so(agent: _Agent) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"rows": []})]
+    done = agent.run("members", "data", "m-9")
+
+    assert done.returncode == 1
+    assert "no such member" in done.stderr
 
 
 def test_visits_are_listed_for_a_period_in_local_time(agent: _Agent) -> None:
@@ -391,6 +558,18 @@ def test_check_warns_of_missing_files_without_failing(tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert "warning: mqtt.password_file: " in done.stderr
+
+
+def test_check_warns_when_nobody_could_consent(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text('[station]\nid = "gate-7"\n' + _PINS + '[consent]\nfolder = "texts"\n', encoding="utf-8")
+    done = _run("check", "--config", config)
+    assert done.returncode == 0
+    assert done.stderr.count("warning: consent.version: ") == 2
+    (tmp_path / "texts").mkdir()
+    for language in ("zh", "en"):
+        (tmp_path / "texts" / f"2026-11.{language}.md").write_text("I agree.", encoding="utf-8")
+    assert _run("check", "--config", config).stderr == ""
 
 
 def test_run_with_wrong_settings_says_why_and_fails(tmp_path: Path) -> None:

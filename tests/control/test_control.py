@@ -122,7 +122,27 @@ def test_photos_arrive_as_the_bytes_that_were_sent(agent: _Agent) -> None:
     with agent.answering({"ok": True, "result": {}}) as seen:
         agent.client.request("members.enrol", id="m-1", name=" 张三 ", photos=photos)
 
-    assert seen[0].arguments == {"id": "m-1", "name": "张三", "photos": tuple(photos)}
+    assert seen[0].arguments == {"id": "m-1", "name": "张三", "photos": tuple(photos), "camera": False, "again": False}
+
+
+def test_a_consent_and_the_camera_arrive_as_plain_values(agent: _Agent) -> None:
+    consent = {"version": "2026-11", "language": "zh", "how": "screen", "guardian": "mother"}
+    with agent.answering({"ok": True, "result": {}}) as seen:
+        agent.client.request("members.enrol", id="m-1", name="x", camera=True, consent=consent)
+
+    assert seen[0].arguments["camera"] is True
+    assert seen[0].arguments["photos"] == ()
+    assert seen[0].arguments["consent"] == {**consent, "is_under_age": False}
+
+
+@pytest.mark.parametrize("wrong", [{"guardian": "Wang Fang"}, {"how": "told"}, {"language": "fr"}, {"name": "x"}])
+def test_a_consent_holds_no_name_and_nothing_unknown(agent: _Agent, wrong: dict[str, str]) -> None:
+    consent = {"version": "2026-11", "language": "zh", "how": "screen", **wrong}
+    with pytest.raises(ControlError) as caught:
+        agent.client.request("members.enrol", id="m-1", name="x", camera=True, consent=consent)
+
+    assert caught.value.problems[0].code == "request.invalid"
+    assert "Wang" not in str(caught.value)
 
 
 def test_arguments_that_are_left_out_are_not_passed_on(agent: _Agent) -> None:
@@ -384,11 +404,11 @@ def test_rules_that_do_not_answer_are_a_time_out(agent: _Agent, monkeypatch: pyt
     agent.server.reply(Reply(request, ok=True))  # too late: dropped, harms nobody
 
 
-def test_one_connection_too_many_is_told_that_it_is_busy(agent: _Agent) -> None:
+def test_one_connection_too_many_of_an_account_is_told_that_it_is_busy(agent: _Agent) -> None:
     with contextlib.ExitStack() as stack:
-        for _ in range(server.CONNECTIONS_MAX):
+        for _ in range(server.ACCOUNT_CONNECTIONS_MAX):
             stack.enter_context(_raw(agent))
-        _until(lambda: len(agent.server._connections) == server.CONNECTIONS_MAX)
+        _until(lambda: len(agent.server._connections) == server.ACCOUNT_CONNECTIONS_MAX)
         with pytest.raises(ControlError) as caught:
             agent.client.request("status")
     assert caught.value.problems[0].code == "request.busy"
@@ -396,6 +416,41 @@ def test_one_connection_too_many_is_told_that_it_is_busy(agent: _Agent) -> None:
     _until(lambda: not agent.server._connections)
     with agent.answering({"ok": True, "result": {}}):
         agent.client.request("status")
+
+
+@_needs_root
+@pytest.mark.parametrize("accounts", [1, 3])
+def test_accounts_that_only_look_leave_places_for_the_station_master(accounts: int) -> None:
+    uids = range(60_001, 60_001 + accounts)
+    folder = Path(f"/tmp/station-control-{os.getpid()}-{accounts}")  # tmp_path is closed to other accounts
+    agent = _Agent(folder / "control.sock", {f"uid {uid}": "viewer" for uid in uids} | {"uid 60000": "master"})
+    agent.server.start()
+    agent.server.path.chmod(0o666)
+    room = min(accounts * server.ACCOUNT_CONNECTIONS_MAX, server.CONNECTIONS_MAX - server.RESERVED_CONNECTIONS)
+    try:
+        with contextlib.ExitStack() as stack:
+            for uid in uids:
+                with _becoming(uid):
+                    held = [stack.enter_context(_raw(agent)) for _ in range(server.CONNECTIONS_MAX)]
+                assert _line(held[-1])["problems"][0]["code"] == "request.busy"
+            assert len(agent.server._connections) == room
+            for uid in (60_000, 0):
+                with _becoming(uid), agent.answering({"ok": True, "result": {}}) as seen:
+                    agent.client.request("door.unlock")
+                assert seen[0].actor.role in {"master", "administrator"}
+    finally:
+        agent.server.close()
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def _becoming(uid: int) -> Iterator[None]:
+    """Be another account to the kernel at the other end of a socket."""
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_subscriber_that_does_not_read_never_blocks_the_rules(agent: _Agent) -> None:
@@ -467,6 +522,17 @@ def test_no_agent_is_said_so(tmp_path: Path) -> None:
         ControlClient(tmp_path / "none.sock").request("status")
 
     assert caught.value.problems[0].code == "agent.not_running"
+
+
+def test_an_agent_that_does_not_read_what_is_sent_is_a_time_out(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(tmp_path / "control.sock"))
+        hung.listen()
+        client = ControlClient(tmp_path / "control.sock", timeout_s=0.2)
+        with pytest.raises(ControlError) as caught:
+            client.request("members.enrol", id="m-1", name="x", photos=[bytes(3_000_000)])
+
+    assert [each.code for each in caught.value.problems] == ["request.timed_out"]
 
 
 def test_an_agent_that_dies_before_it_answers_is_said_so(agent: _Agent) -> None:

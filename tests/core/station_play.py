@@ -139,7 +139,7 @@ class Play:
         """So many frames with one face, a tenth of a second apart."""
         first_at = self.now if at is None else at
         for n in range(frames):
-            self.put(FaceSeen(first_at + n / 10, track, first_at, face_of(person)))
+            self.put(FaceSeen(first_at + n / 10, track, first_at, face_of(person), liveness="live"))
 
     def move_leaf(self, *, is_open: bool | None) -> None:
         """The leaf moves, and half a second later it has settled."""

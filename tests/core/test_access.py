@@ -44,6 +44,7 @@ def test_only_what_the_rider_can_mend_on_the_spot_asks_them_to_look_here() -> No
         Reason.CODE_WRONG,
         Reason.CODE_UNCHECKED,
         Reason.WAY_BLOCKED,
+        Reason.NOT_LIVE,
     }
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person
     assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person} == {"look_here"}

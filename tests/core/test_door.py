@@ -28,6 +28,7 @@ from agent.core.door import (
     Unused,
     due,
     is_energised,
+    standing,
     step,
 )
 
@@ -221,11 +222,10 @@ def test_a_contact_lost_between_grant_and_opening_does_not_lose_the_visit() -> N
         assert reports == ()
 
 
-def test_alarms_end_when_the_contact_is_lost() -> None:
-    state, _ = play(Input.OPENED)
-    state, reports = step(state, Input.CONTACT_LOST, 2.0, TIMINGS)
-    assert reports == (AlarmCleared(Alarm.FORCED, 2.0),)
-    assert state.deadline() is None
+def test_a_door_that_stands_open_is_no_longer_timed_when_the_contact_is_lost() -> None:
+    state, _ = play(Input.GRANT, Input.OPENED, Input.OPEN_TIME_ENDED)
+    state, reports = step(state, Input.CONTACT_LOST, 9.0, TIMINGS)
+    assert reports == (AlarmCleared(Alarm.OPEN_TOO_LONG, 8.0),)
 
 
 def test_a_lock_down_leaves_the_door_to_who_is_leaving_but_to_nobody_else() -> None:
@@ -315,3 +315,20 @@ def test_every_cause_passes_or_goes_unused_once_and_no_deadline_stays_due(
 )
 def test_the_current_follows_the_kind_of_lock(kind: LockKind, lock: Lock, energised: bool) -> None:
     assert is_energised(lock, kind) is energised
+
+
+def test_who_was_just_let_in_is_not_the_one_who_leaves_through_the_same_opening() -> None:
+    _, reports = play(Input.GRANT, Input.EXIT, Input.OPENED)
+    assert reports == (Passed(BUTTON), Passed(RIDER))
+
+
+def test_cutting_the_contacts_wire_does_not_silence_a_forced_door() -> None:
+    state, _ = play(Input.OPENED, Input.CONTACT_LOST)
+    assert state.alarms == {Alarm.FORCED}
+    _, reports = play(Input.CLOSED, state=state, at=9.0)
+    assert reports == (AlarmCleared(Alarm.FORCED, None),)
+
+
+def test_an_order_of_before_the_start_stands() -> None:
+    assert standing(Mode.LOCKED_DOWN) == DoorState(Mode.LOCKED_DOWN)
+    assert standing(Mode.UNLOCKED).lock is Lock.RELEASED

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.recognition import (
+    ASK_AGAIN_S,
     BACK_OFF_MAX_S,
     BACK_OFF_S,
+    LIVE_WITHIN_S,
     MAX_TRACKS,
+    TURN_HEAD_S,
     CodeNeeded,
+    NotLive,
     Recognised,
     RecognitionSettings,
     Tracks,
+    TurnAsked,
     Unrecognised,
     end,
     observe,
@@ -24,7 +30,8 @@ from agent.events import FaceSeen
 from tests.core.station_play import face_of
 
 SETTINGS = RecognitionSettings(frames_needed=2, refuse_after=5, again_s=10.0)
-Decision = Recognised | Unrecognised | CodeNeeded | None
+Decision = Recognised | Unrecognised | CodeNeeded | NotLive | TurnAsked | None
+Liveness = Literal["live", "undecided", "attack"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +46,9 @@ def watch(
     seen = tracks or {}
     decisions: list[Decision] = []
     for at in times:
-        seen, decision = observe(seen, FaceSeen(at, track, times[0], face_of(person)), gallery, SETTINGS)
+        seen, decision = observe(
+            seen, FaceSeen(at, track, times[0], face_of(person), liveness="live"), gallery, SETTINGS
+        )
         decisions.append(decision)
     return seen, decisions
 
@@ -60,7 +69,7 @@ def test_every_further_refusal_of_one_track_rests_twice_as_long(gallery: Gallery
     tracks: Tracks = {}
     refused_at: list[float] = []
     for n in range(3000):
-        tracks, decision = observe(tracks, FaceSeen(n / 10, 1, 0.0, face_of(9)), gallery, SETTINGS)
+        tracks, decision = observe(tracks, FaceSeen(n / 10, 1, 0.0, face_of(9), liveness="live"), gallery, SETTINGS)
         if isinstance(decision, Unrecognised):
             refused_at.append(n / 10)
     rests_s = [later - earlier for earlier, later in pairwise(refused_at)]
@@ -79,7 +88,7 @@ def test_a_member_who_stays_is_recognised_again_only_after_a_rest(gallery: Galle
 def test_after_a_rest_the_time_of_the_first_sign_is_the_first_frame_after_it(gallery: Gallery) -> None:
     tracks, _ = watch(gallery, 1, 0.0, 0.1)
     for at in (10.2, 10.3):
-        tracks, decision = observe(tracks, FaceSeen(at, 1, 0.0, face_of(1)), gallery, SETTINGS)
+        tracks, decision = observe(tracks, FaceSeen(at, 1, 0.0, face_of(1), liveness="live"), gallery, SETTINGS)
     assert isinstance(decision, Recognised)
     assert decision.first_at == 10.2
 
@@ -128,7 +137,9 @@ def watch_with(code: Code | None, gallery: Gallery, person: int, frames: int = 5
     tracks: Tracks = {}
     decisions: list[Decision] = []
     for n in range(frames):
-        tracks, decision = observe(tracks, FaceSeen(n / 10, 1, 0.0, face_of(person)), gallery, SETTINGS, code)
+        tracks, decision = observe(
+            tracks, FaceSeen(n / 10, 1, 0.0, face_of(person), liveness="live"), gallery, SETTINGS, code
+        )
         decisions.append(decision)
     return decisions
 
@@ -164,14 +175,50 @@ def test_a_code_that_nobody_has_refuses_as_a_wrong_face_does(gallery: Gallery) -
 
 def test_a_gallery_too_large_asks_for_a_code_and_admits_with_one(crowded: Gallery) -> None:
     own = face_of(1)
-    tracks, decision = observe({}, FaceSeen(0.0, 1, 0.0, own), crowded, SETTINGS)
-    tracks, decision = observe(tracks, FaceSeen(0.1, 1, 0.0, own), crowded, SETTINGS)
+    tracks, decision = observe({}, FaceSeen(0.0, 1, 0.0, own, liveness="live"), crowded, SETTINGS)
+    tracks, decision = observe(tracks, FaceSeen(0.1, 1, 0.0, own, liveness="live"), crowded, SETTINGS)
     assert decision == CodeNeeded(0.0)
-    _, decision = observe(tracks, FaceSeen(0.2, 1, 0.0, own), crowded, SETTINGS)
+    _, decision = observe(tracks, FaceSeen(0.2, 1, 0.0, own, liveness="live"), crowded, SETTINGS)
     assert decision is None  # said once, then it rests
 
     code = present("card", ("m-1",), 0.0, 15.0)
-    tracks, _ = observe({}, FaceSeen(0.0, 1, 0.0, own), crowded, SETTINGS, code)
-    _, decision = observe(tracks, FaceSeen(0.1, 1, 0.0, own), crowded, SETTINGS, code)
+    tracks, _ = observe({}, FaceSeen(0.0, 1, 0.0, own, liveness="live"), crowded, SETTINGS, code)
+    _, decision = observe(tracks, FaceSeen(0.1, 1, 0.0, own, liveness="live"), crowded, SETTINGS, code)
     assert isinstance(decision, Recognised)
     assert decision.member_id == "m-1"
+
+
+def decisions(gallery: Gallery, *faces: tuple[float, Liveness]) -> list[tuple[float, Decision]]:
+    tracks: Tracks = {}
+    found: list[tuple[float, Decision]] = []
+    for at, liveness in faces:
+        tracks, decision = observe(tracks, FaceSeen(at, 1, 0.0, face_of(1), liveness=liveness), gallery, SETTINGS)
+        if decision is not None:
+            found.append((at, decision))
+    return found
+
+
+def test_a_member_who_is_not_known_to_be_live_waits_and_comes_in_once_they_are(gallery: Gallery) -> None:
+    found = decisions(gallery, (0.0, "undecided"), (0.1, "undecided"), (0.5, "undecided"), (0.9, "live"))
+    assert [at for at, _ in found] == [0.9]
+    assert isinstance(found[0][1], Recognised)
+
+
+def test_a_member_who_stands_still_is_asked_to_turn_the_head_and_refused_in_the_end(gallery: Gallery) -> None:
+    found = decisions(gallery, *((n / 10, "undecided") for n in range(round(10 * (LIVE_WITHIN_S + 1)))))
+    assert [type(each) for _, each in found[:-1]] == [TurnAsked, TurnAsked]
+    assert isinstance(found[-1][1], NotLive)
+    assert TURN_HEAD_S <= found[0][0] <= TURN_HEAD_S + 0.3
+    assert found[1][0] - found[0][0] >= ASK_AGAIN_S - 0.01
+
+
+def test_a_picture_is_refused_whoever_is_on_it_and_has_to_wait_ever_longer(gallery: Gallery) -> None:
+    found = decisions(gallery, *((n / 10, "attack") for n in range(150)))
+    assert {type(each) for _, each in found} == {NotLive}
+    times = [at for at, _ in found]
+    assert len(times) == 3
+    assert times[2] - times[1] > times[1] - times[0] >= BACK_OFF_S
+
+
+def test_a_member_who_was_live_and_is_no_longer_does_not_come_in(gallery: Gallery) -> None:
+    assert decisions(gallery, (0.0, "live"), (0.1, "undecided"), (0.2, "undecided")) == []

@@ -96,6 +96,7 @@ def test_the_text_is_shown_and_one_that_is_not_there_is_said_so() -> None:
     play = ready()
     play.ask("consent.show", language="zh")
     assert play.replies()[-1].result["text"] == "同意。"
+    assert play.replies()[-1].result["min_frames"] == play.rules.enrolment.min_frames
     bare = ready(rules=replace(RULES, consent=ConsentRules("v-9")))
     bare.ask("consent.show", language="zh")
     bare.ask("members.enrol", request="r-2", id="m-1", name="x", photos=(b"a",), consent={**CONSENT, "version": "v-9"})

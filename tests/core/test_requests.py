@@ -43,12 +43,12 @@ from agent.storage.queries import QUERIES
 from tests.core.station_play import CONSENT, ENGINE, MASTER, VIEWER, Play, begin, face_of, member, ready
 
 
-def enrol(play: Play, member_id: str = "m-1", *, photos: int = 1, request: str = "r-1") -> list[str]:
+def enrol(play: Play, member_id: str = "m-1", *, photos: int = 1, request: str = "r-1", **again: Any) -> list[str]:
     """Ask for an enrolment; returns the orders to vision."""
     already = len(play.found(EncodePhoto))
     pictures = tuple(b"photo" for _ in range(photos))
     consents = len(play.found(RecordConsent))
-    play.ask("members.enrol", request=request, id=member_id, name="Somebody", photos=pictures, consent=CONSENT)
+    play.ask("members.enrol", request=request, id=member_id, name="Somebody", photos=pictures, consent=CONSENT, **again)
     if len(play.found(RecordConsent)) > consents:
         assert len(play.found(EncodePhoto)) == already
         play.record_consent()
@@ -332,12 +332,12 @@ def test_a_member_that_is_not_saved_in_time_is_said_and_a_late_save_is_no_second
 
 def test_a_new_enrolment_does_not_lift_a_suspension() -> None:
     play = ready(member("m-1", 1, is_suspended=True))
-    (order,) = enrol(play)
-    play.put(PhotoEncoded(play.now, order, face_of(5)))
+    (order,) = enrol(play, again=True)
+    play.put(PhotoEncoded(play.now, order, near(1, 0.1)))
     save(play)
     play.build_gallery()
     play.take()
-    play.see_face(5)
+    play.see_face(1)
     assert play.lock_orders() == []
     assert [each["reason"] for each in play.logged("access.refused")] == ["suspended"]
 
@@ -450,10 +450,53 @@ def test_somebody_already_enrolled_under_another_id_is_refused_and_the_id_named(
 
 def test_a_member_may_enrol_again_under_their_own_id() -> None:
     play = ready(member("m-1", 1), member("m-2", 2))
-    (order,) = enrol(play, "m-2")
+    (order,) = enrol(play, "m-2", again=True)
     play.put(PhotoEncoded(play.now, order, near(2, 0.1)))
     save(play)
     assert play.replies()[-1].ok
+    assert play.replies()[-1].result["again"] is True
+
+
+def test_an_id_that_is_taken_is_refused_before_a_consent_is_recorded_or_a_face_looked_at() -> None:
+    play = ready(member("m-1", 1))
+    assert enrol(play, "m-1") == []
+    assert play.problem_codes() == ["member.exists"]
+    assert "--again" in play.replies()[-1].problems[0]["remedy"]["en"]
+    assert play.found(RecordConsent) == []
+
+
+def test_another_face_does_not_take_over_an_id_even_again() -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    (order,) = enrol(play, "m-1", again=True)
+    play.put(PhotoEncoded(play.now, order, face_of(3)))
+    assert play.problem_codes() == ["member.other_person"]
+    assert play.found(SaveMember) == []
+    assert np.array_equal(play.state.members["m-1"].templates[0].vector, face_of(1))
+
+
+def test_again_needs_a_member_who_exists() -> None:
+    play = ready()
+    assert enrol(play, "m-1", again=True) == []
+    assert play.problem_codes() == ["member.unknown"]
+
+
+def test_of_two_who_enrol_under_one_id_at_once_the_second_is_refused() -> None:
+    play = ready()
+    (first,) = enrol(play, "m-1")
+    (second,) = enrol(play, "m-1", request="r-2")
+    play.put(PhotoEncoded(play.now, first, face_of(3)))
+    save(play)
+    play.build_gallery()
+    play.put(PhotoEncoded(play.now, second, face_of(4)))
+    assert play.problem_codes("r-2") == ["member.exists"]
+    assert len(play.found(SaveMember)) == 1
+
+
+def test_who_withdrew_enrols_again_though_there_is_no_face_to_compare_with() -> None:
+    play = ready(Member("m-1"))
+    (order,) = enrol(play, "m-1", again=True)
+    play.put(PhotoEncoded(play.now, order, face_of(3)))
+    assert len(play.found(SaveMember)) == 1
 
 
 def test_look_alikes_are_enrolled_with_a_warning_in_the_answer_and_in_the_log() -> None:
@@ -491,7 +534,7 @@ def test_nobody_is_enrolled_uncompared_while_the_gallery_is_being_built() -> Non
 def test_enrolling_with_a_new_engine_keeps_the_template_of_the_old() -> None:
     old = Template("sface", "1" * 64, face_of(4))
     play = ready(Member("m-1", (old,)))
-    (order,) = enrol(play, "m-1")
+    (order,) = enrol(play, "m-1", again=True)
     play.put(PhotoEncoded(play.now, order, face_of(5)))
     (saving,) = play.found(SaveMember)
     assert [each.engine for each in saving.member.templates] == ["sface", ENGINE[0]]

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from agent.core import roster
-from agent.effects import BuildGallery, EraseMember, ReadRetention, RunQuery, WithdrawConsent
+from agent.effects import (
+    BuildGallery,
+    EncodePhoto,
+    EraseMember,
+    ReadRetention,
+    RunQuery,
+    SaveMember,
+    WithdrawConsent,
+)
 from agent.events import (
     ConsentWithdrawn,
     ErasureReceipt,
     MemberDates,
     MemberErased,
+    MemberSaved,
+    PhotoEncoded,
     QueryAnswered,
     RetentionRead,
     TimePassed,
 )
-from tests.core.station_play import CONSENT, Play, member, ready
+from tests.core.station_play import CONSENT, Play, face_of, member, ready
 
 TODAY = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -79,6 +90,66 @@ def test_a_disk_that_does_not_answer_is_said() -> None:
     assert play.problem_codes() == ["storage.failed"]
 
 
+# --- removed and enrolled again --------------------------------------------------------------------------------------
+
+ERASED = {"action": "members.erase", "told": lambda at, request: MemberErased(at, "m-1", request, existed=True)}
+WITHDRAWN = {
+    "action": "members.withdraw",
+    "told": lambda at, request: ConsentWithdrawn(at, request, "m-1", existed=True, templates=1, why="withdrawn"),
+}
+
+
+def enrol(play: Play, person: int, request: str) -> SaveMember:
+    """Enrol m-1 up to the order to save them."""
+    is_again = "m-1" in play.state.members
+    play.ask("members.enrol", request=request, id="m-1", name="x", photos=(b"a",), consent=CONSENT, again=is_again)
+    play.record_consent()
+    play.put(PhotoEncoded(play.now, play.found(EncodePhoto)[-1].order, face_of(person)))
+    return play.found(SaveMember)[-1]
+
+
+@pytest.mark.parametrize("removal", [ERASED, WITHDRAWN])
+def test_who_is_enrolled_again_stays_though_the_removal_is_told_late(removal: dict[str, Any]) -> None:
+    play = ready(member("m-1", 1), member("m-2", 2))
+    play.ask(removal["action"], request="gone", id="m-1")
+    order = enrol(play, 1, "back")
+    play.put(MemberSaved(play.now, order.member, "back"))
+    play.put(removal["told"](play.now, "gone"))  # a reader kept the disk from being cleaned until now
+    play.build_gallery()
+    play.write_log()
+    assert [play.replies(request)[-1].ok for request in ("gone", "back")] == [True, True]
+    assert play.state.removals == {}
+    play.take()
+    play.see_face(1)
+    assert play.lock_orders() == [True]
+
+
+@pytest.mark.parametrize("removal", [ERASED, WITHDRAWN])
+def test_who_was_being_saved_when_they_were_removed_is_not_let_in(removal: dict[str, Any]) -> None:
+    play = ready(member("m-2", 2))
+    order = enrol(play, 1, "in")
+    play.ask(removal["action"], request="gone", id="m-1")
+    play.put(MemberSaved(play.now, order.member, "in"))
+    play.see_face(1)
+    assert play.lock_orders() == []
+    assert play.problem_codes("in") == ["request.invalid"]
+    assert play.logged("member.enrolled") == []
+    play.put(removal["told"](play.now, "gone"))
+    play.write_log()
+    assert play.replies("gone")[-1].ok
+    assert play.state.removals == {}
+    assert ("m-1" in play.state.members) is (removal is WITHDRAWN)
+
+
+def test_removals_that_wait_for_the_disk_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roster, "MAX_REMOVALS", 3)
+    play = ready()
+    for n in range(5):
+        play.ask("members.erase", request=f"r-{n}", id=f"m-{n}")
+    assert len(play.found(EraseMember)) == len(play.state.removals) == 3
+    assert play.problem_codes("r-4") == ["request.busy"]
+
+
 # --- the proof of an erasure -----------------------------------------------------------------------------------------
 
 
@@ -92,6 +163,17 @@ def test_the_receipt_goes_to_who_asked_and_the_log_holds_neither_salt_nor_id() -
     assert (told["salt"], told["digest"], told["rows"]) == ("5a17", "d" * 64, {"templates": 1, "members": 1})
     (body,) = play.logged("member.erased")
     assert body == {"why": "asked", "digest": "d" * 64, "rows": {"templates": 1, "members": 1}}
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [("members.erase", "member.erasure_requested"), ("members.withdraw", "member.withdrawal_requested")],
+)
+@pytest.mark.parametrize("member_id", ["m-1", "nobody"])
+def test_who_asks_for_an_erasure_is_in_the_log_whatever_comes_of_it(action: str, kind: str, member_id: str) -> None:
+    play = ready(member("m-1", 1))
+    play.ask(action, id=member_id)
+    assert play.logged(kind) == [{"actor": "master", "kind": "local"}]
 
 
 # --- retention -------------------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def test_a_child_that_says_nothing_is_ended() -> None:
         CameraRecovered(0.0),
         FaceUnusable(0.0, 1, "too_far"),
         TrackEnded(0.0, 1),
-        FaceSeen(0.0, 1, 0.0, face_of(9)),
+        FaceSeen(0.0, 1, 0.0, face_of(9), liveness="live"),
     ],
     ids=lambda fact: type(fact).__name__,
 )

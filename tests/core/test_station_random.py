@@ -244,7 +244,11 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.CameraRecovered: lambda w, n: events.CameraRecovered(w.now),
     # Everybody has a track, and now and then another one's face appears in it.
     events.FaceSeen: lambda w, n: events.FaceSeen(
-        w.now, n // 3 % PEOPLE, w.now, face_of(n // (3 if n % 3 else 4) % PEOPLE)
+        w.now,
+        n // 3 % PEOPLE,
+        w.now,
+        face_of(n // (3 if n % 3 else 4) % PEOPLE),
+        liveness=("live", "live", "undecided", "live", "attack")[n % 5],
     ),
     events.FaceUnusable: lambda w, n: events.FaceUnusable(w.now, n % 3, ("too_far", "two_faces", "hat")[n % 3]),
     events.TrackEnded: lambda w, n: events.TrackEnded(w.now, n % 3),

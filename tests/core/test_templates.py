@@ -67,6 +67,7 @@ def test_who_must_enrol_again_is_a_fault_until_they_have() -> None:
 def test_a_fault_that_names_others_now_is_reworded_and_not_raised_again() -> None:
     play = ready(of_other("m-2", 2), of_other("m-3", 3))
     since = [each.since for each in play.state.faults.values()]
+    play.ask("members.erase", id="m-2")
     play.put(MemberErased(play.now, "m-2", "r-1", existed=True))
     play.build_gallery()
     (text,) = fault_texts(play, "template.refused")

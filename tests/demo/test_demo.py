@@ -34,7 +34,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     def play_once() -> tuple[int, dict[str, Any]]:
         report = tmp_path / "report.json"
         scenes = iter(range(len(once.scenes)))
-        monkeypatch.setattr(run, "_is_time_up", lambda _stop_at: next(scenes) == len(once.scenes) - 1)
+        monkeypatch.setattr(run, "_is_time_up", lambda _began_at, _seconds: next(scenes) == len(once.scenes) - 1)
         code = run.main(60, report, None)
         return code, json.loads(report.read_text())
 
@@ -100,14 +100,16 @@ def test_what_is_missing_is_named_one_by_one() -> None:
         log_entries=3,
         acknowledged=2,
         complaints=["a message"],
+        named=["somebody"],
     )
     assert missing(evidence) == [
         "a_scene: a step: it did not happen",
         "visits: 0 received, 1 expected",
-        "refusals: 0 received, 1 expected",
+        "refusals: 0 received, 2 expected",
         "alarms: 0 received, 1 expected",
         "log entries: 0 received of 3 written",
         "log entries: 2 acknowledged of 3 written",
+        "privacy: a message names somebody",
         "against the contract: a message",
     ]
 

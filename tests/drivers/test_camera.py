@@ -202,6 +202,13 @@ def test_a_stage_is_read_as_it_was_written(fault: Fault, tmp_path: Path) -> None
     assert stage.read() == Scene()
 
 
+def test_a_stage_says_that_a_print_is_held_up(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "stage")
+    stage.show("collins", "print")
+    stage.fail("freeze")
+    assert stage.read() == Scene("collins", "freeze", "print")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -211,6 +218,7 @@ def test_a_stage_is_read_as_it_was_written(fault: Fault, tmp_path: Path) -> None
         "{}",
         '{"subject": 3, "fault": null}',
         '{"subject": null, "fault": "explode"}',
+        '{"subject": null, "fault": null, "kind": "ghost"}',
         "[" * MAX_STAGE_BYTES,
     ],
 )

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import shutil
+import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from agent.storage import head as head_module
 from agent.storage.chain import Position
 from agent.storage.database import StorageError
 from agent.storage.head import Head, HeadState, read_head
@@ -66,6 +70,40 @@ def test_a_missing_and_an_unreadable_file_are_told_apart(tmp_path: Path) -> None
     assert read(path) == (HeadState.READ, OLD)
 
 
+def test_a_copy_is_told_from_the_file_that_was_written(tmp_path: Path) -> None:
+    path, copy = tmp_path / "head", tmp_path / "copy"
+    write(path, OLD, NEW)
+    shutil.copy2(path, copy)
+    assert read(copy) == (HeadState.COPIED, NEW)
+    assert read_head(copy) == NEW
+    write(copy, NEW)
+    assert read(copy) == (HeadState.READ, NEW)
+    path.rename(tmp_path / "moved")
+    assert read(tmp_path / "moved") == (HeadState.READ, NEW)
+
+
+def test_a_copy_that_got_the_same_inode_is_told_by_its_birth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "head"
+    write(path, NEW)
+    born_ns = head_module._born_ns
+    monkeypatch.setattr(head_module, "_born_ns", lambda descriptor: 1)
+    write(path, NEW)
+    assert read(path)[0] is HeadState.READ
+    monkeypatch.setattr(head_module, "_born_ns", lambda descriptor: 2)
+    assert read(path)[0] is HeadState.COPIED
+    monkeypatch.setattr(head_module, "_born_ns", lambda descriptor: 0)
+    assert read(path)[0] is HeadState.READ, "a file system that does not say is no evidence"
+    with path.open("rb") as file:
+        assert abs(born_ns(file.fileno()) / 1e9 - time.time()) < 60 or born_ns(file.fileno()) == 0
+
+
+def test_a_file_of_an_older_agent_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "head"
+    text = f"{7:020} {NEW.epoch:020} {NEW.sequence:020} {NEW.hash}"
+    path.write_text(f"{text} {sha256(text.encode()).hexdigest()[:16]}\n")
+    assert read(path) == (HeadState.READ, NEW)
+
+
 def test_a_second_agent_is_kept_out(tmp_path: Path) -> None:
     head = Head(tmp_path / "head")
     try:
@@ -74,3 +112,13 @@ def test_a_second_agent_is_kept_out(tmp_path: Path) -> None:
     finally:
         head.close()
     Head(tmp_path / "head").close()
+
+
+def test_a_second_agent_is_kept_out_though_somebody_deletes_the_file(tmp_path: Path) -> None:
+    head = Head(tmp_path / "head")
+    try:
+        (tmp_path / "head").unlink()
+        with pytest.raises(StorageError, match="another agent"):
+            Head(tmp_path / "head")
+    finally:
+        head.close()

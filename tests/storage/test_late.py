@@ -70,9 +70,17 @@ def killed(open_writer: Opener, inbox: Inbox, tmp_path: Path) -> Path:
     alive, directory = tmp_path / "alive", tmp_path / "killed"
     writer, restored = open_writer(alive)
     _live(writer, restored, inbox, is_killed=True)
-    shutil.copytree(alive, directory)
+    transplant(alive, directory)
     assert (directory / "station.db-wal").stat().st_size > 0
     return directory
+
+
+def transplant(source: Path, directory: Path) -> None:
+    """Copy a directory as if it had always been where it is now."""
+    shutil.copytree(source, directory)
+    head = Head(directory / "head")
+    head.write(head.position)
+    head.close()
 
 
 def _live(writer: StorageWriter, _restored: Restored, inbox: Inbox, *, is_killed: bool = False) -> None:
@@ -104,13 +112,13 @@ def unwritable(tmp_path: Path) -> Iterator[Unwritable]:
         if mount.returncode:
             pytest.skip("this root may not mount a tmpfs: run it as another account, for whom a right is taken away")
         mounts.append(disk)
-        shutil.copytree(source, disk / "state")
+        transplant(source, disk / "state")
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         return disk / "state", lambda: subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
 
     def without_the_right(source: Path) -> tuple[Path, Callable[[], object]]:
         state = tmp_path / "state"
-        shutil.copytree(source, state)
+        transplant(source, state)
 
         def set_modes(directory: int, file: int) -> None:
             state.chmod(0o700)
@@ -192,7 +200,7 @@ def test_a_full_disk_with_a_log_on_it_is_read_and_written_once_there_is_space(
     small_disk: Path, killed: Path, open_writer: Opener, inbox: Inbox
 ) -> None:
     state = small_disk / "state"
-    shutil.copytree(killed, state)
+    transplant(killed, state)
     without_shared_index(state)
     ballast = fill(small_disk)
     writer, restored = open_writer(state)

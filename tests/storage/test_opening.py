@@ -116,17 +116,58 @@ def test_a_restored_backup_begins_a_new_epoch_and_keeps_the_chain(
     assert (restored.newest, restored.problems) == ((2, 2), ())
 
 
-def test_a_copy_that_went_its_own_way_begins_a_new_epoch(
+def test_a_backup_of_everything_that_is_put_back_begins_a_new_epoch(
+    run: Callable[..., None], open_writer: Opener, inbox: Inbox, state: Path, tmp_path: Path
+) -> None:
+    run("a")
+    shutil.copytree(state, tmp_path / "backup")
+    run("b", "c")
+    state.rename(tmp_path / "lost")
+    shutil.copytree(tmp_path / "backup", state)
+    writer, restored = open_writer()
+    assert (restored.newest, [code for code, _ in restored.problems]) == ((2, 1), ["log_epoch_began"])
+    assert append(writer, inbox, "d").epoch == 2
+    assert writer.close(5.0)
+    assert first_of_epoch(state, 2)["reason"] == "head_copied"
+    assert_verifies(state)
+    _, restored = open_writer()
+    assert (restored.newest, restored.problems) == ((2, 2), ())
+
+
+def test_a_directory_that_is_moved_goes_on(run: Callable[..., None], open_writer: Opener, state: Path) -> None:
+    run("a")
+    state.rename(state.with_name("moved"))
+    _, restored = open_writer(state.with_name("moved"))
+    assert (restored.newest, restored.problems) == ((1, 2), ())
+
+
+def test_a_database_of_a_copy_that_went_its_own_way_begins_a_new_epoch(
     run: Callable[..., None], open_writer: Opener, state: Path, tmp_path: Path
 ) -> None:
     run("a")
     shutil.copytree(state, tmp_path / "copy")
     run("b")
     writer, _ = open_writer(tmp_path / "copy")
-    for tag in ("other-1", "other-2"):
-        writer.submit(entry(tag))
+    writer.submit(entry("other"))
     assert writer.close(5.0)
     shutil.copy(tmp_path / "copy" / "station.db", state / "station.db")
+    _, restored = open_writer()
+    assert restored.newest == (3, 1)
+    assert first_of_epoch(state, 3)["reason"] == "database_diverged"
+    assert_verifies(state)
+
+
+def test_another_entry_at_the_place_of_the_head_begins_a_new_epoch(
+    run: Callable[..., None], open_writer: Opener, state: Path
+) -> None:
+    run("a")
+    before = {name: (state / name).read_bytes() for name in ("station.db", "head")}
+    run("b")
+    head = (state / "head").read_bytes()
+    for name, content in before.items():  # as a copy of the whole disk would: in place
+        (state / name).write_bytes(content)
+    run("other-1", "other-2")
+    (state / "head").write_bytes(head)
     _, restored = open_writer()
     assert restored.newest == (2, 1)
     assert first_of_epoch(state, 2)["reason"] == "database_diverged"

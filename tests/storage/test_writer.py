@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -288,10 +289,75 @@ def test_an_erasure_leaves_no_byte_of_the_member_but_the_ledgers_line(
     assert rows(state / "station.db", "SELECT id, member_id FROM visits") == [("v1", None)]
 
 
-def test_erasing_nobody_says_so_and_is_remembered(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+@pytest.mark.parametrize("made_up", ["nobody", "tag", "in", "door", "member"])
+def test_erasing_an_id_that_nobody_has_says_so_and_touches_nothing(
+    open_writer: Opener, inbox: Inbox, state: Path, made_up: str
+) -> None:
     writer, _ = open_writer()
-    assert not erase(writer, inbox, "nobody")
-    assert b"nobody" in (state / "ledger").read_bytes()
+    writer.submit(entry("in", way="door", member=made_up))
+    inbox.wait_for_tag("in")
+    ledger = (state / "ledger").read_bytes()
+    assert not erase(writer, inbox, made_up)
+    assert all(each.body is not None for each in log_of(state))
+    assert (state / "ledger").read_bytes() == ledger
+
+
+def test_erasing_a_member_blanks_what_names_them_and_not_what_holds_the_same_word(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, Member("door"))
+    naming: list[Mapping[str, object]] = [
+        {"member": "door"},
+        {"member": "other", "look_alikes": ["third", "door"]},
+        {"members": ["door"]},
+    ]
+    others: list[Mapping[str, object]] = [
+        {"way": "door", "member": "other"},
+        {"door": True},
+        {"member": None, "nested": {"member": "door"}},
+        {"look_alikes": ["doorman"]},
+    ]
+    for n, body in enumerate([*naming, *others]):
+        writer.submit(AppendEntry(at=100.0, type="station.test.happened", body=body, tag=f"t{n}"))
+    inbox.wait_for_tag(f"t{len(naming) + len(others) - 1}")
+    assert erase(writer, inbox, "door")
+    happened = [each for each in log_of(state) if each.type == "station.test.happened"]
+    assert [each.body is None for each in happened] == [True] * len(naming) + [False] * len(others)
+
+
+def test_a_body_that_somebody_broke_does_not_stop_an_erasure(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER)
+    for tag in ("a", "b"):
+        append(writer, inbox, tag)
+    with closing(sqlite3.connect(state / "station.db")) as other, other:
+        broken = "UPDATE log SET body = ? WHERE sequence = ?"
+        other.executemany(broken, [(f'{{"member":"{MEMBER.id}"', 2), ('{"member":"else"', 3)])
+    assert erase(writer, inbox, MEMBER.id)
+    bodies = rows(state / "station.db", "SELECT body IS NULL FROM log ORDER BY epoch, sequence")
+    assert bodies == [(0,), (1,), (0,)]
+
+
+def test_an_id_that_was_erased_before_is_erased_again_and_remembered(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    save(writer, inbox, MEMBER)
+    assert erase(writer, inbox, MEMBER.id)
+    writer.submit(entry("late", member=MEMBER.id))
+    inbox.wait_for_tag("late")
+    assert not erase(writer, inbox, MEMBER.id)
+    assert log_of(state)[-1].body is None
+    assert (state / "ledger").read_bytes().count(b'"kind":"erased"') == 2
+
+
+def test_who_may_be_in_a_damaged_database_is_remembered(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    (state / "station.db.damaged-20260101T000000000000Z").write_bytes(b"m-lost")
+    assert not erase(writer, inbox, "m-lost")
+    assert b'"m-lost"' in (state / "ledger").read_bytes()
+    assert not list(state.glob("station.db.damaged-*"))
 
 
 def test_an_erasure_waits_for_a_reader_and_entries_do_not(open_writer: Opener, inbox: Inbox, state: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ def write_settings(folder: Path, tables: Mapping[str, Mapping[str, Any]] | None 
         "camera": {"source": "simulated"},
         "vision": {"enabled": False},
         "control": {"socket": "control.sock"},
+        "enrolment": {"min_frames": 1},  # there is one public portrait of each person
     }
     for table, values in (tables or {}).items():
         chosen.setdefault(table, {}).update(values)
@@ -69,6 +71,16 @@ class Station:
     def faults(self) -> set[tuple[str, str]]:
         return {(each["code"], each["where"]) for each in self.status()["parts"]["health"]["faults"]}
 
+    def consent(self) -> dict[str, Any]:
+        """A consent to the text in force, given on paper."""
+        text = self.client.request("consent.show", language="en")
+        return {"version": text["version"], "language": "en", "how": "paper"}
+
+    def enrol(self, member: str, photo: Path, name: str = "Somebody") -> dict[str, Any]:
+        """The master enrols somebody who consented, from one photo."""
+        consent, photos = self.consent(), [photo.read_bytes()]
+        return self.client.request("members.enrol", id=member, name=name, photos=photos, consent=consent)
+
     def let_somebody_in(self) -> None:
         """The master opens from afar, and somebody goes through."""
         self.client.request("door.unlock")
@@ -95,13 +107,13 @@ def running(settings_path: Path, portraits: Mapping[str, Path] | None = None) ->
 class AgentProcess:
     """`station run` as a process of its own, by the file `settings_path`."""
 
-    def __init__(self, settings_path: Path) -> None:
+    def __init__(self, settings_path: Path, environment: Mapping[str, str] | None = None) -> None:
         settings = load_settings(settings_path)
         self.client = ControlClient(settings.control.socket, timeout_s=5.0)
         self.log_path = settings_path.with_suffix(".log")
         with self.log_path.open("ab") as log:
             command = [sys.executable, "-m", "agent", "run", "--config", str(settings_path)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
 
     def await_ready(self) -> None:
         def answers() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 from agent.demo.portraits import find_portraits
 from tests.broker import free_port
@@ -12,7 +13,7 @@ from tests.system.stations import Station, eventually, running, write_settings
 
 
 def test_a_missing_camera_model_and_broker_are_faults_and_the_door_works(tmp_path: Path) -> None:
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "camera": {"source": str(tmp_path / "no-such-camera")},
         "vision": {"enabled": True, "detector": "yunet", "models": str(tmp_path)},
         "mqtt": {"enabled": True, "host": "127.0.0.1", "port": free_port()},
@@ -39,8 +40,7 @@ def test_a_dead_vision_child_is_started_again_and_knows_the_members(tmp_path: Pa
     portraits = find_portraits()
     with running(write_settings(tmp_path, {"vision": {"enabled": True}}), portraits) as station:
         _await_vision(station)
-        photo = portraits["collins"].read_bytes()
-        station.client.request("members.enrol", id="m-1", name="Eileen Collins", photos=[photo])
+        station.enrol("m-1", portraits["collins"])
         os.kill(_child_of_this_process(), signal.SIGKILL)
         eventually(lambda: ("vision.stopped", "vision") in station.faults(), "the fault is shown")
         _await_vision(station)

@@ -13,9 +13,11 @@ from agent.vision.engine import DlibEngine, Face
 from agent.vision.gate import LINGER_S
 from agent.vision.pipeline import ADVICE_S, BRISK_VECTORS, Pipeline
 from agent.vision.protocol import FaceSeen, FaceUnusable, Fact, TrackEnded, decode_vector
-from agent.vision.quality import Floors
+from agent.vision.quality import Floors, eyes_and_nose
 from drivers.camera import SensorNoise
 from drivers.simulated.camera import Portrait, SimulatedCamera, Stage
+from drivers.simulated.rider import FaceOutline
+from tests.vision.conftest import read_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +54,7 @@ class Door:
         self.engine = CountingEngine(engine)
         self.stage = Stage(stage)
         self.stage.clear()
-        people = {name: Portrait(path) for name, path in portraits.items()}
+        people = {name: Portrait(path, outline(engine, read_rgb(path))) for name, path in portraits.items()}
         self.camera = SimulatedCamera(stage, people, fps=10, clock=lambda: self.now)
         self.pipeline = Pipeline(self.engine, Floors(), "door")
         self._noise = SensorNoise((640, 480), levels=3, seed=5)
@@ -82,6 +84,11 @@ def door(hog_engine: DlibEngine, collins_path: Path, hopper_path: Path, tmp_path
     door.camera.close()
 
 
+def outline(engine: DlibEngine, picture: Picture) -> FaceOutline:
+    face = engine.detect(picture)[0]
+    return FaceOutline(face.box, *eyes_and_nose(face.landmarks, engine.name))
+
+
 def seen(facts: list[Fact]) -> list[FaceSeen]:
     return [fact for fact in facts if isinstance(fact, FaceSeen)]
 
@@ -108,7 +115,7 @@ def test_a_person_is_seen_within_three_frames(door: Door, hog_engine: DlibEngine
     assert facts[0].first_at <= came_at + 2 * FRAME_S
     reference = portrait_vector(hog_engine, collins)
     for fact in facts:
-        assert float(np.linalg.norm(decode_vector(fact.vector) - reference)) < 0.15
+        assert float(np.linalg.norm(decode_vector(fact.vector) - reference)) < 0.25  # the head turns
 
 
 def test_a_decision_gets_its_vectors_briskly_and_waiting_costs_little(door: Door) -> None:
@@ -145,7 +152,7 @@ def test_another_person_in_the_same_place_ends_the_track(door: Door, hog_engine:
     assert {fact.track for fact in second} == {2}
     reference = portrait_vector(hog_engine, hopper)
     for fact in second:
-        assert float(np.linalg.norm(decode_vector(fact.vector) - reference)) < 0.15
+        assert float(np.linalg.norm(decode_vector(fact.vector) - reference)) < 0.25  # the head turns
         assert fact.first_at > first[-1].at
 
 

@@ -162,6 +162,29 @@ def test_a_face_at_the_door_matches_its_photo(watched: Watched, stage: Stage, co
     watched.expect(events.TrackEnded, mark)
 
 
+def test_somebody_who_is_enrolled_opens_no_door_meanwhile_and_the_watch_goes_on(watched: Watched, stage: Stage) -> None:
+    mark = watched.mark()
+    watched.vision.enrol("r-1", 60.0)
+    stage.show("collins")
+    watched.expect(events.EnrolmentFrameTaken, mark)
+    mark = watched.mark()
+    frames = watched.expect(events.EnrolmentFrameTaken, mark, 3)
+    assert {frame.order for frame in frames} == {"r-1"}
+    assert all(abs(frame.turn) < 0.35 and frame.width_px >= 80 for frame in frames)
+    assert seen(watched.since(mark)) == []
+    mark = watched.mark()
+    watched.vision.watch()
+    watched.expect(FaceSeen, mark)
+
+
+def test_an_enrolment_that_nobody_ends_ends_by_itself(watched: Watched, stage: Stage) -> None:
+    mark = watched.mark()
+    watched.vision.enrol("r-1", 1.0)
+    stage.show("collins")
+    watched.expect(events.EnrolmentFrameTaken, mark)
+    watched.expect(FaceSeen, watched.mark())
+
+
 def test_a_change_of_person_never_mixes_two_in_a_track(watched: Watched, stage: Stage, people: dict[str, Path]) -> None:
     mark = watched.mark()
     references = {}

@@ -37,21 +37,33 @@ from agent.vision.protocol import (
 
 UNIT = np.full(128, 1 / np.sqrt(128), np.float32)
 FACTS: list[Fact] = [
-    Hello(at=1.0, protocol=1, engine="dlib", weights="a" * 64, detector="hog"),
+    Hello(at=1.0, protocol=2, engine="dlib", weights="a" * 64, detector="hog"),
     Beat(at=1.0, frames=3, frame_at=None),
     protocol.CameraFailed(at=1.0, reason="unplugged"),
     protocol.CameraRecovered(at=1.0),
-    FaceSeen(at=2.0, order="door", track=1, first_at=1.0, vector=encode_vector(UNIT), score=1.5, width_px=120),
+    FaceSeen(
+        at=2.0,
+        order="door",
+        track=1,
+        first_at=1.0,
+        vector=encode_vector(UNIT),
+        score=1.5,
+        width_px=120,
+        liveness="live",
+    ),
     protocol.FaceUnusable(at=1.0, order="door", track=1, reason="too_far"),
     protocol.TrackEnded(at=1.0, order="door", track=1),
     protocol.PhotoEncoded(at=1.0, order="r:1", vector=encode_vector(UNIT)),
     protocol.PhotoRefused(at=1.0, order="r:1", reason="no_face"),
+    protocol.EnrolmentFrame(at=1.0, order="r", vector=encode_vector(UNIT), turn=-0.1, nod=0.5, width_px=120),
+    protocol.EnrolmentUnusable(at=1.0, order="r", reason="too_far"),
 ]
 ORDERS: list[Message] = [
     Configure(config=VisionConfig(camera=CameraConfig(source="/dev/video0"), cache="c")),
     Configure(config=VisionConfig(camera=SimulatedCameraConfig(stage="s"), cache="c")),
     Watch(id="door"),
     EncodePhoto(id="r:1", photo=bytes(range(256))),
+    protocol.Enrol(id="r", seconds=60.0),
     Stop(),
 ]
 
