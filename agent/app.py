@@ -23,6 +23,7 @@ from agent.core.door import DoorTimings, LockKind
 from agent.core.enrolment import EnrolmentRules
 from agent.core.guessing import GuessingRules
 from agent.core.outbox import Limits
+from agent.core.passback import Passback, VisitRules
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Rules
@@ -224,6 +225,9 @@ def rules_of(settings: Settings) -> Rules:
             guessing=GuessingRules(settings.codes.wrong_codes, settings.codes.block_s, settings.codes.block_max_s),
             factors_needed=settings.codes.factors,
             pin_digits=settings.codes.pin_min_digits,
+        ),
+        visits=VisitRules(
+            settings.visits.limit_h * 3600.0, settings.visits.capacity, Passback(settings.visits.passback)
         ),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )

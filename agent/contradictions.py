@@ -19,6 +19,7 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
         *_engine(settings),
         *_codes(settings),
         *_readers(settings),
+        *_visits(settings),
         *_mqtt(settings.mqtt),
         *_appliances(settings),
         *_coordinates(settings.station),
@@ -131,6 +132,17 @@ def _readers(settings: Settings) -> _Found:
                 "室内只能装读卡器:出门不需要密码",
                 "inside there can only be a reader of cards: nobody needs a PIN to leave",
             )
+
+
+def _visits(settings: Settings) -> _Found:
+    has_exit_reader = any(each.side == "inside" for each in settings.readers.values())
+    if settings.visits.passback == "hard" and not has_exit_reader:
+        yield _conflict(
+            "visits.passback",
+            ("readers",),
+            'hard 需要一台 side = "inside" 的读卡器,否则离开的人无法再进入',
+            'hard needs a reader with side = "inside", or whoever has left could not come in again',
+        )
 
 
 def _mqtt(mqtt: MqttSettings) -> _Found:

@@ -235,6 +235,14 @@ class CodesSettings(Table):
     block_max_s: float = Field(default=900.0, ge=10, le=86_400)
 
 
+class VisitsSettings(Table):
+    """How long a visit lasts at most, how many may be inside, and what becomes of who comes in twice."""
+
+    limit_h: float = Field(default=12.0, ge=0.5, le=168)
+    capacity: int | None = Field(default=None, ge=1, le=200)
+    passback: Literal["off", "soft", "hard"] = "off"
+
+
 class ReaderSettings(Table):
     """One reader or keypad; the table's name is its name in faults. `device`: of a USB one; pins: of a Wiegand one."""
 
@@ -341,6 +349,7 @@ class Settings(Table):
     vision: VisionSettings = VisionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     codes: CodesSettings = CodesSettings()
+    visits: VisitsSettings = VisitsSettings()
     readers: Mapping[Name, ReaderSettings] = Field(default_factory=dict, max_length=8)
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()

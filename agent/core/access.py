@@ -26,6 +26,8 @@ class Reason(StrEnum):
     CODE_UNCHECKED = "code_unchecked"
     WAY_BLOCKED = "way_blocked"
     SECOND_NEEDED = "second_needed"
+    ALREADY_INSIDE = "already_inside"
+    FULL = "full"
     NOT_LIVE = "not_live"
 
     TWO_FACES = "two_faces"
@@ -59,6 +61,11 @@ WORDS: Mapping[Reason, Words] = {
         "错误次数太多,请稍后再试,或换一种方式进门。",
         "Too many wrong tries. Please wait a moment, or use another way in.",
     ),
+    Reason.ALREADY_INSIDE: Words(
+        "系统显示您已在站内。如已离开,请联系站长。",
+        "You are inside already, it seems. If you have left, please ask the station master.",
+    ),
+    Reason.FULL: Words("站内人数已满,请稍候。", "The station is full. Please wait until somebody leaves."),
     Reason.SECOND_NEEDED: Words(
         "还需要第二种验证,例如刷脸、刷卡或密码。", "One more proof is needed: your face, your card or your PIN."
     ),
@@ -105,6 +112,8 @@ _REFUSALS = frozenset(
         Reason.CODE_WRONG,
         Reason.CODE_UNCHECKED,
         Reason.WAY_BLOCKED,
+        Reason.ALREADY_INSIDE,
+        Reason.FULL,
         Reason.NOT_LIVE,
     }
 )

@@ -11,6 +11,7 @@ from agent.core.keypad import Entry
 
 CHECK_S = 5.0  # a check takes a tenth of a second; a machine that is that busy is about to be restarted
 DURESS_S = 600.0  # how long the alarm is shown to those who see alarms; the log has it for good
+MAX_LEAVING = 16  # more people do not leave in one opening
 READ_CARD_S = 30.0  # for a card that is to be given to a member: the time to walk to the door
 
 
@@ -47,7 +48,7 @@ class CardWanted:
 class Codes:
     """Frozen, times in station time. `guesses` by way, `entries` by reader, `questions` by request.
 
-    `blocked`: way → until when.
+    `blocked`: way → until when. `leaving`: members whom the reader inside named, and until when they can open the door.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Codes:
     held: Held | None = None
     card_wanted: CardWanted | None = None
     duress_until: float | None = None
+    leaving: tuple[tuple[str, float], ...] = ()
     asked: int = 0
 
     def deadline(self) -> float | None:

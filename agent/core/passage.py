@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, factors, occupancy, verification
+from agent.core import debounce, door, factors, occupancy, passback, verification
 from agent.core.access import Reason, advice_for, refusal_of
 from agent.core.door import Cause, Input
+from agent.core.passback import Passback
 from agent.core.turn import Turn
 from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
 
@@ -21,6 +22,8 @@ def admit(turn: Turn, cause: Cause) -> Reason | None:
     """
     member = turn.state.members.get(cause.member_id or "")
     reason = refusal_of(member, turn.state.door.mode)
+    if member is not None and reason is None:
+        reason = passback.refusal_of(turn.state.occupancy, member.id, turn.rules.visits)
     if member is None or reason is not None:
         refuse_entry(turn, reason or Reason.NOT_ENROLLED, cause.way, member_id=cause.member_id if member else None)
         return reason or Reason.NOT_ENROLLED
@@ -38,6 +41,8 @@ def admit(turn: Turn, cause: Cause) -> Reason | None:
         turn.log("access.first_factor", _who(cause))
         return Reason.SECOND_NEEDED
     turn.set(code=None)
+    if turn.rules.visits.passback is not Passback.OFF and passback.is_inside(turn.state.occupancy, member.id):
+        turn.log("access.passback", _who(cause))
     open_for(turn, replace(cause, way=way))
     return None
 
@@ -148,12 +153,30 @@ def _pass(turn: Turn, cause: Cause) -> None:
 
 def _leave(turn: Turn, cause: Cause) -> None:
     before = turn.state.occupancy
-    inside, ended = occupancy.leave(before, turn.now, cause.way)
+    named = [member_id for member_id, until in turn.state.codes.leaving if turn.now < until]
+    if named:
+        turn.set(codes=replace(turn.state.codes, leaving=()))
+        inside = before
+        ended: tuple[EndVisit, ...] = ()
+        for member_id in named:
+            inside, more = occupancy.leave_named(inside, turn.now, "exit_reader", member_id)
+            ended += more
+    else:
+        inside, ended = occupancy.leave(before, turn.now, cause.way)
     if inside is before:
         return  # nobody was inside: the request to leave is in the log, but no visit ends
     turn.set(occupancy=inside)
     body = {"way": cause.way, "visits": [each.visit for each in ended], "inside": inside.count}
     turn.log("visit.left", body, visits=ended)
+
+
+def end_long_visits(turn: Turn) -> None:
+    """Whoever is inside for so long has left unseen."""
+    inside, ended = occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s)
+    if ended:
+        turn.set(occupancy=inside)
+        body = {"way": "time_limit", "visits": [each.visit for each in ended], "inside": inside.count}
+        turn.log("visit.left", body, visits=ended)
 
 
 def _who(cause: Cause) -> dict[str, Any]:

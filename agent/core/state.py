@@ -15,6 +15,7 @@ from agent.core.enrolment import Enrolment, EnrolmentRules
 from agent.core.gallery import Gallery
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
+from agent.core.passback import VisitRules
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
@@ -52,6 +53,7 @@ class Rules:
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     retention: RetentionRules = field(default_factory=RetentionRules)
     codes: CodeRules = field(default_factory=CodeRules)
+    visits: VisitRules = field(default_factory=VisitRules)
     has_vision: bool = True
 
 

@@ -16,6 +16,7 @@ from agent.core import (
     credentials,
     debounce,
     door,
+    occupancy,
     outbox,
     publication,
     recognition,
@@ -34,7 +35,17 @@ from agent.core.appliance import Appliance
 from agent.core.door import Cause
 from agent.core.occupancy import Visit, rejoin, resume
 from agent.core.outbox import Outbox
-from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
+from agent.core.passage import (
+    admit,
+    advise,
+    await_face,
+    drive_lock,
+    end_long_visits,
+    let_out,
+    put,
+    refuse_entry,
+    settle_contact,
+)
 from agent.core.problems import problem
 from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.state import Rules, StationState
@@ -53,7 +64,7 @@ LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
 
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
-    visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
+    visits = tuple(Visit(each.id, each.member_id, now) for each in restored.open_visits)
     mode = door.Mode(restored.mode) if restored.mode in set(door.Mode) else door.Mode.NORMAL
     state = StationState(
         started_at=now,
@@ -98,6 +109,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.lock_retry_at,
         state.vision.deadline(),
         state.codes.deadline(),
+        occupancy.deadline(state.occupancy, rules.visits.limit_s),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
         refusals.deadline(state.refusals),
@@ -124,6 +136,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.set(vision=vision)
     turn.do(*orders)
     ways_in.tend(turn)
+    end_long_visits(turn)
     requests.answer_in_time(turn)
     requests.tell_refusals(turn)
     _publish_readings(turn)
@@ -320,7 +333,7 @@ def _on_lost(turn: Turn, event: events.EntriesLost) -> None:
 def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     """Go on from what is on the disk, as a start does; what happened since is written to it next."""
     found = event.restored
-    visits = tuple(Visit(each.id, each.member_id) for each in found.open_visits)
+    visits = tuple(Visit(each.id, each.member_id, turn.now) for each in found.open_visits)
     turn.set(
         members={each.id: each for each in found.members},
         occupancy=rejoin(turn.state.occupancy, visits),

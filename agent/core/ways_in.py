@@ -11,7 +11,7 @@ from dataclasses import replace
 from agent import events
 from agent.core import guessing, keypad, verification
 from agent.core.access import Reason
-from agent.core.codes import CHECK_S, DURESS_S, Codes, Question, without
+from agent.core.codes import CHECK_S, DURESS_S, MAX_LEAVING, Codes, Question, without
 from agent.core.door import Cause
 from agent.core.guessing import Guesses
 from agent.core.keypad import CodeTyped, NumberTyped
@@ -19,6 +19,9 @@ from agent.core.passage import admit, advise, let_out, refuse_entry
 from agent.core.problems import problem
 from agent.core.turn import Turn
 from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SealCard
+
+EXIT = "exit"
+"""The way of a question about a card inside: whatever the answer is, the door is open already."""
 
 
 def load(turn: Turn) -> None:
@@ -46,6 +49,8 @@ def on_card(turn: Turn, event: events.CardRead) -> None:
         return
     if is_inside:
         let_out(turn, event.at)
+        if not turn.state.codes.is_asking(event.reader):
+            turn.do(FindCard(_ask(turn, event.reader, EXIT, event.at), event.number))  # only to know whose visit ends
         return
     codes = turn.state.codes
     if codes.card_wanted is not None:
@@ -107,6 +112,14 @@ def _take_card(turn: Turn, event: events.CardRead) -> None:
 
 def on_card_found(turn: Turn, event: events.CardFound) -> None:
     """Whose card it is."""
+    question = turn.state.codes.questions.get(event.request)
+    if question is not None and question.way == EXIT:
+        codes = without(turn.state.codes, event.request)
+        if event.member_id is not None:
+            until = turn.now + turn.rules.door.release_s
+            codes = replace(codes, leaving=(*codes.leaving, (event.member_id, until))[-MAX_LEAVING:])
+        turn.set(codes=codes)
+        return
     _on_answer(turn, event.request, event.member_id)
 
 
@@ -123,7 +136,8 @@ def on_unchecked(turn: Turn, event: events.CodeUnchecked) -> None:
     question = turn.state.codes.questions.get(event.request)
     if question is not None:
         turn.set(codes=without(turn.state.codes, event.request))
-        refuse_entry(turn, Reason.CODE_UNCHECKED, question.way)
+        if question.way != EXIT:
+            refuse_entry(turn, Reason.CODE_UNCHECKED, question.way)
 
 
 def _on_answer(turn: Turn, request: str, member_id: str | None) -> Question | None:
@@ -174,7 +188,8 @@ def tend(turn: Turn) -> None:
     wanted = codes.card_wanted
     turn.set(codes=_without_what_is_over(codes, now))
     for question in over.values():
-        refuse_entry(turn, Reason.CODE_UNCHECKED, question.way)
+        if question.way != EXIT:
+            refuse_entry(turn, Reason.CODE_UNCHECKED, question.way)
     for way in opened:
         turn.log("access.way_unblocked", {"way": way})
     if wanted is not None and now >= wanted.until:

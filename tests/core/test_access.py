@@ -44,6 +44,8 @@ def test_only_what_the_rider_can_mend_on_the_spot_asks_them_to_look_here() -> No
         Reason.CODE_WRONG,
         Reason.CODE_UNCHECKED,
         Reason.WAY_BLOCKED,
+        Reason.ALREADY_INSIDE,
+        Reason.FULL,
         Reason.NOT_LIVE,
     }
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person
