@@ -26,7 +26,7 @@ from agent.core.outbox import Limits
 from agent.core.passback import Passback, VisitRules
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
-from agent.core.state import GallerySettings, Rules
+from agent.core.state import GallerySettings, Plate, Rules
 from agent.credentials import CredentialChecker
 from agent.effects import Effect
 from agent.events import Event, Restored, ShutdownRequested
@@ -194,6 +194,7 @@ def rules_of(settings: Settings) -> Rules:
     """The settings as the rules need them."""
     return Rules(
         version=__version__,
+        plate=_plate_of(settings),
         visit_prefix=token_hex(4),
         lock_kind=LockKind(settings.lock.kind),
         door=DoorTimings(settings.door.unlock_s, settings.door.open_alarm_s),
@@ -230,6 +231,21 @@ def rules_of(settings: Settings) -> Rules:
             settings.visits.limit_h * 3600.0, settings.visits.capacity, Passback(settings.visits.passback)
         ),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
+    )
+
+
+def _plate_of(settings: Settings) -> Plate:
+    labels = {
+        name: {language: text for language, text in (("zh", each.label_zh), ("en", each.label_en)) if text}
+        for name, each in settings.appliances.items()
+    }
+    return Plate(
+        id=settings.station.id,
+        name=settings.station.name,
+        timezone=settings.station.timezone,
+        has_contact=settings.contact.fitted,
+        has_broker=settings.mqtt.enabled,
+        labels={name: words for name, words in labels.items() if words},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ def find_text(folder: Path | None, version: str, language: str) -> Path:
     """Where the text is, or should be."""
     name = f"{version}.{language}.md"
     folders = _SHIPPED if folder is None else (folder,)
-    return next((each / name for each in folders if (each / name).is_file()), folders[0] / name)
+    return next((each / name for each in folders if os.access(each / name, os.R_OK)), folders[0] / name)
 
 
 def _read(path: Path) -> ConsentText:

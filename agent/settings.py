@@ -25,11 +25,15 @@ SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. `problems`: every mistake, each with its dotted path in `where`."""
+    """The settings cannot be used. `problems`: every mistake, each with its dotted path in `where`.
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    `rest`: the settings with what is wrong at its default, to look at further; None where nothing can be made of them.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], rest: Settings | None = None) -> None:
         super().__init__("; ".join(f"{each.where}: {each.text.en}" for each in problems))
         self.problems = problems
+        self.rest = rest
 
 
 def _in_base(value: Path, info: ValidationInfo) -> Path:
@@ -407,9 +411,9 @@ def settings_from(data: Mapping[str, Any], base: Path) -> Settings:
         rest = _without_mistakes(data, error, base)
         if rest is not None:
             found += contradictions(rest, wrong)
-        raise SettingsError(tuple(found)) from None
+        raise SettingsError(tuple(found), rest) from None
     if found := contradictions(settings, frozenset()):
-        raise SettingsError(tuple(found))
+        raise SettingsError(tuple(found), settings)
     return settings
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`is_met`: None where it could not be measured; `measured` then says why."""
+    """`is_met`: None where it could not be measured; `measured` then says why. `bar`: empty where none is set."""
 
     what: str
     bar: str
@@ -17,6 +17,8 @@ class Bar:
     @property
     def verdict(self) -> str:
         """In words."""
+        if not self.bar:
+            return ""
         return {True: "met", False: "NOT MET", None: "not measured"}[self.is_met]
 
 

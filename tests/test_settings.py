@@ -358,6 +358,16 @@ def test_every_nested_key_is_known_by_its_path() -> None:
 # --- what lock-safe reads --------------------------------------------------------------------------------------------
 
 
+def test_the_file_to_try_the_commands_on_keeps_everything_in_a_folder_that_git_leaves_alone() -> None:
+    root = _DOCUMENTED.parents[1]
+    settings = load_settings(root / "config/try.toml")
+
+    assert (settings.hardware.simulated, settings.camera.source) == (True, "simulated")
+    for path in (settings.state.directory, settings.control.socket, settings.key_file, settings.models_folder):
+        assert path.resolve().is_relative_to(root.resolve() / "var")
+    assert "/var/" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
 def test_the_locks_wiring_is_read_from_a_file_that_is_wrong_elsewhere(tmp_path: Path) -> None:
     path = _file(tmp_path, "[station]\nid = 5\n[lock]\nkind = 'x'\npin = 17\nactive_high = false\n[mqtt]\nport=0")
 

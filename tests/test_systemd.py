@@ -131,7 +131,7 @@ def test_the_unit_makes_the_lock_safe_and_never_gives_up() -> None:
 
     for promise in (
         "Type=notify",
-        "ExecStartPre=/opt/station-agent/bin/station check",
+        "ExecStartPre=-/opt/station-agent/bin/station check",
         "ExecStart=/opt/station-agent/bin/station run",
         "ExecStopPost=/opt/station-agent/bin/station lock-safe",
         "Restart=always",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from agent.cli.consent import ConsentLanguageOption, obtain
 from agent.cli.language import complain, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
+from agent.cli.times import local_date, local_time, zone_in
 from agent.control.client import ControlClient
 from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX, problem_from
 from agent.core.problems import Words, problem
@@ -27,7 +28,7 @@ app = typer.Typer(help="成员 / Members.", no_args_is_help=True, rich_markup_mo
 _TITLES = (
     Words("编号", "id"),
     Words("姓名", "name"),
-    Words("登记时间 (UTC)", "enrolled (UTC)"),
+    Words("登记时间", "enrolled"),
     Words("停用", "suspended"),
     Words("刷脸同意", "consent to face"),
 )
@@ -132,7 +133,7 @@ def list_members(
 ) -> None:
     """列出成员 / List the members."""
     with reporting():
-        rows = _all_members(connect(config, socket))
+        rows, zone = _all_members(connect(config, socket))
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
@@ -141,9 +142,9 @@ def list_members(
         (
             row["id"],
             row.get("name"),
-            row.get("created_at_utc"),
+            local_time(row.get("created_at_utc"), zone),
             yes if row.get("is_suspended") else "",
-            pick(_consent_of(row)),
+            pick(_consent_of(row, zone)),
         )
         for row in rows
     ]
@@ -161,14 +162,14 @@ def data(
 ) -> None:
     """打印某人的全部数据,交给本人 / Print everything stored about a person, for them."""
     with reporting():
-        found = own_data.gather(connect(config, socket), member)
+        found, zone = own_data.gather(connect(config, socket), member)
     if not any(found.values()):
         tell_problems([problem("member.unknown", member)])
         raise typer.Exit(1)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        own_data.print_for_reading(found)
+        own_data.print_for_reading(found, zone)
 
 
 @app.command("card")
@@ -284,38 +285,40 @@ def erase(
     consequence = Words(f"{member} 的全部数据将被永久删除。", f"Everything about {member} will be gone for good.")
     make_sure(member, consequence, is_sure=is_sure)
     with reporting():
-        receipt = connect(config, socket).request("members.erase", id=member).get("receipt")
+        answer = connect(config, socket).request("members.erase", id=member)
+    receipt = answer.get("receipt")
     if as_json:
         typer.echo(json.dumps(receipt, ensure_ascii=False, indent=2))
         return
     say(f"已删除 {member}。", f"{member} is erased.")
     if receipt:
-        _print_receipt(receipt)
+        _print_receipt(receipt, zone_in(answer))
 
 
-def _print_receipt(receipt: dict[str, Any]) -> None:
+def _print_receipt(receipt: dict[str, Any], zone: tzinfo) -> None:
     """For the person: the station keeps the digest without the salt, so only they can show that it is about them."""
     rows = ", ".join(f"{key} {value}" for key, value in receipt["rows"].items())
     say(
         "删除凭证(请交给本人,本站不留存其中的盐值)",
         "Receipt (give it to this person; the station does not keep the salt)",
     )
-    say(f"时间 {receipt['at_utc']}", f"time {receipt['at_utc']}")
+    at = local_time(receipt["at_utc"], zone)
+    say(f"时间 {at}", f"time {at}")
     say(f"删除或匿名化的条数:{rows}", f"rows erased, blanked or made anonymous: {rows}")
     say(f"盐值 {receipt['salt']}", f"salt {receipt['salt']}")
     say(f"摘要 {receipt['digest']}", f"digest {receipt['digest']}")
     say("验证:printf '%s' '盐值:编号' | sha256sum", "to check: printf '%s' 'SALT:ID' | sha256sum")
 
 
-def _consent_of(row: dict[str, Any]) -> Words:
+def _consent_of(row: dict[str, Any], zone: tzinfo) -> Words:
     until = row.get("consent_until_utc")
     if row.get("consent_ended") == "withdrawn":
         return Words("已撤回", "withdrawn")
     if not until:
         return Words("无记录", "none on record") if row.get("templates") else Words("", "")
     if row.get("consent_ended") == "expired" or datetime.fromisoformat(until) <= datetime.now(UTC):
-        return Words(f"已到期 {until[:10]}", f"ended {until[:10]}")
-    return Words(f"至 {until[:10]}", f"until {until[:10]}")
+        return Words(f"已到期 {local_date(until, zone)}", f"ended {local_date(until, zone)}")
+    return Words(f"至 {local_date(until, zone)}", f"until {local_date(until, zone)}")
 
 
 def _read(path: Path) -> bytes:
@@ -328,8 +331,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _all_members(client: ControlClient) -> list[dict[str, Any]]:
+def _all_members(client: ControlClient) -> tuple[list[dict[str, Any]], tzinfo]:
     rows: list[dict[str, Any]] = []
-    while page := client.request("members.list", after_id=rows[-1]["id"] if rows else None)["rows"]:
-        rows += page
-    return rows
+    while (answer := client.request("members.list", after_id=rows[-1]["id"] if rows else None))["rows"]:
+        rows += answer["rows"]
+    return rows, zone_in(answer)

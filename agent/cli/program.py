@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from agent.cli import consent, door, faces, members, models, service, status, vault, visits
+from agent.cli import consent, door, faces, log, members, models, service, status, vault, visits
 from agent.cli.options import LanguageOption
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(door.app, name="door")
 app.add_typer(members.app, name="members")
 app.add_typer(visits.app, name="visits")
+app.add_typer(log.app, name="log")
 app.add_typer(faces.app, name="faces")
 app.add_typer(models.app, name="models")
 app.add_typer(vault.app, name="vault")

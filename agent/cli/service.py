@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.language import complain, say, tell_problems
 from agent.cli.options import ConfigOption, LanguageOption, settings_path
+
+if TYPE_CHECKING:
+    from agent.core.problems import Problem
+    from agent.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,21 +50,27 @@ def run(config: ConfigOption = None, _lang: LanguageOption = None) -> None:
 
 def check(config: ConfigOption = None, _lang: LanguageOption = None) -> None:
     """检查配置文件,不启动任何东西 / Say everything that is wrong with the settings; starts nothing."""
-    from agent.cli.summary import missing_files, summary
+    from agent.cli.summary import findings, summary
+    from agent.core.problems import Severity
     from agent.settings import SettingsError, load_settings
 
     path = settings_path(config)
+    problems: list[Problem] = []
     try:
-        settings = load_settings(path)
+        settings: Settings | None = load_settings(path)
     except SettingsError as error:
-        tell_problems(error.problems)
-        count = len(error.problems)
+        problems, settings = list(error.problems), error.rest
+    wrong = {each.where for each in problems}  # what stands there is not judged again
+    if settings is not None:
+        problems += [each for each in findings(settings) if each.where not in wrong]
+    tell_problems(sorted(problems, key=lambda each: each.severity is not Severity.ERROR))
+    count = sum(each.severity is Severity.ERROR for each in problems)
+    if count or settings is None:
         complain(f"{path}:{count} 处错误。", f"{path}: {count} mistake{'s' if count > 1 else ''}.")
-        raise typer.Exit(1) from None
+        raise typer.Exit(1)
     say(f"{path} 正确。", f"{path} is good.")
     for words in summary(settings):
         say(f"  {words.zh}", f"  {words.en}")
-    tell_problems(missing_files(settings))
 
 
 def lock_safe(config: ConfigOption = None, _lang: LanguageOption = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import clean, pick, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
+from agent.cli.times import zone_in
 from agent.control.wire import problem_from
 from agent.core.problems import Words
 
@@ -57,48 +59,100 @@ def status(
             if as_json:
                 typer.echo(json.dumps(snapshot, ensure_ascii=False, indent=2))
             else:
-                _show(snapshot)
+                _Screen(snapshot).show()
             return
+        screen: _Screen | None = None
         for message in client.stream("subscribe"):
             if as_json:
                 typer.echo(json.dumps(message, ensure_ascii=False))
-            elif "part" in message:
-                for line in _part(message["part"], message["body"]):
-                    typer.echo(line)
+            elif screen is None or "part" not in message:
+                screen = _Screen(message)
+                screen.show()
             else:
-                _show(message)
+                screen.show_change(message["part"], message["body"])
 
 
-def _show(snapshot: Mapping[str, Any]) -> None:
-    for part, body in snapshot.get("parts", {}).items():
-        for line in _part(part, body):
+class _Screen:
+    """The station in words. What the first snapshot says of the station itself holds for the changes after it."""
+
+    def __init__(self, snapshot: Mapping[str, Any]) -> None:
+        self._snapshot = snapshot
+        self._station = snapshot.get("station", {})
+        self._labels = snapshot.get("labels", {})
+        self._has_broker = snapshot.get("broker", {}).get("enabled", True)
+        self._has_contact = snapshot.get("fitted", {}).get("contact", True)
+        self._faults = _by_place(snapshot.get("parts", {}).get("health", {}))
+
+    def show(self) -> None:
+        """Everything, then every fault with its remedy."""
+        snapshot = self._snapshot
+        name = " ".join(str(self._station[key]) for key in ("id", "name") if self._station.get(key))
+        if name:
+            typer.echo(_line(Words("站点", "station"), name))
+        for part, body in snapshot.get("parts", {}).items():
+            self._show_part(part, body)
+        typer.echo(_line(Words("中心服务器", "server"), self._link(snapshot.get("broker", {}))))
+        typer.echo(_line(Words("成员", "members"), str(snapshot.get("members", ""))))
+        log = snapshot.get("log", {})
+        typer.echo(_line(Words("记录", "log"), f"{log.get('epoch', '')}/{log.get('sequence', '')}"))
+        tell_problems(problem_from(fault) for fault in self._faults.values())
+
+    def show_change(self, part: str, body: Mapping[str, Any]) -> None:
+        """One part anew; of faults, which began and which are over, with the time."""
+        self._show_part(part, body)
+        if part != "health":
+            return
+        before, self._faults = self._faults, _by_place(body)
+        now = datetime.now(zone_in(self._station)).strftime("%Y-%m-%d %H:%M")
+        for place, fault in self._faults.items():
+            if place not in before:
+                found = problem_from(fault)
+                typer.echo(clean(f"{now} {pick(Words('故障', 'fault'))}: {found.where}: {pick(found.text)}"))
+                typer.echo(clean(f"    → {pick(found.remedy)}"))
+        for place, fault in before.items():
+            if place not in self._faults:
+                found = problem_from(fault)
+                typer.echo(clean(f"{now} {pick(Words('故障消除', 'over'))}: {found.where}: {pick(found.text)}"))
+
+    def _show_part(self, part: str, body: Mapping[str, Any]) -> None:
+        for line in self._lines(part, body):
             typer.echo(line)
-    broker, log = snapshot.get("broker", {}), snapshot.get("log", {})
-    link = Words("已连接", "connected") if broker.get("connected") else Words("未连接", "not connected")
-    count = broker.get("acknowledged", 0)
-    typer.echo(_line(Words("中心服务器", "server"), f"{pick(link)}; {pick(Words('已确认', 'acknowledged'))} {count}"))
-    typer.echo(_line(Words("成员", "members"), str(snapshot.get("members", ""))))
-    typer.echo(_line(Words("记录", "log"), f"{log.get('epoch', '')}/{log.get('sequence', '')}"))
-    faults = snapshot.get("parts", {}).get("health", {}).get("faults", [])
-    tell_problems(problem_from(fault) for fault in faults)
+
+    def _link(self, broker: Mapping[str, Any]) -> str:
+        if not self._has_broker:
+            return pick(Words("关闭", "off"))
+        link = Words("已连接", "connected") if broker.get("connected") else Words("未连接", "not connected")
+        return f"{pick(link)}; {pick(Words('已确认', 'acknowledged'))} {broker.get('acknowledged', 0)}"
+
+    def _lines(self, part: str, body: Mapping[str, Any]) -> Iterator[str]:
+        if part == "door":
+            contact = _value(body.get("contact"))
+            if not self._has_contact and body.get("contact") == "unknown":
+                contact = pick(Words("未安装门磁", "contact not fitted"))
+            values = [_value(body.get("mode")), _value(body.get("lock")), contact]
+            yield _line(Words("门", "door"), ", ".join([*values, *(_value(each) for each in body.get("alarms", []))]))
+        elif part == "occupancy":
+            yield _line(Words("在站人数", "inside"), str(body.get("count", "")))
+        elif part == "health":
+            has_picture = not any(fault.get("code") == "camera.failed" for fault in body.get("faults", []))
+            is_blind = body.get("vision") == "running" and not has_picture
+            faces = pick(Words("没有画面", "no picture")) if is_blind else _value(body.get("vision"))
+            yield _line(Words("人脸识别", "recognition"), faces)
+            yield _line(Words("存储", "storage"), _value(body.get("storage")))
+            if self._has_broker:
+                yield _line(Words("待上报", "to be sent"), str(body.get("backlog", "")))
+            yield _line(Words("故障", "faults"), str(len(body.get("faults", []))))
+        else:
+            name = part.removeprefix("appliances/")
+            given = self._labels.get(name, {})
+            power = body.get("power_w")
+            watts = "" if power is None else f", {power:.0f} W"
+            label = Words(given.get("zh", name), given.get("en", name))
+            yield _line(label, f"{_value(body.get('state'))}{watts}")
 
 
-def _part(part: str, body: Mapping[str, Any]) -> Iterator[str]:
-    if part == "door":
-        values = [body.get("mode"), body.get("lock"), body.get("contact"), *body.get("alarms", [])]
-        yield _line(Words("门", "door"), ", ".join(_value(each) for each in values))
-    elif part == "occupancy":
-        yield _line(Words("在站人数", "inside"), str(body.get("count", "")))
-    elif part == "health":
-        yield _line(Words("人脸识别", "recognition"), _value(body.get("vision")))
-        yield _line(Words("存储", "storage"), _value(body.get("storage")))
-        yield _line(Words("待上报", "to be sent"), str(body.get("backlog", "")))
-        yield _line(Words("故障", "faults"), str(len(body.get("faults", []))))
-    else:
-        name = part.removeprefix("appliances/")
-        power = body.get("power_w")
-        watts = "" if power is None else f", {power:.0f} W"
-        yield _line(Words(name, name), f"{_value(body.get('state'))}{watts}")
+def _by_place(health: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {(str(fault.get("code")), str(fault.get("where"))): fault for fault in health.get("faults", [])}
 
 
 def _line(label: Words, text: str) -> str:

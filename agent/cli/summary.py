@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator
 
 from agent.consent_texts import find_text
@@ -10,6 +11,7 @@ from agent.contradictions import pins_of
 from agent.core.consent import LANGUAGES
 from agent.core.problems import Problem, Words, problem
 from agent.settings import Settings
+from agent.vision.models import PUBLISHED
 
 
 def summary(settings: Settings) -> Iterator[Words]:
@@ -33,8 +35,20 @@ def summary(settings: Settings) -> Iterator[Words]:
     yield Words(f"电器:{names or '无'}", f"appliances: {names or 'none'}")
 
 
-def missing_files(settings: Settings) -> Iterator[Problem]:
-    """Files that the settings name and that cannot be read now: a warning, for the door works without them."""
+def findings(settings: Settings) -> Iterator[Problem]:
+    """What this machine lacks for these settings. The door works without all of it; what stops faces is an error."""
+    yield from _files(settings)
+    yield from _accounts(settings)
+    if settings.vision.enabled:
+        yield from _models(settings)
+        for language in LANGUAGES:
+            text = find_text(settings.consent.folder, settings.consent.version, language)
+            if not os.access(text, os.R_OK):
+                yield problem("consent.no_text", "consent.version", str(text))
+
+
+def _files(settings: Settings) -> Iterator[Problem]:
+    """Files that the settings name and that cannot be read now."""
     files = {"vision.models": settings.vision.models}
     if settings.mqtt.enabled:
         tls = settings.mqtt.tls
@@ -44,7 +58,27 @@ def missing_files(settings: Settings) -> Iterator[Problem]:
             "mqtt.tls.cert_file": tls.cert_file,
             "mqtt.tls.key_file": tls.key_file,
         }
-    texts = [find_text(settings.consent.folder, settings.consent.version, language) for language in LANGUAGES]
-    for where, path in (*files.items(), *(("consent.version", text) for text in texts)):
+    for where, path in files.items():
         if path is not None and not os.access(path, os.R_OK):
             yield problem("settings.missing_file", where, str(path))
+
+
+def _models(settings: Settings) -> Iterator[Problem]:
+    """Networks that were chosen by name; `auto` does without YuNet, but not with the engine sface."""
+    needed = {}
+    if settings.vision.engine == "sface":
+        needed = {"sface": "vision.engine", "yunet": "vision.engine"}
+    if settings.vision.detector == "yunet":
+        needed["yunet"] = "vision.detector"
+    for name, where in needed.items():
+        file = settings.models_folder / PUBLISHED[name].file
+        if not os.access(file, os.R_OK):
+            yield problem("settings.missing_model", where, f"{name}, {file}")
+
+
+def _accounts(settings: Settings) -> Iterator[Problem]:
+    for name in settings.control.roles:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            yield problem("settings.no_account", f"control.roles.{name}", name)

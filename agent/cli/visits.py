@@ -16,6 +16,7 @@ from agent.cli.connection import connect, reporting
 from agent.cli.language import complain, pick
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns, csv_lines
+from agent.cli.times import local_time, zone_in
 from agent.control.client import ControlClient
 from agent.core.problems import Words
 
@@ -26,8 +27,8 @@ COLUMNS = ("id", "member_id", "entered_at_utc", "left_at_utc", "how")
 _TITLES = (
     Words("编号", "visit"),
     Words("成员", "member"),
-    Words("进入 (UTC)", "entered (UTC)"),
-    Words("离开 (UTC)", "left (UTC)"),
+    Words("进入", "entered"),
+    Words("离开", "left"),
     Words("方式", "how"),
 )
 
@@ -50,19 +51,19 @@ def list_visits(
     socket: SocketOption = None,
     _lang: LanguageOption = None,
 ) -> None:
-    """列出最近的到访 / List visits, newest first."""
+    """列出最近的到访 / List visits, newest first, in the station's time; with --json in UTC."""
     with reporting():
         client = connect(config, socket)
-        rows = client.request("visits.list", since=_utc(since), until=_utc(until), limit=limit)["rows"]
+        answer = client.request("visits.list", since=_utc(since), until=_utc(until), limit=limit)
+    rows, zone = answer["rows"], zone_in(answer)
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    header = (
-        ("编号", "成员", "进入 (UTC)", "离开 (UTC)", "方式"),
-        ("visit", "member", "entered (UTC)", "left (UTC)", "how"),
-    )
-    titles = [pick(Words(zh, en)) for zh, en in zip(*header, strict=True)]
-    for line in columns(titles, [[row.get(name) for name in COLUMNS] for row in rows]):
+    cells = [
+        [local_time(row.get(name), zone) if name.endswith("_utc") else row.get(name) for name in COLUMNS]
+        for row in rows
+    ]
+    for line in columns([pick(title) for title in _TITLES], cells):
         typer.echo(line)
 
 
@@ -79,7 +80,7 @@ def export(
     socket: SocketOption = None,
     _lang: LanguageOption = None,
 ) -> None:
-    """导出全部到访 / Export visits, oldest first; opens in Excel and WPS."""
+    """导出全部到访,时间为 UTC / Export visits, oldest first, times in UTC; opens in Excel and WPS."""
     with reporting():
         lines = csv_lines(COLUMNS, _pages(connect(config, socket), _utc(since), _utc(until)))
         if output is None:

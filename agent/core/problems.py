@@ -110,6 +110,18 @@ CATALOGUE: Mapping[str, Kind] = {
         "放好文件并允许 station-agent 账户读取,或改正路径。",
         "Put the file there, readable for the account station-agent, or correct the path.",
     ),
+    "settings.missing_model": _error(
+        "没有安装识别所需的模型文件,人脸不能开门:{detail}",
+        "A model file that faces need is not installed, so no face opens the door: {detail}",
+        "执行 station models list 查看来源,再用 station models install 安装;或改正该配置项。",
+        "`station models list` says where to get it, `station models install` puts it there; or change the setting.",
+    ),
+    "settings.no_account": _warning(
+        "本机没有这个账户:{detail}",
+        "There is no such account on this machine: {detail}",
+        "改正 control.roles 中的拼写,或建立这个账户(sudo adduser 账户名)。",
+        "Correct the name in control.roles, or make the account (`sudo adduser ACCOUNT`).",
+    ),
     # --- devices
     "device.failed": _error(
         "设备故障:{detail}",

@@ -111,12 +111,19 @@ def _subscribe(turn: Turn, asked: ControlRequested) -> None:
 
 
 def _snapshot(turn: Turn) -> dict[str, Any]:
-    state = turn.state
+    state, plate = turn.state, turn.rules.plate
     return {
         "version": turn.rules.version,
+        "station": {"id": plate.id, "name": plate.name, "timezone": plate.timezone},
+        "fitted": {"contact": plate.has_contact},
+        "labels": plate.labels,
         "parts": publication.parts(state, turn.now),
         "members": len(state.members),
-        "broker": {"connected": state.session is not None, "acknowledged": state.outbox.acknowledged_count},
+        "broker": {
+            "enabled": plate.has_broker,
+            "connected": state.session is not None,
+            "acknowledged": state.outbox.acknowledged_count,
+        },
         "log": {"epoch": state.outbox.newest[0], "sequence": state.outbox.newest[1]},
     }
 

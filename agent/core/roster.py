@@ -130,7 +130,7 @@ def on_erased(turn: Turn, event: events.MemberErased) -> None:
         return
     templates.rebuild_gallery(turn)
     body: dict[str, Any] = {"why": event.why}
-    result: dict[str, Any] = {"member": event.member_id}
+    result: dict[str, Any] = {"member": event.member_id, "timezone": turn.rules.plate.timezone}
     if event.receipt is not None:
         proof = {"digest": event.receipt.digest, "rows": dict(event.receipt.rows)}
         body |= proof

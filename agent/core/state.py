@@ -36,10 +36,23 @@ class GallerySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Plate:
+    """What screens need to know of the station itself. `labels`: of appliances, by name and language, where given."""
+
+    id: str = ""
+    name: str = ""
+    timezone: str = "UTC"
+    has_contact: bool = True
+    has_broker: bool = True
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here."""
 
     version: str = ""
+    plate: Plate = field(default_factory=Plate)
     visit_prefix: str = "visit"
     lock_kind: LockKind = LockKind.FAIL_SECURE
     door: DoorTimings = field(default_factory=DoorTimings)

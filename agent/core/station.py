@@ -382,7 +382,9 @@ def _on_query(turn: Turn, event: events.QueryAnswered) -> None:
     if event.error:
         turn.refuse(event.request, problem("request.invalid", "query", event.error))
     else:
-        turn.do(Reply(event.request, ok=True, result={"rows": roster.rows_for(turn, waiting.result, event.rows)}))
+        rows = roster.rows_for(turn, waiting.result, event.rows)
+        result = {"rows": rows, "timezone": turn.rules.plate.timezone}
+        turn.do(Reply(event.request, ok=True, result=result))
 
 
 def _on_connected(turn: Turn, event: events.BrokerConnected) -> None:

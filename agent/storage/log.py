@@ -12,6 +12,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import starmap
 from typing import Any
 
@@ -136,13 +137,24 @@ def _read_anchor(database: Database) -> Position:
 # --- checking --------------------------------------------------------------------------------------------------------
 
 
+class Broken(Enum):
+    """In what the chain does not hold."""
+
+    GAP = "entries are missing before it"
+    HALF_BLANKED = "its body and its salt are blanked only together"
+    BODY = "its body does not fit its digest"
+    HASH = "its hash does not follow from the entry before it, its header and its digest"
+    OTHER_HEAD = "the head file has another hash for it"
+    CUT_OFF = "the log ends before it, and the head file knows it"
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """The first place where the chain does not hold, and in what."""
 
     epoch: int
     sequence: int
-    reason: str
+    reason: Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,38 +178,36 @@ def verify(database: Database, head: Position | None = None) -> Verification:
     text_factory, database.conn.text_factory = database.conn.text_factory, _any_text
     try:
         for row in database.conn.execute(_IN_ORDER):
-            problem = _check(row, previous)
-            if problem:
-                return Verification(entries, blanked, previous, Break(row[0], row[1], problem))
+            broken = _check(row, previous)
+            if broken:
+                return Verification(entries, blanked, previous, Break(row[0], row[1], broken))
             entries += 1
             blanked += row[7] is None
             previous = Position(row[0], row[1], row[10])
             if head and previous.place == head.place and previous.hash != head.hash:
-                return Verification(entries, blanked, previous, Break(*head.place, "the head file has another hash"))
+                return Verification(entries, blanked, previous, Break(*head.place, Broken.OTHER_HEAD))
     finally:
         database.conn.text_factory = text_factory
     if head and previous.place < head.place:
-        missing = (
-            f"the log ends at {previous.epoch}/{previous.sequence}, the head file knows {head.epoch}/{head.sequence}"
-        )
-        return Verification(entries, blanked, previous, Break(previous.epoch, previous.sequence + 1, missing))
+        first_lost = Break(previous.epoch, previous.sequence + 1, Broken.CUT_OFF)
+        return Verification(entries, blanked, previous, first_lost)
     return Verification(entries, blanked, previous, None)
 
 
-def _check(row: _Row, previous: Position) -> str:
+def _check(row: _Row, previous: Position) -> Broken | None:
     epoch, sequence, type_, time, boot, monotonic_ms, clock, body, salt, digest, hash_ = row
     follows = (epoch == previous.epoch and sequence == previous.sequence + 1) or (
         epoch > previous.epoch and sequence == 1
     )
     if not follows:
-        return f"entries are missing before it: the last one was {previous.epoch}/{previous.sequence}"
+        return Broken.GAP
     if (body is None) != (salt is None):
-        return "body and salt are blanked only together"
+        return Broken.HALF_BLANKED
     if body is not None and salt is not None and body_digest(salt, body) != digest:
-        return "the body does not fit its digest"
+        return Broken.BODY
     if entry_hash(previous.hash, boot, clock, epoch, monotonic_ms, sequence, time, type_, digest) != hash_:
-        return "the hash does not follow from the entry before it and this one's header and digest"
-    return ""
+        return Broken.HASH
+    return None
 
 
 def _any_text(raw: bytes) -> str:

@@ -30,15 +30,16 @@ Verdict = Literal["live", "attack", "undecided"]
 Reason = Literal["depth", "flat", "too_short", "still", "few_points", "frozen", "jump"]
 
 RESIDUAL_LIVE = 0.0032
-"""Face widths. Flat prints of 27 people of the London set, rendered, with and without compression: the third largest
-of a track up to 0.0013, on a screen up to 0.0026; turning heads of the same people within 2 s: 0.0035 and more."""
+"""Face widths. The third largest of a track, rendered from the London set: with these constants and 14 people, flat
+prints up to 0.0008, stills on a screen up to 0.0026, heads within 2 s 0.0035 and more. With a reference of 1.2 s and 14
+other people, prints up to 0.0013 (with and without compression), bent ones up to 0.0034, heads 0.0034 and more."""
 RESIDUAL_FLAT = RESIDUAL_LIVE / 2
 NOISE_FACTOR = 3.0  # a residual counts as depth only so far above what the tracking itself is unsure of
-SLANT = 0.008  # face widths by which a homography is no similarity; no head of those 27 was flat where it was reached
+SLANT = 0.008  # face widths by which a homography is no similarity; of those 14 heads none was flat where reached
 RUN_S = 2.0  # a reference is used so long: who turns slowly has turned far enough by then
 PACE_S = 0.055  # between two frames that are looked at: all of 15 a second, every second of 30
 EVIDENCE = 3  # frames that must say the same
-GAP_S = 0.5  # frozen or missing for longer: what comes then is something else until shown
+GAP_S = 1.0  # frozen or missing for longer, as in `tracking`: what comes then is something else until shown
 
 _FACE_PX = 128  # of a patch
 _PATCH_PX = 192

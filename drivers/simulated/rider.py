@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Kind = Literal["rider", "print", "bent_print", "screen", "replay"]
 KINDS: tuple[Kind, ...] = ("rider", "print", "bent_print", "screen", "replay")
 Range = tuple[float, float]
+_Maps = tuple["Plane", ...]
+_Part = tuple[slice, slice]
 
 _LENS: Mapping[str, Range] = {
     "face_px": (150, 220),  # at 640 columns; smaller pictures in proportion
@@ -172,6 +174,7 @@ class MovingSubject:
         self._light = _unit(self._random.normal(0, 1, 3) * (1, 0.6, 0) + (0, -0.4, -0.8))
         self._moire_angle = float(self._random.uniform(0, math.pi))
         self._head: Head | None = None
+        self._extent: tuple[int, int, int, int] | None = None  # of the cover in the texture: left, right, top, bottom
         self._video: MovingSubject | None = None
         self._prepare(portrait, face, seed, size)
 
@@ -180,12 +183,18 @@ class MovingSubject:
         values = self._values
         span = values["exposure_s"] + values["readout_s"]
         begin, end = self._maps(seconds), self._maps(seconds + span)
-        scene = self._behind(seconds)
         texture = self._texture_at(seconds)
-        columns, rows = self._lens.size
+        scene = self._behind(seconds)
+        where = self._where(texture, begin, end)
+        if where is None:
+            return self._expose(scene, seconds)
+        nodes, pixels = where
+        begin, end = tuple(each[nodes] for each in begin), tuple(each[nodes] for each in end)
+        behind = scene[pixels]
+        rows, columns = behind.shape[:2]
         first = [_enlarge(each, columns, rows) for each in begin[2:]]
         moved = [_enlarge(late - early, columns, rows) for late, early in zip(end[2:], begin[2:], strict=True)]
-        row = np.arange(rows, dtype=np.float32) / rows
+        row = np.arange(pixels[0].start, pixels[0].stop, dtype=np.float32) / scene.shape[0]
         seen = np.zeros((rows, columns, 4), np.float32)
         for share in (0.0, 0.5, 1.0):  # of the exposure
             late = np.asarray((row * values["readout_s"] + share * values["exposure_s"]) / span, np.float32)[:, None]
@@ -194,7 +203,29 @@ class MovingSubject:
         seen /= 3
         cover = np.asarray(seen[..., 3:] / 255, np.float32)
         front = self._light_up(seen[..., :3], cover, begin, seconds)
-        return self._expose(front + scene * (1 - cover), seconds)
+        scene[pixels] = front + behind * (1 - cover)
+        return self._expose(scene, seconds)
+
+    def _where(self, texture: Picture, *maps: _Maps) -> tuple[_Part, _Part] | None:
+        """The part of the nodes and that of the pixels in which the subject is seen at all."""
+        if self._extent is None:
+            rows, columns = np.nonzero(texture[..., 3])
+            self._extent = (columns.min(), columns.max(), rows.min(), rows.max())
+        left, right, top, bottom = self._extent
+        is_on = np.zeros(maps[0][2].shape, bool)
+        for each in maps:
+            column, row = (each[2] + _REACH_X) * _TEXELS, (each[3] + _REACH_UP) * _TEXELS
+            is_on |= (column > left) & (column < right) & (row > top) & (row < bottom)
+        down, across = np.nonzero(is_on)
+        if not len(down):
+            return None
+        size = self._lens.size
+        parts = []
+        for found, limit in ((down, size[1]), (across, size[0])):
+            begin, end = max(0, int(found.min()) - 1), int(found.max()) + 2
+            parts.append((slice(begin, end + 1), slice(begin * NODE_PX, min(limit, end * NODE_PX))))
+        (down_nodes, down_px), (across_nodes, across_px) = parts
+        return (down_nodes, across_nodes), (down_px, across_px)
 
     def box(self, seconds: float) -> tuple[float, float, float, float]:
         """Where the face is in that frame, x, y, width, height: its flat middle, as a detector would frame it."""
@@ -245,7 +276,7 @@ class MovingSubject:
         breath = 1 + value["bend_breath"] * math.sin(2 * math.pi * seconds / value["period_s"])
         return BentSheet(value["bend_radius"] * breath, math.radians(value["bend_axis_degrees"]))
 
-    def _maps(self, seconds: float) -> tuple[Plane, Plane, Plane, Plane]:
+    def _maps(self, seconds: float) -> _Maps:
         """At the nodes: x, y on the surface, and x, y in the portrait."""
         surface = self._surface_at(seconds)
         x, y = self._lens.look_at(surface, self._pose(seconds))
@@ -322,8 +353,8 @@ class MovingSubject:
         cover = body[..., 3:] / 255
         return np.asarray(body[..., :3] * cover + scene * (1 - cover), np.float32)
 
-    def _light_up(self, front: Plane, cover: Plane, nodes: tuple[Plane, Plane, Plane, Plane], seconds: float) -> Plane:
-        columns, rows = self._lens.size
+    def _light_up(self, front: Plane, cover: Plane, nodes: _Maps, seconds: float) -> Plane:
+        rows, columns = front.shape[:2]
         if self._head is not None:
             normals = self._head.normals(nodes[0], nodes[1])
             turned = (self._pose(seconds).rotation.T @ self._light).astype(np.float32)

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -37,7 +39,7 @@ _VISIT = {
     "how": None,
     "entered_epoch": 1,
 }
-_SNAPSHOT = {
+_SNAPSHOT: dict[str, Any] = {
     "version": "0.1.0",
     "parts": {
         "door": {"mode": "normal", "lock": "secured", "contact": "open", "alarms": ["open_too_long"]},
@@ -117,7 +119,7 @@ class _Agent:
         ours, theirs = os.openpty()
         try:
             os.write(ours, typed.encode())
-            command = [_STATION, *arguments, "--config", self.config, "--lang", "en"]
+            command: list[str | Path] = [_STATION, *arguments, "--config", self.config, "--lang", "en"]
             return subprocess.run(command, stdin=theirs, capture_output=True, timeout=60, check=False).returncode
         finally:
             os.close(ours)
@@ -187,6 +189,52 @@ def test_the_status_is_shown_in_words_with_every_fault(agent: _Agent) -> None:
     ):
         assert words in shown.stdout
     assert "The camera gives no fresh picture: unplugged" in shown.stderr
+
+
+def test_the_status_begins_with_the_station_and_calls_things_as_the_settings_do(agent: _Agent) -> None:
+    station = {"id": "gate-7", "name": "驿站 7", "timezone": "Asia/Shanghai"}
+    labels = {"microwave": {"zh": "微波炉"}}
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result={**_SNAPSHOT, "station": station, "labels": labels})
+    ]
+    english, chinese = agent.run("status"), agent.run("status", "--lang", "zh")
+
+    assert english.stdout.splitlines()[0] == "station: gate-7 驿站 7"
+    assert "microwave: running, 812 W" in english.stdout
+    assert "微波炉: 运行中, 812 W" in chinese.stdout
+
+
+def test_the_status_says_what_is_off_and_what_is_not_fitted(agent: _Agent) -> None:
+    health = {**_SNAPSHOT["parts"]["health"], "vision": "running"}
+    parts = {"door": {"mode": "normal", "lock": "secured", "contact": "unknown", "alarms": []}, "health": health}
+    snapshot = {**_SNAPSHOT, "parts": parts, "broker": {"enabled": False}, "fitted": {"contact": False}}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=snapshot)]
+    shown = agent.run("status").stdout
+
+    assert "door: normal, locked, contact not fitted" in shown
+    assert "server: off" in shown
+    assert "to be sent" not in shown
+    assert "recognition: no picture" in shown
+
+
+def test_watching_tells_which_faults_begin_and_which_are_over_with_the_time_there(agent: _Agent) -> None:
+    first = {**_SNAPSHOT, "station": {"id": "gate-7", "timezone": "Asia/Shanghai"}}
+    stale = problem("sensor.stale", "microwave").as_dict()
+    health = {"faults": [stale], "vision": "running", "storage": "ok", "backlog": 3}
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result=first, is_last=False),
+        Reply(asked.request, ok=True, result={"part": "health", "body": health}, is_last=False),
+        Reply(asked.request, ok=False, problems=(problem("agent.stopping", "control").as_dict(),)),
+    ]
+    before = datetime.now(ZoneInfo("Asia/Shanghai")).replace(second=0, microsecond=0, tzinfo=None)
+    lines = agent.run("status", "--watch").stdout.splitlines()
+    began, remedy, over = lines[-3:]
+
+    assert began[17:] == "fault: microwave: The sensor sends nothing new; its state is unknown."
+    assert remedy.startswith("    → Check the sensor")
+    assert over[17:] == "over: camera: The camera gives no fresh picture: unplugged"
+    for line in (began, over):
+        assert before <= datetime.fromisoformat(line[:16]) <= before + timedelta(minutes=2)
 
 
 def test_the_status_as_json_is_what_the_agent_said(agent: _Agent) -> None:
@@ -389,12 +437,13 @@ def test_a_consent_is_withdrawn_by_id(agent: _Agent) -> None:
 
 def test_a_member_is_erased_by_id_and_gets_a_receipt(agent: _Agent) -> None:
     receipt = {"at_utc": "2026-11-22T03:04:05.000Z", "digest": "d" * 64, "salt": "5a17", "rows": {"templates": 1}}
-    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"receipt": receipt})]
+    result = {"receipt": receipt, "timezone": "Asia/Shanghai"}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=result)]
     command = ("members", "erase", "m-1", "--yes")
     done, as_json = agent.run(*command), agent.run(*command, "--json")
 
     assert (agent.asked[0].action, agent.asked[0].arguments) == ("members.erase", {"id": "m-1"})
-    for words in ("m-1 is erased.", "5a17", "d" * 64, "templates 1", "sha256sum"):
+    for words in ("m-1 is erased.", "5a17", "d" * 64, "templates 1", "sha256sum", "time 2026-11-22 11:04"):
         assert words in done.stdout
     assert json.loads(as_json.stdout) == receipt
 
@@ -420,20 +469,29 @@ def test_own_data_is_gathered_part_by_part_and_page_by_page(agent: _Agent) -> No
 
     def answer(asked: ControlRequested) -> list[Reply]:
         part = asked.arguments["part"]
-        rows: list[dict[str, Any]] = [{"id": "m-1", "name": "张\x1b三"}] if part == "member" else []
+        rows: list[dict[str, Any]] = [{"id": "m-1", "name": "张\x1b三", "is_suspended": 0}] if part == "member" else []
         if part == "visits":
             rows = {"": visits[:1], "v-1": visits[1:]}.get(asked.arguments["after_id"], [])
         if part == "log" and asked.arguments["after"] == 0:
-            rows = [{"epoch": 1, "sequence": 7, "body": {"member": "m-1"}}]
-        return [Reply(asked.request, ok=True, result={"rows": rows})]
+            body = {"member": "m-1", "look_alikes": ["m-2", "m-3"]}
+            rows = [{"epoch": 1, "sequence": 7, "type": "station.visit.entered", "body": body}]
+        if part == "consents":
+            rows = [{"how": "paper", "guardian": None}]
+        return [Reply(asked.request, ok=True, result={"rows": rows, "timezone": "Asia/Shanghai"})]
 
     agent.answer = answer
     found = json.loads(agent.run("members", "data", "m-1", "--json").stdout)
     assert [each["id"] for each in found["visits"]] == ["v-1", "v-2"]
-    assert (found["consents"], found["log"][0]["sequence"]) == ([], 7)
+    assert (found["consents"][0]["how"], found["log"][0]["sequence"]) == ("paper", 7)
     shown = agent.run("members", "data", "m-1").stdout
     assert "v-2" in shown
-    assert '{"member": "m-1"}' in shown
+    assert "  entered: 2026-11-02 18:00" in shown
+    assert "  suspended: no" in shown
+    assert "  how: on paper" in shown
+    assert "  what: came in" in shown
+    assert "  look-alikes: m-2, m-3" in shown
+    for raw in ("{", "station.", "is_suspended", "T10:00"):
+        assert raw not in shown
     assert "\x1b" not in shown
 
 
@@ -452,9 +510,20 @@ def test_visits_are_listed_for_a_period_in_local_time(agent: _Agent) -> None:
     )
 
     assert agent.asked[0].arguments == {"since": "2026-10-31T16:00:00.000Z", "limit": 5}
-    assert "v-1" in shown.stdout
+    assert shown.stdout.splitlines()[1].split() == ["v-1", "m-1", "2026-11-01", "10:00"]
     assert agent.run("visits", "list", "--limit", "501").returncode == 2
     assert agent.run("visits", "list", "--since", "yesterday").returncode == 2
+
+
+def test_people_read_times_in_the_stations_zone_and_programs_in_utc(agent: _Agent) -> None:
+    visit = {**_VISIT, "left_at_utc": "2026-11-01T18:30:59.000Z", "how": "exit_button"}
+    result = {"rows": [visit], "timezone": "Asia/Shanghai"}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=result)]
+    header, line = agent.run("visits", "list").stdout.splitlines()
+
+    assert "UTC" not in header
+    assert line.split() == ["v-1", "m-1", "2026-11-01", "18:00", "2026-11-02", "02:30", "exit_button"]
+    assert json.loads(agent.run("visits", "list", "--json").stdout) == [visit]
 
 
 def _pages(agent: _Agent) -> None:
@@ -560,16 +629,62 @@ def test_check_warns_of_missing_files_without_failing(tmp_path: Path) -> None:
     assert "warning: mqtt.password_file: " in done.stderr
 
 
-def test_check_warns_when_nobody_could_consent(tmp_path: Path) -> None:
-    config = tmp_path / "station.toml"
-    config.write_text('[station]\nid = "gate-7"\n' + _PINS + '[consent]\nfolder = "texts"\n', encoding="utf-8")
+def _checked(folder: Path, text: str) -> tuple[int, str]:
+    config = folder / "station.toml"
+    config.write_text('[station]\nid = "gate-7"\n' + _PINS + text, encoding="utf-8")
     done = _run("check", "--config", config)
-    assert done.returncode == 0
-    assert done.stderr.count("warning: consent.version: ") == 2
+    return done.returncode, done.stderr
+
+
+def test_check_tells_warnings_also_when_there_are_mistakes(tmp_path: Path) -> None:
+    code, said = _checked(tmp_path, '[door]\nunlock_s = 0.0\n[control.roles]\nno-such-account = "master"\n')
+
+    assert code == 1
+    assert said.index("error: door.unlock_s: ") < said.index("warning: control.roles.no-such-account: ")
+    assert "1 mistake." in said
+
+
+def test_check_warns_of_accounts_that_this_machine_lacks(tmp_path: Path) -> None:
+    code, said = _checked(tmp_path, '[control.roles]\nroot = "master"\nno-such-account = "viewer"\n')
+
+    assert code == 0
+    assert "warning: control.roles.no-such-account: " in said
+    assert "control.roles.root" not in said
+
+
+@pytest.mark.parametrize(
+    ("vision", "missing"),
+    [
+        ('engine = "sface"', ["face_recognition_sface_2021dec.onnx", "face_detection_yunet_2023mar.onnx"]),
+        ('detector = "yunet"', ["face_detection_yunet_2023mar.onnx"]),
+        ('detector = "auto"', []),
+        ('enabled = false\ndetector = "yunet"', []),
+    ],
+)
+def test_check_names_the_models_that_were_chosen_and_are_not_installed(
+    tmp_path: Path, vision: str, missing: list[str]
+) -> None:
+    state = '[state]\ndirectory = "state"\n[vision]\n'
+    code, said = _checked(tmp_path, state + vision + "\n")
+    assert code == (1 if missing else 0)
+    assert said.count("error: vision.") == len(missing)
+    assert all(f"{tmp_path}/state/models/{file}" in said for file in missing)
+
+    (tmp_path / "state/models").mkdir(parents=True)
+    for file in missing:
+        (tmp_path / "state/models" / file).touch()
+    assert _checked(tmp_path, state + vision + "\n") == (0, "")
+
+
+def test_check_fails_when_nobody_could_consent(tmp_path: Path) -> None:
+    code, said = _checked(tmp_path, '[consent]\nfolder = "texts"\n')
+    assert code == 1
+    assert said.count("error: consent.version: ") == 2
+    assert _checked(tmp_path, '[consent]\nfolder = "texts"\n[vision]\nenabled = false\n') == (0, "")
     (tmp_path / "texts").mkdir()
     for language in ("zh", "en"):
         (tmp_path / "texts" / f"2026-11.{language}.md").write_text("I agree.", encoding="utf-8")
-    assert _run("check", "--config", config).stderr == ""
+    assert _checked(tmp_path, '[consent]\nfolder = "texts"\n') == (0, "")
 
 
 def test_run_with_wrong_settings_says_why_and_fails(tmp_path: Path) -> None:

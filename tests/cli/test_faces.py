@@ -121,3 +121,20 @@ def test_a_ceiling_holds_for_its_own_engine(options: dict[str, str], engine: str
 
     assert (chosen.engine, chosen.ceiling) == (engine, ceiling)
     assert chosen.target_fpir == 0.01
+
+
+def test_a_still_picture_is_never_live() -> None:
+    picture = _portrait("skimage", "data/astronaut.png")
+    result = CliRunner().invoke(app, ["liveness", str(picture), "--detector", "hog", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {
+        "files": [{"file": str(picture), "verdict": "undecided", "reason": "too_short"}]
+    }
+
+
+def test_what_is_no_video_is_named(tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("no video")
+    result = CliRunner().invoke(app, ["liveness", str(text), "--detector", "hog", "--lang", "en"])
+    assert result.exit_code == 2
+    assert "notes.mp4" in result.output

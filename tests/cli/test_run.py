@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.system.stations import AgentProcess, write_settings
+
+
+def test_the_file_to_try_the_commands_on_runs_beside_its_own_folder(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "config/try.toml"
+    (tmp_path / "config").mkdir()
+    settings = Path(shutil.copy(shipped, tmp_path / "config"))
+    agent = AgentProcess(settings)
+    try:
+        agent.await_ready()
+        assert sorted(path.name for path in (tmp_path / "var").iterdir()) == ["try", "try.sock"]
+        assert set((tmp_path / "config").iterdir()) == {settings, settings.with_suffix(".log")}
+    finally:
+        agent.kill()
 
 
 def test_a_second_agent_on_the_same_state_is_told_so(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_the_status_tells_every_part_and_no_name() -> None:
     assert reply.is_last
     assert set(reply.result["parts"]) == {"door", "occupancy", "appliances/microwave", "health"}
     assert reply.result["members"] == 1
-    assert reply.result["broker"] == {"connected": False, "acknowledged": 0}
+    assert reply.result["broker"] == {"enabled": True, "connected": False, "acknowledged": 0}
 
 
 def test_a_subscriber_hears_every_change_until_they_leave() -> None:
@@ -211,7 +211,7 @@ def test_a_query_is_answered_by_the_disk_or_by_time(action: str) -> None:
     assert order.query in QUERIES
     assert set(order.arguments) <= set(QUERIES[order.query].defaults)
     play.put(QueryAnswered(play.now, "r-1", ({"id": "m-1"},)))
-    assert play.replies()[-1].result == {"rows": [{"id": "m-1"}]}
+    assert play.replies()[-1].result == {"rows": [{"id": "m-1"}], "timezone": "UTC"}
     play.ask(action, request="r-2")
     play.put(QueryAnswered(play.now, "r-2", (), "no such argument"))
     assert play.problem_codes("r-2") == ["request.invalid"]

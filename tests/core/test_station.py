@@ -324,7 +324,7 @@ def test_what_is_durable_is_read_sent_and_acknowledged() -> None:
     assert play.state.outbox.cursor == newest
     play.ask("status", request="r-2")
     broker = play.replies("r-2")[-1].result["broker"]
-    assert broker == {"connected": True, "acknowledged": len(logged)}
+    assert broker == {"enabled": True, "connected": True, "acknowledged": len(logged)}
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

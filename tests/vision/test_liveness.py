@@ -72,8 +72,7 @@ def test_a_flat_picture_is_never_live(collins: Picture, outline: FaceOutline, ki
 
 
 def test_a_print_that_is_tilted_is_called_an_attack(collins: Picture, outline: FaceOutline) -> None:
-    found = [verdicts(film(collins, outline, "print", seed, 3.0))[-1] for seed in range(5, 9)]
-    assert "attack" in found
+    assert verdicts(film(collins, outline, "print", 5, 2.0))[-1] == "attack"
 
 
 def test_one_frame_and_a_still_picture_are_never_live(rider: list[tuple[Picture, Box, float]]) -> None:
@@ -89,7 +88,7 @@ def test_a_head_that_freezes_is_no_longer_live(rider: list[tuple[Picture, Box, f
     liveness = PhotoLiveness()
     assert verdicts(rider, liveness)[-1] == "live"
     picture, box, at = rider[-1]
-    frozen = [(picture, box, at + n / FPS) for n in range(1, 12)]
+    frozen = [(picture, box, at + n / FPS) for n in range(1, 16)]
     late = [n for n, (_, _, when) in enumerate(frozen) if when - at > GAP_S]
     found = verdicts(frozen, liveness)
     assert {found[n] for n in late} == {"undecided"}
