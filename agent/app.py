@@ -14,20 +14,24 @@ from types import FrameType
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from agent import __version__, effects, systemd
+from agent import __version__, credentials, effects, systemd
 from agent.clock import Clock, SystemClock
 from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
+from agent.core.codes import CodeRules
 from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
 from agent.core.enrolment import EnrolmentRules
+from agent.core.guessing import GuessingRules
 from agent.core.outbox import Limits
 from agent.core.pass_book import PassRules
+from agent.core.passback import Passback, VisitRules
 from agent.core.passes import station_digest
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Plate, Rules
+from agent.credentials import CredentialChecker
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
 from agent.galleries import GalleryBuilder
@@ -42,6 +46,7 @@ from agent.pass_checker import PassChecker
 from agent.settings import Settings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
+from agent.storage.opening import STATION_DATABASE
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
 from agent.vision.supervisor import VisionProcess
@@ -116,6 +121,11 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
         link = _open_link(settings, clock, post)
         if link is not None:
             stack.callback(link.close, 0.5)
+        credential_keys = find_keys(
+            settings.credential_key_file, os.environ, credentials.CREDENTIAL, credentials.HEADER
+        )
+        checker = CredentialChecker(settings.state.directory / STATION_DATABASE, credential_keys, clock, post)
+        stack.callback(checker.close)
         galleries = GalleryBuilder(gallery_settings(settings), clock, post)
         stack.callback(galleries.close)
         passes = PassChecker(pass_keys(settings), clock, post)
@@ -143,6 +153,7 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.PublishReadings: link.publish_readings if link else _nowhere,
             effects.Reply: control.reply,
+            **dict.fromkeys(_CREDENTIAL_ORDERS, checker.submit),
             **dict.fromkeys(_STORAGE_ORDERS, partial(_store, writer)),
         }
         if link is not None:
@@ -151,6 +162,14 @@ def build(settings: Settings, clock: Clock, portraits: Mapping[str, SimulatedPor
         yield App(settings, clock, inbox, Loop(inbox, clock, rules_of(settings), carry), hardware, restored)
 
 
+_CREDENTIAL_ORDERS = (
+    effects.FindCard,
+    effects.CheckPin,
+    effects.FindNumber,
+    effects.SealCard,
+    effects.SealPin,
+    effects.LoadCredentials,
+)
 _STORAGE_ORDERS = (
     effects.AppendEntry,
     effects.ReadOutbox,
@@ -159,6 +178,9 @@ _STORAGE_ORDERS = (
     effects.SaveMember,
     effects.RecordConsent,
     effects.WithdrawConsent,
+    effects.SaveCard,
+    effects.SavePin,
+    effects.RemoveCredentials,
     effects.ReadRetention,
     effects.EraseMember,
     effects.RedeemPass,
@@ -220,6 +242,15 @@ def rules_of(settings: Settings) -> Rules:
             settings.consent.under_age,
         ),
         enrolment=EnrolmentRules(settings.enrolment.min_frames),
+        codes=CodeRules(
+            readers={name: each.side == "inside" for name, each in settings.readers.items()},
+            guessing=GuessingRules(settings.codes.wrong_codes, settings.codes.block_s, settings.codes.block_max_s),
+            factors_needed=settings.codes.factors,
+            pin_digits=settings.codes.pin_min_digits,
+        ),
+        visits=VisitRules(
+            settings.visits.limit_h * 3600.0, settings.visits.capacity, Passback(settings.visits.passback)
+        ),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
 

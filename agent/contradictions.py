@@ -20,6 +20,9 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
         *_door(settings),
         *_recognition(settings),
         *_engine(settings),
+        *_codes(settings),
+        *_readers(settings),
+        *_visits(settings),
         *_mqtt(settings.mqtt),
         *_appliances(settings),
         *_coordinates(settings.station),
@@ -56,6 +59,9 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
     for name in ("light_pin", "buzzer_pin"):
         if (pin := getattr(settings.indicator, name)) is not None:
             pins[f"indicator.{name}"] = pin
+    for name, reader in settings.readers.items():
+        if reader.driver == "wiegand":
+            pins |= {f"readers.{name}.d0_pin": reader.d0_pin, f"readers.{name}.d1_pin": reader.d1_pin}
     return pins
 
 
@@ -63,7 +69,9 @@ def _pins(settings: Settings) -> _Found:
     users: dict[int, str] = {}
     for where, pin in pins_of(settings).items():
         if pin is None:
-            if not settings.hardware.simulated:
+            if where.startswith("readers."):
+                yield (where,), problem("settings.missing", where)
+            elif not settings.hardware.simulated:
                 fitted = where.removesuffix(".pin") + ".fitted"
                 yield (where, fitted, "hardware.simulated"), problem("settings.missing", where)
         elif pin in users:
@@ -108,6 +116,57 @@ def _engine(settings: Settings) -> _Found:
             ("vision.engine",),
             "引擎 sface 需要 YuNet 找到的特征点:应为 auto 或 yunet",
             "the engine sface needs the points that YuNet finds: must be auto or yunet",
+        )
+
+
+def _codes(settings: Settings) -> _Found:
+    if settings.codes.block_max_s < settings.codes.block_s:
+        yield _conflict(
+            "codes.block_max_s",
+            ("codes.block_s",),
+            f"不能小于 codes.block_s({settings.codes.block_s} 秒),现为 {settings.codes.block_max_s} 秒",
+            f"must be at least codes.block_s ({settings.codes.block_s} s), is {settings.codes.block_max_s} s",
+        )
+
+
+def _readers(settings: Settings) -> _Found:
+    devices: dict[str, str] = {}
+    for name, reader in settings.readers.items():
+        where = f"readers.{name}"
+        if reader.driver == "simulated" and not settings.hardware.simulated:
+            yield _conflict(
+                f"{where}.driver",
+                ("hardware.simulated",),
+                "模拟的读卡器只能与 hardware.simulated = true 一起使用",
+                "a simulated reader needs hardware.simulated = true",
+            )
+        if reader.driver == "hid" and reader.device is None:
+            yield (f"{where}.device", f"{where}.driver"), problem("settings.missing", f"{where}.device")
+        if reader.driver == "hid" and reader.device is not None:
+            if reader.device in devices:
+                other = devices[reader.device]
+                yield _conflict(
+                    f"{where}.device", (other,), f"该设备已用于 {other}", f"this device is already used by {other}"
+                )
+            else:
+                devices[reader.device] = f"{where}.device"
+        if reader.side == "inside" and reader.sends == "keys":
+            yield _conflict(
+                f"{where}.sends",
+                (f"{where}.side",),
+                "室内只能装读卡器:出门不需要密码",
+                "inside there can only be a reader of cards: nobody needs a PIN to leave",
+            )
+
+
+def _visits(settings: Settings) -> _Found:
+    has_exit_reader = any(each.side == "inside" for each in settings.readers.values())
+    if settings.visits.passback == "hard" and not has_exit_reader:
+        yield _conflict(
+            "visits.passback",
+            ("readers",),
+            'hard 需要一台 side = "inside" 的读卡器,否则离开的人无法再进入',
+            'hard needs a reader with side = "inside", or whoever has left could not come in again',
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.events import Consent, LoggedEntry, Member, MinuteReading
+from agent.events import Consent, LoggedEntry, Member, MinuteReading, SealedCard, SealedPin
 
 if TYPE_CHECKING:
     from agent.core.gallery import Gallery
@@ -113,6 +113,68 @@ class CheckPass(Effect):
     text: str = field(repr=False)
 
 
+# --- cards and PINs --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FindCard(Effect):
+    """Find whose card this is, on a worker; `CardFound` answers, or `CodeUnchecked`."""
+
+    request: str
+    card: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPin(Effect):
+    """Check a number with its PIN on a worker, which takes as long for a wrong number as for a wrong PIN.
+
+    `PinChecked` answers, or `CodeUnchecked`.
+    """
+
+    request: str
+    number: str = field(repr=False)
+    pin: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FindNumber(Effect):
+    """Find whose number this is; `CodePresented` follows, with nobody in it for a number that nobody has.
+
+    `presented_at`: station time.
+    """
+
+    number: str = field(repr=False)
+    presented_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SealCard(Effect):
+    """Make of a card's number what is stored of it; `CardSealed` answers, or `CredentialsRefused`."""
+
+    request: str
+    member_id: str
+    card: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealPin(Effect):
+    """Make of a PIN what is stored of it; `PinSealed` answers, or `CredentialsRefused`.
+
+    `number`: the member's own, empty: they keep theirs, or get one. `duress`: empty for none.
+    """
+
+    request: str
+    member_id: str
+    number: str
+    pin: str = field(repr=False)
+    duress: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCredentials(Effect):
+    """Read all cards and PINs anew from the disk; `CredentialsLoaded` answers."""
+
+
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +252,43 @@ class SaveMember(Effect):
     name: str = field(repr=False)
     at: float = 0.0
     consent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCard(Effect):
+    """Give a member a card; `CredentialsChanged` answers, or `CredentialsRefused`."""
+
+    request: str
+    member_id: str
+    card: SealedCard
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SavePin(Effect):
+    """Set a member's PIN in the place of an earlier one; `CredentialsChanged` answers, or `CredentialsRefused`.
+
+    `number`: empty: they keep theirs, or get one that is free.
+    """
+
+    request: str
+    member_id: str
+    number: str
+    pin: SealedPin
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCredentials(Effect):
+    """Take away all cards of a member, or their PIN; `what`: `cards` or `pin`. A restored backup brings none back.
+
+    `CredentialsChanged` answers, or `CredentialsRefused`.
+    """
+
+    request: str
+    member_id: str
+    what: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

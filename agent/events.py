@@ -221,7 +221,7 @@ class EnrolmentFrameUnusable(Event):
 class CodePresented(Event):
     """A code at the door names one member or a few; the face is still to confirm it.
 
-    `way`: what showed it, such as `keypad`, `card`, `pass` or `master`. `member_ids` is empty for a code that nobody
+    `way`: what showed it, such as `number`, `card`, `pass` or `master`. `member_ids` is empty for a code that nobody
     has: the person at the door must not learn that from what happens next.
     """
 
@@ -268,6 +268,120 @@ class PassRevoked(Event):
 
     request: str
     pass_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardRead(Event):
+    """A card was held to a reader. `reader`: its name in the settings; `number`: as the reader gives it."""
+
+    reader: str
+    number: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed(Event):
+    """A key of a keypad: a digit, a letter a–f, `#` or `*`. `reader`: its name in the settings."""
+
+    reader: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CardFound(Event):
+    """The answer to `FindCard`: whose card it is; None: nobody's."""
+
+    request: str
+    member_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PinChecked(Event):
+    """The answer to `CheckPin`: who gave their own number and PIN; None: nobody, and not which of the two was wrong.
+
+    `is_duress`: it was the PIN for the case that somebody forces them.
+    """
+
+    request: str
+    member_id: str | None
+    is_duress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodeUnchecked(Event):
+    """The answer to `FindCard` or `CheckPin` when nothing can be said: no key, or nothing could be read yet."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCard:
+    """A card as it is stored: a keyed hash, hexadecimal, and the id of its key."""
+
+    key_id: str
+    hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPin:
+    """A PIN and a duress PIN as they are stored: slow peppered hashes with one salt.
+
+    Without a duress PIN its hash is of nothing that can be typed.
+    """
+
+    key_id: str
+    salt: bytes = field(repr=False)
+    hash: bytes = field(repr=False)
+    duress_hash: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CardSealed(Event):
+    """The answer to `SealCard`."""
+
+    request: str
+    member_id: str
+    card: SealedCard
+
+
+@dataclass(frozen=True, slots=True)
+class PinSealed(Event):
+    """The answer to `SealPin`."""
+
+    request: str
+    member_id: str
+    number: str
+    pin: SealedPin
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsChanged(Event):
+    """A member's cards or PIN are changed, durably. `what`: `card_added`, `cards_removed`, `pin_set`, `pin_removed`.
+
+    `count`: how many cards; `number`: the one that goes with the PIN.
+    """
+
+    request: str
+    member_id: str
+    what: str
+    count: int = 0
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsRefused(Event):
+    """A card or a PIN cannot be stored, and nothing was changed. `code`: of `core.problems`."""
+
+    request: str
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsLoaded(Event):
+    """The answer to `LoadCredentials`, also when it fails later. `fault`: a code of `core.problems`, or empty."""
+
+    fault: str = ""
+    detail: str = ""
 
 
 # --- storage ---------------------------------------------------------------------------------------------------------

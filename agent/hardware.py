@@ -19,21 +19,24 @@ from gpiozero import Factory
 from agent.clock import Clock
 from agent.effects import ShowIndication
 from agent.events import (
+    CardRead,
     DeviceFailed,
     DeviceRecovered,
     DoorContactChanged,
     Event,
     ExitButtonPressed,
+    KeyPressed,
     MotionChanged,
     SensorRead,
     SignalChanged,
     WorkerFailed,
 )
-from agent.settings import Settings
+from agent.settings import ReaderSettings, Settings
 from drivers.bus import BusPoller, PolledDevice
 from drivers.button import ExitButton
 from drivers.contact import Contact, DoorContact
 from drivers.errors import DriverError
+from drivers.hid_reader import HidReader
 from drivers.indicator import Indicator, LightAndBuzzer
 from drivers.lock import Lock, LockRelay
 from drivers.motion import MotionSensor
@@ -47,7 +50,9 @@ from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
 from drivers.simulated.meter import SimulatedMeter
 from drivers.simulated.motion import SimulatedMotionSensor
+from drivers.simulated.reader import SimulatedReader
 from drivers.simulated.signal import SimulatedSignal
+from drivers.wiegand import WiegandReader
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +73,7 @@ class SimulatedParts:
     stage: Stage
     meters: Mapping[str, SimulatedMeter] = field(default_factory=dict)
     signals: Mapping[str, SimulatedSignal] = field(default_factory=dict)
+    readers: Mapping[str, SimulatedReader] = field(default_factory=dict)
 
 
 def signals_of(settings: Settings) -> dict[str, tuple[int | None, bool]]:
@@ -187,6 +193,15 @@ class _Opening:
     def signal_changed(self, name: str) -> Callable[[float, bool | None], None]:
         return lambda at, is_active: self.post(SignalChanged(at, name, is_active))
 
+    def card_read(self, reader: str) -> Callable[[float, str], None]:
+        return lambda at, number: self.post(CardRead(at, reader, number))
+
+    def key_pressed(self, reader: str) -> Callable[[float, str], None]:
+        return lambda at, key: self.post(KeyPressed(at, reader, key))
+
+    def recovered(self, device: str) -> Callable[[float], None]:
+        return lambda at: self.post(DeviceRecovered(at, device))
+
     def failed(self, device: str) -> Callable[[float, str], None]:
         return lambda at, reason: self.post(DeviceFailed(at, device, reason))
 
@@ -224,6 +239,10 @@ class _Simulated(_Opening):
         signals = {
             name: SimulatedSignal(self.signal_changed(name), clock=self.clock.now) for name in signals_of(self.settings)
         }
+        readers = {
+            name: SimulatedReader(self.card_read(name), self.key_pressed(name), clock=self.clock.now)
+            for name in self.settings.readers
+        }
         parts = SimulatedParts(
             door=SimulatedDoor(lock, contact, is_fail_safe=self.settings.lock.kind == "fail_safe"),
             exit_button=SimulatedExitButton(self.exit_pressed, clock=self.clock.now),
@@ -232,12 +251,15 @@ class _Simulated(_Opening):
             stage=Stage(stage_path(self.settings)),
             meters=meters,
             signals=signals,
+            readers=readers,
         )
         port = self.keep_lock(lambda: lock)
         for each in (contact, parts.exit_button, parts.motion, parts.indicator):
             self.stack.callback(each.close)
         for signal in signals.values():
             self.stack.callback(signal.close)
+        for reader in readers.values():
+            self.stack.callback(reader.close)
         self.poll(meters)
         fitted = contact if self.settings.contact.fitted else None
         return Hardware(port, parts.indicator, fitted, parts, signals)
@@ -249,6 +271,11 @@ class _Real(_Opening):
     def open(self) -> Hardware:
         pins = self.attempt("gpio", lambda: self.stack.enter_context(open_pins(self.settings.hardware.gpio_chip)))
         lock = self.keep_lock(lambda: self._open_lock(pins))
+        for name, reader in self.settings.readers.items():
+            if reader.driver == "hid":
+                self._open_hid_reader(name, reader)
+            elif pins is not None:
+                self._open_wiegand_reader(pins, name, reader)
         if pins is None:
             return Hardware(lock, None, None, None)
         contact = self.attempt("contact", lambda: self._open_contact(pins))
@@ -319,6 +346,41 @@ class _Real(_Opening):
                 clock=self.clock.now,
             )
             self.stack.callback(button.close)
+
+    def _open_hid_reader(self, name: str, chosen: ReaderSettings) -> None:
+        """It opens its device by itself, and again whenever that is plugged in."""
+        if chosen.device is not None:
+            reader = HidReader(
+                chosen.device,
+                chosen.sends,
+                self.card_read(name),
+                self.key_pressed(name),
+                on_failed=self.failed(f"readers.{name}"),
+                on_recovered=self.recovered(f"readers.{name}"),
+                on_died=self.died,
+                clock=self.clock.now,
+            )
+            self.stack.callback(reader.close)
+
+    def _open_wiegand_reader(self, pins: Factory, name: str, chosen: ReaderSettings) -> None:
+        d0_pin, d1_pin = chosen.d0_pin, chosen.d1_pin
+        if d0_pin is None or d1_pin is None:
+            return
+        reader = self.attempt(
+            f"readers.{name}",
+            lambda: WiegandReader(
+                d0_pin,
+                d1_pin,
+                self.card_read(name),
+                self.key_pressed(name),
+                on_failed=self.failed(f"readers.{name}"),
+                on_died=self.died,
+                pin_factory=pins,
+                clock=self.clock.now,
+            ),
+        )
+        if reader is not None:
+            self.stack.callback(reader.close)
 
     def _open_motion(self, pins: Factory) -> None:
         chosen = self.settings.motion

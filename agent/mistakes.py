@@ -169,6 +169,14 @@ PATTERNS: Mapping[str, Words] = {
         "must begin with a lower-case letter and hold only lower-case letters, digits, - and _ (at most 32)",
     ),
     r"^[0-9a-f]{16}$": Words("应为 16 位小写十六进制数字", "must be 16 hexadecimal digits in lower case"),
+    r"^[0-9A-Fa-f]{1,32}$": Words(
+        "只能是数字和字母 A 到 F,最多 32 个", "may hold only digits and the letters A to F (at most 32)"
+    ),
+    r"^[0-9]{1,12}$": Words("只能是数字,最多 12 位", "may hold only digits (at most 12)"),
+    r"^[0-9]{1,10}$": Words("只能是数字,最多 10 位", "may hold only digits (at most 10)"),
+    r"^/dev/input/[A-Za-z0-9._:/-]{1,200}$": Words(
+        "应为类似 /dev/input/by-id/usb-…-event-kbd 的设备", "must be a device such as /dev/input/by-id/usb-…-event-kbd"
+    ),
     r"^/dev/gpiochip[0-9]{1,3}$": Words("应为类似 /dev/gpiochip0 的设备", "must be a device such as /dev/gpiochip0"),
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": Words(
         "应以字母或数字开头,只含字母、数字、点、- 和 _,最多 64 个字符",

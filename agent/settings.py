@@ -315,6 +315,36 @@ class PassesSettings(Table):
     keys: Mapping[KeyId, PublicKey] = Field(default_factory=dict, max_length=20)
 
 
+class CodesSettings(Table):
+    """Cards, numbers and PINs. `key_file` not set: `credential.keys` in `state.directory`."""
+
+    key_file: FilePath | None = None
+    factors: int = Field(default=1, ge=1, le=2)
+    pin_min_digits: int = Field(default=4, ge=4, le=12)
+    wrong_codes: int = Field(default=5, ge=1, le=5)
+    block_s: float = Field(default=30.0, ge=10, le=3600)
+    block_max_s: float = Field(default=900.0, ge=10, le=86_400)
+
+
+class VisitsSettings(Table):
+    """How long a visit lasts at most, how many may be inside, and what becomes of who comes in twice."""
+
+    limit_h: float = Field(default=12.0, ge=0.5, le=168)
+    capacity: int | None = Field(default=None, ge=1, le=200)
+    passback: Literal["off", "soft", "hard"] = "off"
+
+
+class ReaderSettings(Table):
+    """One reader or keypad; the table's name is its name in faults. `device`: of a USB one; pins: of a Wiegand one."""
+
+    driver: Literal["hid", "wiegand", "simulated"]
+    side: Literal["outside", "inside"] = "outside"
+    sends: Literal["cards", "keys"] = "cards"
+    device: Annotated[str, Field(pattern=r"^/dev/input/[A-Za-z0-9._:/-]{1,200}$")] | None = None
+    d0_pin: Pin | None = None
+    d1_pin: Pin | None = None
+
+
 class LivenessSettings(Table):
     """Whether a face must prove to be no picture before it opens the door."""
 
@@ -415,6 +445,9 @@ class Settings(Table):
     vision: VisionSettings = VisionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     passes: PassesSettings = PassesSettings()
+    codes: CodesSettings = CodesSettings()
+    visits: VisitsSettings = VisitsSettings()
+    readers: Mapping[Name, ReaderSettings] = Field(default_factory=dict, max_length=8)
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
@@ -426,6 +459,11 @@ class Settings(Table):
     def key_file(self) -> Path:
         """Where the keys of the templates are, unless systemd gives them."""
         return self.vault.key_file or self.state.directory / "template.keys"
+
+    @property
+    def credential_key_file(self) -> Path:
+        """Where the key of cards and PINs is, unless systemd gives it."""
+        return self.codes.key_file or self.state.directory / "credential.keys"
 
     @property
     def models_folder(self) -> Path:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from agent.core.problems import Problem
 from agent.lock_wiring import LockWiring, load_lock_wiring
 from agent.mistakes import PATTERNS, known_paths
-from agent.settings import ApplianceSettings, Settings, SettingsError, load_settings, settings_from
+from agent.settings import ApplianceSettings, ReaderSettings, Settings, SettingsError, load_settings, settings_from
 
 _DOCUMENTED = Path(__file__).parents[1] / "config" / "station.toml"
 _HIDDEN = r'(?m)^#(?=\[?[a-z"]|1 = )'  # the mark before a default that is shown
@@ -66,6 +66,8 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
             flat |= _defaults(ApplianceSettings, "appliances.microwave.")
         elif name == "exceptions":
             flat |= {f"schedule.exceptions.{day}": None for day in ("2027-02-06", "2027-10-01..2027-10-03")}
+        elif name == "readers":
+            flat |= _defaults(ReaderSettings, "readers.front.")
         elif name == "roles":
             flat["control.roles.alice"] = None  # a table of free names: the file shows one
         elif path == "passes.keys":
@@ -208,6 +210,26 @@ def test_ten_mistakes_of_ten_kinds_are_all_named(tmp_path: Path) -> None:
         ),
         ("[recognition]\nframes_needed = 9", "recognition.refuse_after_frames", "frames_needed (9), is 5"),
         ("[mqtt]\npassword_file = 'p'", "mqtt.password_file", "a password needs mqtt.username"),
+        ("[visits]\npassback = 'hard'", "visits.passback", "needs a reader with side"),
+        ("[visits]\ncapacity = 0", "visits.capacity", "must be between 1 and 200, is 0"),
+        ("[codes]\nblock_max_s = 20.0", "codes.block_max_s", "at least codes.block_s (30.0 s), is 20.0 s"),
+        ("[codes]\nwrong_codes = 6", "codes.wrong_codes", "must be between 1 and 5, is 6"),
+        ("[readers.a]\ndriver = 'hid'", "readers.a.device", "required and missing"),
+        ("[readers.a]\ndriver = 'usb'", "readers.a.driver", 'must be one of "hid", "wiegand", "simulated"'),
+        ("[readers.a]\ndriver = 'wiegand'\nd0_pin = 4", "readers.a.d1_pin", "required and missing"),
+        ("[readers.a]\ndriver = 'wiegand'\nd0_pin = 4\nd1_pin = 4", "readers.a.d1_pin", "already used by readers.a.d0"),
+        ("[readers.a]\ndriver = 'hid'\ndevice = 'event0'", "readers.a.device", "must be a device such as /dev/input/"),
+        (
+            "[readers.a]\ndriver = 'simulated'\nside = 'inside'\nsends = 'keys'",
+            "readers.a.sends",
+            "nobody needs a PIN to leave",
+        ),
+        (
+            "[readers.a]\ndriver = 'hid'\ndevice = '/dev/input/event0'\n"
+            "[readers.b]\ndriver = 'hid'\ndevice = '/dev/input/event0'",
+            "readers.b.device",
+            "already used by readers.a.device",
+        ),
         ("[mqtt.tls]\nca_file = 'c'", "mqtt.tls.enabled", "would not be encrypted"),
         ("[appliances.a]\nkind = 'other'\nrunning_above_w = 0.4", "appliances.a.running_above_w", "is 0.4 W"),
     ],
@@ -307,6 +329,13 @@ def test_a_simulated_meter_is_refused_on_real_hardware(tmp_path: Path) -> None:
     found = _only(tmp_path, text + "[appliances.kettle]\nkind = 'other'\n")
 
     assert found.where == "appliances.kettle.driver"
+
+
+def test_a_simulated_reader_is_refused_on_real_hardware(tmp_path: Path) -> None:
+    text = '[station]\nid = "t"\n[lock]\npin = 1\n[contact]\npin = 2\n[exit_button]\npin = 3\n'
+    found = _only(tmp_path, text + "[readers.front]\ndriver = 'simulated'\n")
+
+    assert found.where == "readers.front.driver"
 
 
 def test_an_appliance_without_a_kind_does_not_hide_the_other_mistakes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
@@ -169,6 +170,87 @@ def data(
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         own_data.print_for_reading(found, zone)
+
+
+@app.command("card")
+def card(
+    member: MemberArgument,
+    number: Annotated[
+        str | None, typer.Option("--number", help="卡号 / The card's number, as the reader gives it")
+    ] = None,
+    is_read: Annotated[bool, typer.Option("--read", help="在门口读卡 / Read the card at the door")] = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """发卡 / Give a member a card."""
+    if (number is not None) == is_read:
+        complain("请给出 --number,或者用 --read。", "Give --number, or --read; not both.")
+        raise typer.Exit(2)
+    asked: dict[str, Any] = {"read": True} if is_read else {"number": number}
+    with reporting():
+        for result in connect(config, socket).stream("members.card", id=member, **asked):
+            if advice := result.get("advice"):
+                say(advice["zh"], advice["en"])
+    say(f"{member} 可以用这张卡进门。", f"{member} can come in with this card.")
+
+
+@app.command("pin")
+def pin(
+    member: MemberArgument,
+    number: Annotated[
+        str | None,
+        typer.Option("--number", help="键盘上输入的编号,默认自动分配 / What they type before it; else one is drawn"),
+    ] = None,
+    has_duress: Annotated[
+        bool,
+        typer.Option("--duress", help="另设胁迫密码:照常开门并无声报警 / Also a PIN that opens and alarms silently"),
+    ] = False,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """设置密码 / Set a member's PIN; they type it here, unseen."""
+    given: dict[str, Any] = {"pin": _ask_pin(Words("密码", "PIN"))}
+    if has_duress:
+        given["duress"] = _ask_pin(Words("胁迫密码", "PIN for duress"))
+    with reporting():
+        result = connect(config, socket).request("members.pin", id=member, number=number, **given)
+    say(
+        f"{member} 的编号是 {result['number']};在键盘上输入:编号 # 密码 #。",
+        f"The number of {member} is {result['number']}; on the keypad: number # PIN #.",
+    )
+
+
+@app.command("uncard")
+def uncard(
+    member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
+) -> None:
+    """收回全部卡 / Take all cards of a member away: none of them opens any more."""
+    with reporting():
+        count = connect(config, socket).request("members.uncard", id=member)["count"]
+    say(f"已收回 {member} 的 {count} 张卡。", f"Cards of {member} taken away: {count}.")
+
+
+@app.command("unpin")
+def unpin(
+    member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
+) -> None:
+    """取消密码 / Take a member's PIN away."""
+    with reporting():
+        connect(config, socket).request("members.unpin", id=member)
+    say(f"已取消 {member} 的密码。", f"The PIN of {member} is taken away.")
+
+
+def _ask_pin(what: Words) -> str:
+    """Twice and unseen, or two lines of a standard input that is no terminal. Never an argument: others see those."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(pick(what), hide_input=True, confirmation_prompt=True))
+    first, again = (sys.stdin.readline().rstrip("\r\n") for _ in range(2))
+    if not first or first != again:
+        complain("请把密码输入两遍,每遍一行。", "Give the PIN twice, a line each.")
+        raise typer.Exit(2)
+    return first
 
 
 @app.command("withdraw")

@@ -18,6 +18,7 @@ _PARTS = {
     "member": Words("成员", "member"),
     "consents": Words("同意记录", "consents"),
     "templates": Words("人脸特征(只列说明,数字已加密)", "stored faces (described; the numbers are encrypted)"),
+    "credentials": Words("卡和密码(只存不可还原的摘要)", "cards and PIN (stored as hashes that cannot be turned back)"),
     "visits": Words("到访", "visits"),
     "log": Words("涉及本人的记录", "log entries that name this person"),
 }

@@ -79,6 +79,8 @@ def _time(value: object) -> object:
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Photo = Annotated[bytes, BeforeValidator(_photo), Field(min_length=1, max_length=PHOTO_BYTES_MAX)]
 Time = Annotated[str, BeforeValidator(_time), Field(max_length=40)]
+CardNumber = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{1,32}$")]
+Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}$")]
 Cursor = Annotated[str, Field(max_length=200)]
 
 
@@ -140,6 +142,29 @@ class EraseArguments(_Message):
     id: MemberId
 
 
+class CardArguments(_Message):
+    """Whose card, and its number, or that it is to be read at the door."""
+
+    id: MemberId
+    number: CardNumber | None = Field(default=None, repr=False)
+    read: bool = False
+
+
+class PinArguments(_Message):
+    """Whose PIN. `number`: what they type before it; without one they keep theirs, or get one."""
+
+    id: MemberId
+    pin: Digits = Field(repr=False)
+    duress: Digits | None = Field(default=None, repr=False)
+    number: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")] | None = None
+
+
+class CredentialsArguments(_Message):
+    """Whose cards or PIN."""
+
+    id: MemberId
+
+
 class WithdrawArguments(_Message):
     """Whose face to erase."""
 
@@ -150,7 +175,7 @@ class DataArguments(_Message):
     """One part of what is stored about a person; visits and the log page by page, after the last row seen."""
 
     id: MemberId
-    part: Literal["member", "consents", "templates", "visits", "log"]
+    part: Literal["member", "consents", "templates", "credentials", "visits", "log"]
     after_entered_at: Cursor = ""
     after_id: Cursor = ""
     epoch: int = Field(default=0, ge=0, lt=2**53)
@@ -196,10 +221,14 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "access.present_code": PresentCodeArguments,
         "faces.audit": AuditArguments,
         "consent.show": ConsentTextArguments,
+        "members.card": CardArguments,
         "members.data": DataArguments,
         "members.enrol": EnrolArguments,
         "members.erase": EraseArguments,
         "members.list": MembersArguments,
+        "members.pin": PinArguments,
+        "members.uncard": CredentialsArguments,
+        "members.unpin": CredentialsArguments,
         "members.withdraw": WithdrawArguments,
         "vault.rotate": NoArguments,
         "vault.status": NoArguments,

@@ -24,8 +24,13 @@ class Reason(StrEnum):
     LOCKED_DOWN = "locked_down"
     BLOCKED = "blocked"
     OUTSIDE_HOURS = "outside_hours"
-    SECOND_FACTOR_NEEDED = "second_factor_needed"
     CODE_NEEDED = "code_needed"
+    CODE_WRONG = "code_wrong"
+    CODE_UNCHECKED = "code_unchecked"
+    WAY_BLOCKED = "way_blocked"
+    SECOND_NEEDED = "second_needed"
+    ALREADY_INSIDE = "already_inside"
+    FULL = "full"
     NOT_LIVE = "not_live"
 
     PASS_UNREADABLE = "pass_unreadable"
@@ -64,10 +69,6 @@ WORDS: Mapping[Reason, Words] = {
         "现在不在开放时间,请看门外的开放时间。",
         "The station is closed now. The opening hours are on the board outside.",
     ),
-    Reason.SECOND_FACTOR_NEEDED: Words(
-        "现在需要两种方式:请先出示编号、卡或通行码,再看镜头。",
-        "Two proofs are needed now: show your number, card or pass, then look at the camera.",
-    ),
     Reason.CODE_NEEDED: Words("请先输入编号,再看镜头。", "Please give your number first, then look at the camera."),
     Reason.PASS_UNREADABLE: Words("这不是通行码。", "This code is not a pass."),
     Reason.PASS_FORGED: Words(
@@ -88,6 +89,26 @@ WORDS: Mapping[Reason, Words] = {
     Reason.PASS_NOT_REDEEMED: Words(
         "暂时不能核销通行码,请稍后再试或联系站长。",
         "The pass cannot be redeemed for now. Please try again, or ask the station master.",
+    ),
+    # One sentence for a number that nobody has, a wrong PIN and an unknown card: it must not tell which.
+    Reason.CODE_WRONG: Words(
+        "编号、密码或卡不对,请再试一次。", "That number, PIN or card is not right. Please try again."
+    ),
+    Reason.CODE_UNCHECKED: Words(
+        "暂时无法核对,请再试一次或换一种方式。",
+        "This cannot be checked right now. Please try again or use another way in.",
+    ),
+    Reason.WAY_BLOCKED: Words(
+        "错误次数太多,请稍后再试,或换一种方式进门。",
+        "Too many wrong tries. Please wait a moment, or use another way in.",
+    ),
+    Reason.ALREADY_INSIDE: Words(
+        "系统显示您已在站内。如已离开,请联系站长。",
+        "You are inside already, it seems. If you have left, please ask the station master.",
+    ),
+    Reason.FULL: Words("站内人数已满,请稍候。", "The station is full. Please wait until somebody leaves."),
+    Reason.SECOND_NEEDED: Words(
+        "还需要第二种验证,例如刷脸、刷卡或密码。", "One more proof is needed: your face, your card or your PIN."
     ),
     Reason.NOT_LIVE: Words(
         "没有看到真人的头部转动,请本人到镜头前左右转一下头。",
@@ -116,46 +137,47 @@ REASON_OF: Mapping[Mode, Reason] = {Mode.BLOCKED: Reason.BLOCKED, Mode.LOCKED_DO
 """Why the modes that admit nobody refuse."""
 
 
-def refusal_of(
-    member: Member | None, mode: Mode, admission: Admission = Admission.MEMBERS, factors: int = 1
-) -> Reason | None:
+def refusal_of(member: Member | None, mode: Mode, admission: Admission = Admission.MEMBERS) -> Reason | None:
     """Decide a member's entry: None when it is granted. Refuses by default: an unknown person has no way through."""
     if member is None:
         return Reason.NOT_ENROLLED
     if member.is_suspended:
         return Reason.SUSPENDED
-    return refusal_at(mode, admission, factors)
+    return refusal_at(mode, admission)
 
 
-def refusal_at(mode: Mode, admission: Admission, factors: int) -> Reason | None:
+def refusal_at(mode: Mode, admission: Admission) -> Reason | None:
     """Decide by the door's mode and the hour alone, as for a guest: None when they let in.
 
-    `admission`: by the schedule, which does not matter while the door stands open; `factors`: how many were shown.
+    `admission`: by the schedule, which does not matter while the door stands open. Whether one proof is enough is
+    decided by `passage.factors_needed`.
     """
     if mode in REASON_OF:
         return REASON_OF[mode]
     if mode in STANDING_OPEN:
         return None
-    if admission is Admission.CLOSED:
-        return Reason.OUTSIDE_HOURS
-    if admission is Admission.TWO_FACTORS and factors < 2:
-        return Reason.SECOND_FACTOR_NEEDED
-    return None
+    return Reason.OUTSIDE_HOURS if admission is Admission.CLOSED else None
 
 
-_ABOUT_THE_PICTURE = frozenset(Reason) - {
-    Reason.NOT_ENROLLED,
-    Reason.SUSPENDED,
-    Reason.LOCKED_DOWN,
-    Reason.BLOCKED,
-    Reason.OUTSIDE_HOURS,
-    Reason.SECOND_FACTOR_NEEDED,
-    Reason.CODE_NEEDED,
-    *(reason for reason in Reason if reason.startswith("pass_")),
-    Reason.NOT_LIVE,
-}
+_REFUSALS = frozenset(
+    {
+        Reason.NOT_ENROLLED,
+        Reason.SUSPENDED,
+        Reason.LOCKED_DOWN,
+        Reason.BLOCKED,
+        Reason.OUTSIDE_HOURS,
+        Reason.CODE_NEEDED,
+        Reason.CODE_WRONG,
+        Reason.CODE_UNCHECKED,
+        Reason.WAY_BLOCKED,
+        Reason.ALREADY_INSIDE,
+        Reason.FULL,
+        Reason.NOT_LIVE,
+        *(reason for reason in Reason if reason.startswith("pass_")),
+    }
+)
 
 
 def advice_for(reason: Reason) -> Advice:
-    """What to show: a picture that can be mended asks the rider to look here, anything else refuses."""
-    return Advice("look_here" if reason in _ABOUT_THE_PICTURE else "refused", WORDS[reason])
+    """What to show: what the rider can mend on the spot asks them to go on, anything else refuses."""
+    return Advice("refused" if reason in _REFUSALS else "look_here", WORDS[reason])

@@ -184,11 +184,6 @@ class Cause:
         """What makes it the same cause when it is repeated."""
         return self.way, self.member_id, self.pass_id
 
-    @property
-    def factors(self) -> int:
-        """How many things were shown: a card and a face are two (`card+face`)."""
-        return self.way.count("+") + 1
-
 
 NOBODY = Cause("nobody")
 """Stands where an input has no cause."""

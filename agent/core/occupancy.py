@@ -6,7 +6,7 @@ the count, and the visits end together when the count comes to nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agent.effects import BeginVisit, EndVisit, VisitChange
 
@@ -15,10 +15,14 @@ MAX_VISITS = 200  # far more than fit into a station; those who left unseen must
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit that has not ended. `member_id` is None for an anonymous entry."""
+    """A visit that has not ended. `member_id` is None for an anonymous entry.
+
+    `entered_at`: station time, of the start for a visit that is older than it.
+    """
 
     id: str
     member_id: str | None
+    entered_at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def enter(
         changes.append(EndVisit(visits[0].id, now, "left_unseen"))
         visits = visits[1:]
         unnamed = max(0, unnamed - 1)
-    visit = Visit(f"{prefix}-{state.begun + 1}", member_id)
+    visit = Visit(f"{prefix}-{state.begun + 1}", member_id, now)
     changes.append(BeginVisit(visit.id, member_id, now))
     return Occupancy((*visits, visit), unnamed, state.begun + 1), tuple(changes)
 
@@ -76,6 +80,39 @@ def resume(visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
 def rejoin(state: Occupancy, visits: tuple[Visit, ...]) -> Occupancy:
     """Visits from before the start that could not be read then: they are the older ones."""
     return replace(state, visits=(*visits, *state.visits))
+
+
+def leave_named(state: Occupancy, now: float, how: str, member_id: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """This member leaves, by an exit that told who it is; without a visit of theirs somebody does."""
+    for visit in state.visits:
+        if visit.member_id == member_id:
+            rest = tuple(each for each in state.visits if each.id != visit.id)
+            after, emptied = _end_if_empty(replace(state, visits=rest), now)
+            return after, (EndVisit(visit.id, now, how), *emptied)
+    return leave(state, now, how)
+
+
+def expire(state: Occupancy, now: float, limit_s: float) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """End visits that have lasted too long: whoever began them has left unseen."""
+    over = tuple(each for each in state.visits if now >= each.entered_at + limit_s)
+    if not over:
+        return state, ()
+    rest = tuple(each for each in state.visits if each not in over)
+    unnamed = max(0, state.unnamed_exits - len(over))  # some of the unnamed exits were theirs
+    after, emptied = _end_if_empty(replace(state, visits=rest, unnamed_exits=unnamed), now)
+    return after, (*(EndVisit(each.id, now, "time_limit") for each in over), *emptied)
+
+
+def _end_if_empty(state: Occupancy, now: float) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """With as many unnamed exits as visits nobody is left, and those visits are over."""
+    if state.count > 0:
+        return state, ()
+    return Occupancy(begun=state.begun), tuple(EndVisit(each.id, now, "room_empty") for each in state.visits)
+
+
+def deadline(state: Occupancy, limit_s: float) -> float | None:
+    """When `expire` has something to end."""
+    return min((each.entered_at + limit_s for each in state.visits), default=None)
 
 
 def leave(state: Occupancy, now: float, how: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:

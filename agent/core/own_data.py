@@ -10,6 +10,7 @@ PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "member": ("member_row", ()),
     "consents": ("member_consents", ()),
     "templates": ("member_templates", ()),
+    "credentials": ("member_credentials", ()),
     "visits": ("member_visits", ("after_entered_at", "after_id")),
     "log": ("member_log", ("epoch", "after")),
 }

@@ -15,7 +15,7 @@ from agent.core import supervision
 from agent.core.access import Reason, refusal_at, refusal_of
 from agent.core.door import Cause
 from agent.core.pass_book import PassBook, Redemption
-from agent.core.passage import advise, open_for, refuse_entry
+from agent.core.passage import advise, factors_needed, open_for, refuse_entry
 from agent.core.passes import Pass, Place, refusal_of_pass
 from agent.core.problems import problem
 from agent.core.turn import Turn
@@ -23,7 +23,6 @@ from agent.effects import CheckPass, RedeemPass, RevokePass
 from agent.events import ControlRequested
 
 WAY = "pass"
-ONE_FACTOR = 1  # a pass by itself
 FRESH_S = 3.0  # from the frame to the judgement: after that whoever held the code may have gone
 REDEEM_S = 4.0  # for the disk; a rider in the rain waits no longer, and a card mostly takes 50 ms
 ANSWER_S = 1.0  # for the answer of an order that was carried out at the last moment
@@ -119,11 +118,16 @@ def _refusal(turn: Turn, token: Pass, event: events.PassChecked) -> Reason | Non
 
 
 def _refusal_of_holder(turn: Turn, token: Pass) -> Reason | None:
-    """A member by their pass is refused as by any other way; a guest by the door's mode and the hour alone."""
+    """A member by their pass is refused as by any other way; a guest by the door's mode and the hour alone.
+
+    Where two proofs are needed a pass is not one of them: it would have to be spent before the second is there.
+    """
     mode, admission = turn.state.door.mode, turn.state.admission
-    if token.is_guest:
-        return refusal_at(mode, admission, ONE_FACTOR)
-    return refusal_of(turn.state.members.get(token.holder), mode, admission, ONE_FACTOR)
+    member = turn.state.members.get(token.holder)
+    reason = refusal_at(mode, admission) if token.is_guest else refusal_of(member, mode, admission)
+    if reason is None and factors_needed(turn) > 1:
+        return Reason.SECOND_NEEDED
+    return reason
 
 
 def _redeem(turn: Turn, token: Pass, seen_at: float) -> None:

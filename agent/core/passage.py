@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, door_table, occupancy, verification
+from agent.core import debounce, door, door_table, factors, occupancy, passback, verification
 from agent.core.access import REASON_OF, Reason, advice_for, refusal_of
-from agent.core.door import Alarm, Cause, Input
+from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
+from agent.core.passback import Passback
+from agent.core.schedule import Admission
 from agent.core.turn import Turn
 from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
 
@@ -28,14 +30,42 @@ _ONLY_SHOWN = frozenset({Alarm.OPEN_WARNING})  # a reminder to whoever stands in
 
 
 def admit(turn: Turn, cause: Cause) -> Reason | None:
-    """Let a member in by `cause`, or say why not; either is logged and shown at the door."""
+    """Let a member in by `cause`, or say why not; either is logged and shown at the door.
+
+    `SECOND_NEEDED` is no refusal: the factor is held, and another one of the same member opens the door with it.
+    """
     member = turn.state.members.get(cause.member_id or "")
-    reason = refusal_of(member, turn.state.door.mode, turn.state.admission, cause.factors)
-    if reason is None:
-        open_for(turn, replace(cause, needs_longer=member is not None and member.needs_longer))
-    else:
-        refuse_entry(turn, reason, cause.way, member_id=cause.member_id if member else None)
-    return reason
+    reason = refusal_of(member, turn.state.door.mode, turn.state.admission)
+    if member is not None and reason is None:
+        reason = passback.refusal_of(turn.state.occupancy, member.id, turn.rules.visits)
+    if member is None or reason is not None:
+        refuse_entry(turn, reason or Reason.NOT_ENROLLED, cause.way, member_id=cause.member_id if member else None)
+        return reason or Reason.NOT_ENROLLED
+    held, way = factors.join(
+        turn.state.codes.held,
+        cause.way,
+        member.id,
+        turn.now,
+        window_s=turn.rules.recognition.code_window_s,
+        needed=factors_needed(turn),
+    )
+    turn.set(codes=replace(turn.state.codes, held=held))
+    if way is None:
+        advise(turn, Reason.SECOND_NEEDED)
+        turn.log("access.first_factor", _who(cause))
+        return Reason.SECOND_NEEDED
+    turn.set(code=None)
+    if turn.rules.visits.passback is not Passback.OFF and passback.is_inside(turn.state.occupancy, member.id):
+        turn.log("access.passback", _who(cause))
+    open_for(turn, replace(cause, way=way, needs_longer=member.needs_longer))
+    return None
+
+
+def factors_needed(turn: Turn) -> int:
+    """How many different ways must name the same member just now: 1 or 2, by the settings or by the hour."""
+    if turn.state.door.mode in STANDING_OPEN:
+        return 1
+    return 2 if turn.state.admission is Admission.TWO_FACTORS else turn.rules.codes.factors_needed
 
 
 def await_face(turn: Turn, way: str, member_ids: tuple[str, ...], presented_at: float) -> None:
@@ -153,12 +183,30 @@ def _pass(turn: Turn, cause: Cause) -> None:
 
 def _leave(turn: Turn, cause: Cause) -> None:
     before = turn.state.occupancy
-    inside, ended = occupancy.leave(before, turn.now, cause.way)
+    named = [member_id for member_id, until in turn.state.codes.leaving if turn.now < until]
+    if named:
+        turn.set(codes=replace(turn.state.codes, leaving=()))
+        inside = before
+        ended: tuple[EndVisit, ...] = ()
+        for member_id in named:
+            inside, more = occupancy.leave_named(inside, turn.now, "exit_reader", member_id)
+            ended += more
+    else:
+        inside, ended = occupancy.leave(before, turn.now, cause.way)
     if inside is before:
         return  # nobody was inside: the request to leave is in the log, but no visit ends
     turn.set(occupancy=inside)
     body = {"way": cause.way, "visits": [each.visit for each in ended], "inside": inside.count}
     turn.log("visit.left", body, visits=ended)
+
+
+def end_long_visits(turn: Turn) -> None:
+    """Whoever is inside for so long has left unseen."""
+    inside, ended = occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s)
+    if ended:
+        turn.set(occupancy=inside)
+        body = {"way": "time_limit", "visits": [each.visit for each in ended], "inside": inside.count}
+        turn.log("visit.left", body, visits=ended)
 
 
 def _who(cause: Cause) -> dict[str, Any]:

@@ -192,6 +192,63 @@ CATALOGUE: Mapping[str, Kind] = {
         "腾出空间后重启,程序会再次清除。",
         "Free some space and restart: it is cleaned again.",
     ),
+    # --- cards and PINs
+    "credentials.key_lost": _error(
+        "卡号和密码的密钥缺失或不对:{detail}",
+        "The key of the cards and PINs is missing or wrong: {detail}",
+        "把原来的密钥文件放回原处并重启;在此之前刷卡和密码不能开门,其他方式照常。"
+        "确实丢失时,用 station members uncard 和 unpin 收回全部卡和密码,重启后重新发放。",
+        "Put the former key file back and restart; until then cards and PINs do not open, other ways do. If it is lost "
+        "for good, take all of them away (`station members uncard` and `unpin`), restart, and give them out anew.",
+    ),
+    "credentials.key_refused": _error(
+        "卡号和密码的密钥文件不能使用:{detail}",
+        "The key file of the cards and PINs cannot be used: {detail}",
+        "让该文件只有 station-agent 账户可读(chmod 600、chown),或改正 codes.key_file,然后重启。",
+        "Let only the account station-agent read it (chmod 600, chown) or correct codes.key_file, then restart.",
+    ),
+    "credentials.unreadable": _error(
+        "无法读取卡号和密码:{detail}",
+        "Cards and PINs cannot be read: {detail}",
+        "检查存储卡;系统会自动重试,其他进门方式照常。",
+        "Check the card the data is on; it is tried again by itself, and other ways in work.",
+    ),
+    "card.taken": _error(
+        "这张卡已经发给别人:{detail}",
+        "This card is somebody else's already: {detail}",
+        "先收回(station members uncard),或换一张卡。",
+        "Take it away from them first (`station members uncard`), or use another card.",
+    ),
+    "card.too_many": _error(
+        "这个成员的卡已经够多:{detail}",
+        "This member has cards enough: {detail}",
+        "先用 station members uncard 收回旧卡。",
+        "Take the old ones away first (`station members uncard`).",
+    ),
+    "number.taken": _error(
+        "这个编号已经有人用。",
+        "This number is somebody else's already.",
+        "换一个编号,或不写编号,由系统分配。",
+        "Choose another one, or none: then a free one is drawn.",
+    ),
+    "pin.length": _error(
+        "密码应为 {detail} 位数字。",
+        "A PIN has {detail} digits.",
+        "换一个密码。",
+        "Choose another PIN.",
+    ),
+    "pin.weak": _error(
+        "这个密码太容易猜。",
+        "This PIN is among the first that anybody tries.",
+        "不要用相同或连续的数字。",
+        "Do not use the same digit throughout, nor digits in a row.",
+    ),
+    "pin.same": _error(
+        "胁迫密码不能与平时的密码相同。",
+        "The PIN for duress must not be the usual one.",
+        "换一个胁迫密码。",
+        "Choose another one for duress.",
+    ),
     # --- storage and broker
     "storage.failed": _error(
         "无法写入记录:{detail}",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, pass_entry, publication, refusals, registration, roster, signals, vault
+from agent.core import audit, credentials, pass_entry, publication, refusals, registration, roster, signals, vault
 from agent.core.access import REASON_OF
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
@@ -226,10 +226,14 @@ ACTIONS: Mapping[str, Action] = {
     "access.present_code": Action("master", _present_code),
     "faces.audit": Action("master", _audit_faces),
     "consent.show": Action("master", registration.show_consent),
+    "members.card": Action("master", credentials.add_card),
     "members.data": Action("master", roster.read_data),
     "members.enrol": Action("master", registration.begin),
     "members.erase": Action("master", roster.erase),
     "members.list": Action("master", _query("members_list")),
+    "members.pin": Action("master", credentials.set_pin),
+    "members.uncard": Action("master", credentials.remove_cards),
+    "members.unpin": Action("master", credentials.remove_pin),
     "members.withdraw": Action("master", roster.withdraw),
     "passes.revoke": Action("master", pass_entry.revoke),
     "vault.rotate": Action("administrator", vault.rotate),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.appliance import Appliance, Profile
+from agent.core.codes import CodeRules, Codes
 from agent.core.consent import ConsentRules
 from agent.core.debounce import Debounced
 from agent.core.door import DoorState, DoorTimings, LockKind
@@ -15,6 +16,7 @@ from agent.core.gallery import Gallery
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.pass_book import PassBook, PassRules
+from agent.core.passback import VisitRules
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
@@ -66,6 +68,8 @@ class Rules:
     enrolment: EnrolmentRules = field(default_factory=EnrolmentRules)
     retention: RetentionRules = field(default_factory=RetentionRules)
     passes: PassRules = field(default_factory=PassRules)
+    codes: CodeRules = field(default_factory=CodeRules)
+    visits: VisitRules = field(default_factory=VisitRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -118,6 +122,7 @@ class StationState:
     tracks: Mapping[int, Track] = field(default_factory=dict)
     code: Code | None = None
     passes: PassBook = field(default_factory=PassBook)
+    codes: Codes = field(default_factory=Codes)
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)

@@ -13,9 +13,11 @@ from typing import Any
 from agent import events
 from agent.core import (
     appliance,
+    credentials,
     debounce,
     door,
     hours,
+    occupancy,
     outbox,
     pass_entry,
     publication,
@@ -29,13 +31,24 @@ from agent.core import (
     templates,
     vault,
     verification,
+    ways_in,
 )
 from agent.core.access import Reason
 from agent.core.appliance import Appliance
 from agent.core.door import Cause
 from agent.core.occupancy import Visit, rejoin, resume
 from agent.core.outbox import Outbox
-from agent.core.passage import admit, advise, await_face, drive_lock, let_out, put, refuse_entry, settle_contact
+from agent.core.passage import (
+    admit,
+    advise,
+    await_face,
+    drive_lock,
+    end_long_visits,
+    let_out,
+    put,
+    refuse_entry,
+    settle_contact,
+)
 from agent.core.problems import problem
 from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.state import Rules, StationState
@@ -54,7 +67,7 @@ LOCK_RETRY_S = 2.0  # a relay that failed is given its order again this often
 
 def begin(rules: Rules, restored: Restored, now: float) -> Result:
     """The state at the start, the lock secured before anything else is done."""
-    visits = tuple(Visit(each.id, each.member_id) for each in restored.open_visits)
+    visits = tuple(Visit(each.id, each.member_id, now) for each in restored.open_visits)
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
@@ -79,6 +92,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
             turn.raise_fault("storage.mended", place, detail)
     vault.raise_faults(turn, restored.faults)
     turn.do(ShowIndication("ready"))
+    ways_in.load(turn)
     _look_at_deadlines(turn, now)
     return turn.state, tuple(turn.effects)
 
@@ -102,6 +116,8 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.lock_retry_at,
         state.vision.deadline(),
         state.passes.deadline(),
+        state.codes.deadline(),
+        occupancy.deadline(state.occupancy, rules.visits.limit_s),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
         refusals.deadline(state.refusals),
@@ -130,6 +146,8 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.set(vision=vision)
     turn.do(*orders)
     pass_entry.give_up(turn)
+    ways_in.tend(turn)
+    end_long_visits(turn)
     requests.answer_in_time(turn)
     requests.tell_refusals(turn)
     _publish_readings(turn)
@@ -328,13 +346,14 @@ def _on_lost(turn: Turn, event: events.EntriesLost) -> None:
 def _on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     """Go on from what is on the disk, as a start does; what happened since is written to it next."""
     found = event.restored
-    visits = tuple(Visit(each.id, each.member_id) for each in found.open_visits)
+    visits = tuple(Visit(each.id, each.member_id, turn.now) for each in found.open_visits)
     turn.set(
         members={each.id: each for each in found.members},
         occupancy=rejoin(turn.state.occupancy, visits),
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )
     templates.rebuild_gallery(turn)
+    ways_in.load(turn)
     for place, detail in found.problems:
         turn.raise_fault("storage.mended", place, detail)
     vault.raise_faults(turn, found.faults)
@@ -407,6 +426,7 @@ def _on_acknowledged(turn: Turn, event: events.EntryAcknowledged) -> None:
 def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
     turn.set(subscribers=tuple(each for each in turn.state.subscribers if each != event.request))
     registration.leave(turn, event.request)
+    ways_in.leave(turn, event.request)
 
 
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
@@ -419,6 +439,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
     turn.set(
         vision=supervision.put_off(state.vision, event.seconds),
         passes=pass_entry.put_off(state.passes, event.seconds),
+        codes=state.codes.put_off(event.seconds),
         appliances={
             name: replace(each, read_at=None if each.read_at is None else each.read_at + event.seconds)
             for name, each in state.appliances.items()
@@ -469,6 +490,16 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.PassChecked: pass_entry.on_checked,
     events.PassRedeemed: pass_entry.on_redeemed,
     events.PassRevoked: pass_entry.on_revoked,
+    events.CardRead: ways_in.on_card,
+    events.KeyPressed: ways_in.on_key,
+    events.CardFound: ways_in.on_card_found,
+    events.PinChecked: ways_in.on_pin_checked,
+    events.CodeUnchecked: ways_in.on_unchecked,
+    events.CardSealed: credentials.on_card_sealed,
+    events.PinSealed: credentials.on_pin_sealed,
+    events.CredentialsChanged: credentials.on_changed,
+    events.CredentialsRefused: credentials.on_refused,
+    events.CredentialsLoaded: ways_in.on_loaded,
     events.ConsentRecorded: registration.on_consent,
     events.ConsentWithdrawn: roster.on_withdrawn,
     events.EnrolmentFrameTaken: registration.on_frame,

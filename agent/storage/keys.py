@@ -9,6 +9,7 @@ in a row, a log or a message, and a key can never be taken for another.
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
 import stat
@@ -83,6 +84,10 @@ class Key:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not to be copied")
 
+    def derive(self, purpose: bytes) -> bytes:
+        """A key (32 bytes) for this purpose alone: HMAC-SHA-256 of it, from which this one cannot be had back."""
+        return hmac.digest(self._secret, b"station-agent derived key\0" + purpose, "sha256")
+
     def text(self) -> str:
         """The line for the key file, and for nothing else."""
         return self._secret.hex()
@@ -114,8 +119,10 @@ def ring_of(*keys: Key, is_sealed: bool = False) -> Ring:
 class KeyFile:
     """Where the keys are. `is_credential`: systemd put them there, checked who may read, and nobody can change them."""
 
-    def __init__(self, path: Path, *, is_credential: bool = False) -> None:
+    def __init__(self, path: Path, *, is_credential: bool = False, header: str = _HEADER) -> None:
+        """`header`: the comment that a file which is written begins with."""
         self.path = path
+        self._header = header
         self.is_credential = is_credential
 
     def exists(self) -> bool:
@@ -155,7 +162,7 @@ class KeyFile:
         """
         if self.is_credential:
             raise KeyFaultError(KEY_REFUSED, f"{self.path}: systemd's credentials cannot be changed from here")
-        text = _HEADER + "".join(f"{each.text()}\n" for each in ring.keys.values())
+        text = self._header + "".join(f"{each.text()}\n" for each in ring.keys.values())
         text += f"{_SEALED}\n" if ring.is_sealed else ""
         fresh = self.path.with_name(f"{self.path.name}.new")
         try:
@@ -209,12 +216,12 @@ class KeyFile:
         return Ring(keys, is_sealed)
 
 
-def find_keys(key_file: Path, environment: Mapping[str, str]) -> KeyFile:
-    """The credential `template.keys` when systemd gave one to this process, else the file."""
+def find_keys(key_file: Path, environment: Mapping[str, str], name: str = CREDENTIAL, header: str = _HEADER) -> KeyFile:
+    """The credential of this name when systemd gave one to this process, else the file."""
     directory = environment.get("CREDENTIALS_DIRECTORY")
-    if directory and (credential := Path(directory) / CREDENTIAL).exists():
+    if directory and (credential := Path(directory) / name).exists():
         return KeyFile(credential, is_credential=True)
-    return KeyFile(key_file)
+    return KeyFile(key_file, header=header)
 
 
 def _key_of(line: bytes) -> Key | None:

@@ -3,7 +3,8 @@
 One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's canonical JSON without it, eight
 hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
 `withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `spent` and
-`revoked` (pass), `epoch`. A reader passes over kinds that it does not know, so later ones need no new format.
+`revoked` (pass), `credential_removed` (token: of a card or a PIN that must not be there), `epoch`. A reader passes over
+kinds that it does not know, so later ones need no new format.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Ledger:
         # For ever: a clock that is set back would bring back a pass that was forgotten once it had expired.
         self._spent: set[str] = set()
         self._revoked: set[str] = set()
+        self._removed: set[str] = set()
         is_new = not path.exists()
         flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -82,6 +84,10 @@ class Ledger:
         """The ids of passes that open nothing any more."""
         return frozenset(self._revoked)
 
+    def must_remove(self, token: str) -> bool:
+        """Whether this card or PIN was taken away."""
+        return token in self._removed
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
@@ -115,6 +121,8 @@ class Ledger:
                 self._spent.add(pass_id)
             case {"kind": "revoked", "pass": str(pass_id)}:
                 self._revoked.add(pass_id)
+            case {"kind": "credential_removed", "token": str(token)}:
+                self._removed.add(token)
             case {"kind": "epoch", "epoch": int(epoch)}:
                 self.highest_epoch = max(self.highest_epoch, epoch)
 

@@ -42,7 +42,7 @@ def is_known(database: Database, member_id: str) -> bool:
 
 
 def erase(database: Database, member_id: str) -> dict[str, int]:
-    """Delete the row, the templates and the consents, make visits anonymous, blank the log's bodies that name them.
+    """Delete the row and all that hangs on it, make visits anonymous, blank the log's bodies that name them.
 
     Returns how many of each. Only a `checkpoint` after the commit takes it out of the write-ahead file.
     """
@@ -50,6 +50,8 @@ def erase(database: Database, member_id: str) -> dict[str, int]:
     return {
         "log_entries": blank_bodies_naming(database, member_id),
         "visits": connection.execute("UPDATE visits SET member_id = NULL WHERE member_id = ?", [member_id]).rowcount,
+        "cards": connection.execute("DELETE FROM cards WHERE member_id = ?", [member_id]).rowcount,
+        "pins": connection.execute("DELETE FROM pins WHERE member_id = ?", [member_id]).rowcount,
         "templates": connection.execute("DELETE FROM templates WHERE member_id = ?", [member_id]).rowcount,
         "consents": connection.execute("DELETE FROM consents WHERE member_id = ?", [member_id]).rowcount,
         "members": connection.execute("DELETE FROM members WHERE id = ?", [member_id]).rowcount,

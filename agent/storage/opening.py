@@ -23,7 +23,7 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.events import Restored
-from agent.storage import consents, members, sealing, visits
+from agent.storage import consents, credentials, members, sealing, visits
 from agent.storage.chain import GENESIS, Position, canonical
 from agent.storage.database import (
     Database,
@@ -176,8 +176,9 @@ def _continue_or_begin(
         for member_id in erased:
             members.erase(database, member_id)
         withdrawn = _withdraw_again(database, ledger, clock)
-        if erased or withdrawn:
-            applied = {"erased": len(erased), "withdrawn": withdrawn}
+        removed = credentials.remove_again(database, ledger)
+        if erased or withdrawn or removed:
+            applied = {"erased": len(erased), "withdrawn": withdrawn, "credentials": removed}
             entries.append(_entry("station.ledger.applied", applied, stamps, now))
         if erased:
             problems.append(f"members_erased_again: {len(erased)} members that a backup brought back were erased")
@@ -185,8 +186,12 @@ def _continue_or_begin(
             problems.append(
                 f"consents_withdrawn_again: the faces of {withdrawn} members that a backup brought back were erased"
             )
+        if removed:
+            problems.append(
+                f"credentials_removed_again: {removed} cards or PINs that a backup brought back were removed"
+            )
         log.append(entries, new_epoch=new_epoch)
-    if erased or withdrawn:
+    if erased or withdrawn or removed:
         checkpoint(database)
     if head.position != log.newest:
         head.write(log.newest)

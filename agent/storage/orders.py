@@ -6,7 +6,16 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 
-from agent.effects import AppendEntry, MoveCursor, ReadOutbox, VisitChange, WriteReading
+from agent.effects import (
+    AppendEntry,
+    MoveCursor,
+    ReadOutbox,
+    RemoveCredentials,
+    SaveCard,
+    SavePin,
+    VisitChange,
+    WriteReading,
+)
 from agent.events import Consent, ErasureReceipt, Member
 from agent.storage.chain import canonical
 
@@ -118,7 +127,24 @@ class PendingRevocation:
     at: float
 
 
-Alone = PendingErasure | PendingWithdrawal | PendingReview | PendingVault | PendingRedemption | PendingRevocation
+@dataclass(slots=True)
+class PendingCredential:
+    """A change of somebody's cards or PIN, with the token of a new row, and whose tokens the ledger has already."""
+
+    order: SaveCard | SavePin | RemoveCredentials
+    token: str
+    in_ledger: set[str] = field(default_factory=set)
+
+
+Alone = (
+    PendingErasure
+    | PendingWithdrawal
+    | PendingReview
+    | PendingVault
+    | PendingRedemption
+    | PendingRevocation
+    | PendingCredential
+)
 """What is not done in one transaction with others."""
 
 Pending = PendingEntry | PendingSave | PendingConsent | Alone

@@ -148,6 +148,12 @@ QUERIES: Mapping[str, Query] = {
         "WHERE member_id = :id ORDER BY engine, weights",
         {"id": ...},
     ),
+    # That there are cards and a PIN, and the number; the hashes say nothing to anybody.
+    "member_credentials": Query(
+        "SELECT 'card' AS kind, NULL AS number, added_at_utc AS given_at_utc FROM cards WHERE member_id = :id "
+        "UNION ALL SELECT 'pin', number, set_at_utc FROM pins WHERE member_id = :id ORDER BY kind, given_at_utc",
+        {"id": ...},
+    ),
     "member_visits": Query(
         f"SELECT {_VISIT} FROM visits WHERE member_id = :id "  # noqa: S608
         "AND (entered_at_utc, id) > (:after_entered_at, :after_id) ORDER BY entered_at_utc, id LIMIT :limit",

@@ -11,7 +11,7 @@ STATION = Migrations("station")
 READINGS = Migrations("readings")
 
 # Fails when a table is missing although the migrations are recorded; reads nothing.
-PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits, consents LIMIT 0"
+PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits, consents, cards, pins LIMIT 0"
 
 
 @STATION()
@@ -134,6 +134,38 @@ def m004_consents(db: Database) -> None:
         ) STRICT
     """)
     db.execute("CREATE INDEX consents_by_member ON consents (member_id, given_at_utc)")
+
+
+@STATION()
+def m005_cards_and_pins(db: Database) -> None:
+    """Cards as keyed hashes, PINs as slow peppered ones (`agent.credentials` makes both).
+
+    `key_id` names the key; `token` is random and new with each row: with it the ledger tells what was taken away from
+    what an old backup brings back. A member without a duress PIN has a random `duress_hash`, so that nobody who reads
+    the table learns who has one.
+    """
+    db.execute("""
+        CREATE TABLE cards (
+            hash TEXT PRIMARY KEY NOT NULL,
+            member_id TEXT NOT NULL REFERENCES members (id) ON DELETE CASCADE,
+            key_id TEXT NOT NULL,
+            token TEXT NOT NULL,
+            added_at_utc TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX cards_by_member ON cards (member_id)")
+    db.execute("""
+        CREATE TABLE pins (
+            member_id TEXT PRIMARY KEY NOT NULL REFERENCES members (id) ON DELETE CASCADE,
+            number TEXT NOT NULL UNIQUE,
+            key_id TEXT NOT NULL,
+            salt BLOB NOT NULL,
+            hash BLOB NOT NULL,
+            duress_hash BLOB NOT NULL,
+            token TEXT NOT NULL,
+            set_at_utc TEXT NOT NULL
+        ) STRICT
+    """)
 
 
 @READINGS()

@@ -29,7 +29,7 @@ from agent.events import (
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import consents, members, visits
+from agent.storage import consents, credentials, members, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
@@ -41,6 +41,7 @@ from agent.storage.orders import (
     Orders,
     Pending,
     PendingConsent,
+    PendingCredential,
     PendingEntry,
     PendingErasure,
     PendingRedemption,
@@ -261,6 +262,11 @@ class Worker:
                 self._redeem(pending)
             case PendingRevocation():
                 self._revoke(pending)
+            case PendingCredential():
+                at_utc = Stamps(self._clock).text(pending.order.at)
+                with self._files.database.atomic():
+                    outcome = credentials.carry_out(self._files.database, self._files.ledger, pending, at_utc)
+                self._untold.append(outcome(self._clock.now()))
 
     def _redeem(self, pending: PendingRedemption) -> None:
         """Told only once it is durable: the door opens by this answer."""

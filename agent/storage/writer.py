@@ -25,10 +25,13 @@ from agent.effects import (
     ReadRetention,
     RecordConsent,
     RedeemPass,
+    RemoveCredentials,
     RevokePass,
     RotateVault,
     RunQuery,
+    SaveCard,
     SaveMember,
+    SavePin,
     WithdrawConsent,
     WriteReading,
 )
@@ -44,6 +47,7 @@ from agent.storage.orders import (
     Orders,
     Pending,
     PendingConsent,
+    PendingCredential,
     PendingErasure,
     PendingRedemption,
     PendingReview,
@@ -213,6 +217,9 @@ def _pending_of(effect: Effect) -> Pending:
             return PendingRedemption(effect.pass_id, effect.at, effect.until)
         case RevokePass():
             return PendingRevocation(effect.request, effect.pass_id, effect.at)
+        case SaveCard() | SavePin() | RemoveCredentials():
+            canonical([effect.member_id, effect.number if isinstance(effect, SavePin) else ""])
+            return PendingCredential(effect, secrets.token_hex(8))
         case DescribeVault() | RotateVault():
             return PendingVault(effect.request, must_rotate=isinstance(effect, RotateVault))
         case _:

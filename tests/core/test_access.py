@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.core.access import REASON_OF, WORDS, Reason, advice_for, refusal_of
-from agent.core.door import ADMITTING_NOBODY, STANDING_OPEN, Cause, Mode
+from agent.core.door import ADMITTING_NOBODY, STANDING_OPEN, Mode
 from agent.core.schedule import Admission
 from agent.events import Member
 from drivers.indicator import PATTERNS
@@ -29,17 +29,16 @@ def test_a_member_comes_in_unless_the_station_is_locked_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("admission", "factors", "reason"),
+    ("admission", "reason"),
     [
-        (Admission.OPEN, 1, None),
-        (Admission.MEMBERS, 1, None),
-        (Admission.TWO_FACTORS, 1, Reason.SECOND_FACTOR_NEEDED),
-        (Admission.TWO_FACTORS, 2, None),
-        (Admission.CLOSED, 2, Reason.OUTSIDE_HOURS),
+        (Admission.OPEN, None),
+        (Admission.MEMBERS, None),
+        (Admission.TWO_FACTORS, None),
+        (Admission.CLOSED, Reason.OUTSIDE_HOURS),
     ],
 )
-def test_the_schedule_says_whom_the_door_admits(admission: Admission, factors: int, reason: Reason | None) -> None:
-    assert refusal_of(Member("m-1"), Mode.NORMAL, admission, factors) is reason
+def test_the_schedule_says_whom_the_door_admits(admission: Admission, reason: Reason | None) -> None:
+    assert refusal_of(Member("m-1"), Mode.NORMAL, admission) is reason
 
 
 @pytest.mark.parametrize("mode", sorted(STANDING_OPEN))
@@ -51,10 +50,6 @@ def test_every_mode_that_admits_nobody_has_its_reason() -> None:
     assert set(REASON_OF) == ADMITTING_NOBODY
 
 
-def test_a_card_and_a_face_are_two_factors() -> None:
-    assert (Cause("face").factors, Cause("card+face").factors) == (1, 2)
-
-
 @pytest.mark.parametrize("reason", Reason)
 def test_every_refusal_has_words_in_both_languages_and_a_light(reason: Reason) -> None:
     advice = advice_for(reason)
@@ -64,15 +59,19 @@ def test_every_refusal_has_words_in_both_languages_and_a_light(reason: Reason) -
     assert advice.pattern in PATTERNS
 
 
-def test_only_a_picture_that_can_be_mended_asks_the_rider_to_look_here() -> None:
+def test_only_what_the_rider_can_mend_on_the_spot_asks_them_to_look_here() -> None:
     about_the_person = {
         Reason.NOT_ENROLLED,
         Reason.SUSPENDED,
         Reason.LOCKED_DOWN,
         Reason.BLOCKED,
         Reason.OUTSIDE_HOURS,
-        Reason.SECOND_FACTOR_NEEDED,
         Reason.CODE_NEEDED,
+        Reason.CODE_WRONG,
+        Reason.CODE_UNCHECKED,
+        Reason.WAY_BLOCKED,
+        Reason.ALREADY_INSIDE,
+        Reason.FULL,
         Reason.NOT_LIVE,
     }
     about_a_pass = {reason for reason in Reason if reason.startswith("pass_")}

@@ -70,7 +70,7 @@ def test_a_face_alone_is_not_enough_where_two_factors_are_asked_for() -> None:
     read(play, 23)
     play.see_face(1)
     assert play.lock_orders() == []
-    assert play.logged("access.refused") == [{"way": "face", "reason": "second_factor_needed", "member": "m-1"}]
+    assert play.logged("access.first_factor") == [{"way": "face", "member": "m-1"}]
     play.ask("access.present_code", member_id="m-1")
     play.wait(11)
     play.see_face(1, track=2)

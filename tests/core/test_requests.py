@@ -74,15 +74,15 @@ def finals(play: Play, request: str = "r-1") -> int:
 @pytest.mark.parametrize("role", [*ROLES, "guest", ""])
 def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str) -> None:
     play = ready()
-    play.ask(
-        action,
-        actor=Actor("local", "somebody", role),
-        id="m-1",
-        member_id="m-1",
-        pass_id="0" * 16,
-        name="x",
-        photos=(b"photo",),
-    )
+    given: dict[str, Any] = {
+        "id": "m-1",
+        "member_id": "m-1",
+        "pass_id": "0" * 16,
+        "name": "x",
+        "photos": (b"photo",),
+        "pin": "2580",
+    }
+    play.ask(action, actor=Actor("local", "somebody", role), **given)
     may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)
     is_forbidden = (
         bool(play.replies())

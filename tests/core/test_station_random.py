@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events
+from agent.core.codes import CodeRules
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.pass_book import PassRules
@@ -22,23 +23,41 @@ from agent.effects import (
     AppendEntry,
     AuditGallery,
     BuildGallery,
+    CheckPin,
     DeenergiseLock,
     EncodePhoto,
     EnergiseLock,
     EnrolFromCamera,
     EraseMember,
     Exit,
+    FindCard,
     KillVision,
     PublishEntries,
     PublishState,
     ReadOutbox,
     RecordConsent,
     RedeemPass,
+    RemoveCredentials,
     RunQuery,
+    SaveCard,
     SaveMember,
+    SavePin,
+    SealCard,
+    SealPin,
     WithdrawConsent,
 )
-from agent.events import Actor, Event, LoggedEntry, Member, MinuteReading, OpenVisit, Receipt, Restored
+from agent.events import (
+    Actor,
+    Event,
+    LoggedEntry,
+    Member,
+    MinuteReading,
+    OpenVisit,
+    Receipt,
+    Restored,
+    SealedCard,
+    SealedPin,
+)
 from agent.mqtt.payloads import encode, state_of
 from tests.core.station_play import CONSENT, ENGINE, RULES, Play, begin, face_of, member, ready
 
@@ -87,6 +106,9 @@ class World:
             "name": "Somebody",
             "pass_id": PASSES[number % len(PASSES)].pass_id,
             "consent": CONSENT,
+            "pin": ("2580", "1111")[number % 2],
+            "number": "123456" if number % 3 else "",
+            "read": number % 3 == 0,
             **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
         }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
@@ -191,7 +213,44 @@ class World:
         request = orders[-1 - number % len(orders)].request if orders else "r-0"
         return events.GalleryAudited(self.now, request, {"members": number})
 
+    def coded(self, number: int) -> Event:
+        """What the checker says to the newest question, or to one that nobody asked."""
+        questions: list[FindCard | CheckPin] = [*self.play.found(FindCard), *self.play.found(CheckPin)]
+        request = questions[-1 - number % len(questions)].request if questions else "code-9"
+        somebody = None if number % 3 == 0 else f"m-{number % PEOPLE}"
+        if number % 7 == 0:
+            return events.CodeUnchecked(self.now, request)
+        if number % 2:
+            return events.CardFound(self.now, request, somebody)
+        return events.PinChecked(self.now, request, somebody, is_duress=number % 4 == 0)
 
+    def sealed(self, number: int) -> Event:
+        cards, pins = self.play.found(SealCard), self.play.found(SealPin)
+        if pins and number % 2:
+            pin = pins[-1 - number % len(pins)]
+            return events.PinSealed(self.now, pin.request, pin.member_id, pin.number, SEALED_PIN)
+        if cards:
+            card = cards[-1 - number % len(cards)]
+            return events.CardSealed(self.now, card.request, card.member_id, SealedCard("k-1", "0" * 64))
+        return events.CardSealed(self.now, "r-0", "m-9", SealedCard("k-1", "0" * 64))
+
+    def changed(self, number: int) -> Event:
+        orders: list[SaveCard | SavePin | RemoveCredentials] = [
+            *self.play.found(SaveCard),
+            *self.play.found(SavePin),
+            *self.play.found(RemoveCredentials),
+        ]
+        request, member_id = "r-0", "m-9"
+        if orders:
+            order = orders[-1 - number % len(orders)]
+            request, member_id = order.request, order.member_id
+        if number % 5 == 0:
+            return events.CredentialsRefused(self.now, request, "card.taken", "m-0")
+        what = ("card_added", "pin_set", "cards_removed")[number % 3]
+        return events.CredentialsChanged(self.now, request, member_id, what, number, "123456")
+
+
+SEALED_PIN = SealedPin("k-1", b"salt", b"hash", b"duress")
 READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
 VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "m-1", "m-1"))
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
@@ -236,6 +295,18 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     ),
     events.PassRedeemed: World.redeemed,
     events.PassRevoked: lambda w, n: events.PassRevoked(w.now, f"r-{n}", PASSES[n % len(PASSES)].pass_id),
+    events.CardRead: lambda w, n: events.CardRead(w.now, ("front", "exit", "none")[n % 7 % 3], str(n % 3)),
+    events.KeyPressed: lambda w, n: events.KeyPressed(w.now, ("front", "exit")[n % 9 == 0], "0123#*#"[n % 7]),
+    events.CardFound: World.coded,
+    events.PinChecked: World.coded,
+    events.CodeUnchecked: World.coded,
+    events.CardSealed: World.sealed,
+    events.PinSealed: World.sealed,
+    events.CredentialsChanged: World.changed,
+    events.CredentialsRefused: World.changed,
+    events.CredentialsLoaded: lambda w, n: events.CredentialsLoaded(
+        w.now, ("", "credentials.key_lost", "credentials.unreadable")[n % 3], "x" * n
+    ),
     events.PhotoEncoded: World.photo,
     events.PhotoRefused: World.photo,
     events.EntriesLogged: World.log,
@@ -281,6 +352,9 @@ OFTEN = [
     events.FaceSeen,
     events.FaceSeen,
     events.FaceSeen,
+    events.CardRead,
+    events.KeyPressed,
+    events.CardFound,
     events.GalleryBuilt,
     events.VisionStarted,
     events.ControlRequested,
@@ -329,9 +403,11 @@ def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
         elif isinstance(cause, events.PassRedeemed):
             assert cause.outcome == "redeemed"
             assert cause.pass_id not in play.state.passes.revoked
-        elif isinstance(cause, events.FaceSeen):
+        elif isinstance(cause, (events.FaceSeen, events.CardFound, events.PinChecked)):
             granted = play.logged("access.granted")[-1]["member"]
             assert not play.state.members[granted].is_suspended
+        elif isinstance(cause, events.CardRead):
+            assert play.rules.codes.readers[cause.reader]  # who is inside may leave
         else:
             assert isinstance(cause, events.ExitButtonPressed)
         if isinstance(cause, events.FaceSeen):
@@ -382,23 +458,21 @@ def check_published(play: Play) -> None:
 @given(
     steps=STEPS,
     kind=st.sampled_from(LockKind),
+    factors=st.integers(1, 2),
     end=st.sampled_from(list(ENDS)),
     beginning=st.sampled_from([begin, ready]),
 )
 def test_whatever_happens(
     steps: Sequence[tuple[type[Event], int, int, float, float]],
     kind: LockKind,
+    factors: int,
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
     restored = Restored(open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id}))
-    world = World(
-        beginning(
-            *PEOPLE_AT_THE_START,
-            rules=replace(RULES, lock_kind=kind, has_emergency=True, schedule=HOURS, passes=PassRules(HERE)),
-            restored=restored,
-        )
-    )
+    codes = CodeRules(readers={"front": False, "exit": True}, factors_needed=factors)
+    rules = replace(RULES, lock_kind=kind, codes=codes, has_emergency=True, schedule=HOURS, passes=PassRules(HERE))
+    world = World(beginning(*PEOPLE_AT_THE_START, rules=rules, restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:
         # Time passes with the loop awake; then, perhaps, it stands still while the facts wait in the inbox.

@@ -1,0 +1,51 @@
+"""Real readers as the agent opens them: on mock pins, and on a USB device that is not there."""
+
+from __future__ import annotations
+
+import queue
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from gpiozero.pins.mock import MockFactory
+
+from agent import hardware
+from agent.clock import SystemClock
+from agent.events import CardRead, DeviceFailed, Event
+from agent.settings import settings_from
+from tests.drivers.typed import card_bits, times
+
+WAIT_S = 10.0
+
+
+def test_readers_are_opened_by_their_settings_and_one_that_is_not_there_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factory = MockFactory()
+    monkeypatch.setattr(hardware, "open_pins", lambda _chip: factory)
+    settings = settings_from(
+        {
+            "station": {"id": "t-1"},
+            "lock": {"pin": 17},
+            "contact": {"fitted": False},
+            "exit_button": {"fitted": False},
+            "readers": {
+                "gate": {"driver": "wiegand", "d0_pin": 5, "d1_pin": 6},
+                "usb": {"driver": "hid", "device": "/dev/input/by-id/none"},
+            },
+        },
+        tmp_path,
+    )
+    posted: queue.Queue[Event] = queue.Queue()
+    with hardware.open_hardware(settings, SystemClock(), posted.put):
+        failed = posted.get(timeout=WAIT_S)
+        assert isinstance(failed, DeviceFailed)
+        assert failed.device == "readers.usb"
+        for at, bit in times(card_bits(4711), time.monotonic(), 0.0005):
+            with patch("gpiozero.pins.mock.monotonic", return_value=at):
+                factory.pin(5 + bit).drive_low()
+                factory.pin(5 + bit).drive_high()
+        read = posted.get(timeout=WAIT_S)
+        assert isinstance(read, CardRead)
+        assert (read.reader, read.number) == ("gate", "4711")
