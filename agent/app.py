@@ -101,6 +101,7 @@ def run(settings: Settings) -> int:
         running.append(app)
         if asked:  # told to end while it was being built
             app.end(asked[-1])
+        log.info("agent runs: %s, socket %s", settings.station.id, settings.control.socket)
         return app.run()
 
 

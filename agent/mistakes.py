@@ -153,6 +153,8 @@ def _choice(value: object, place: Sequence[str | int], model: type[BaseModel], c
     if len(choices) == 1:
         return Words(f"目前只能是 {listed}", f"can only be {listed} today")
     zh, en = f"应为以下之一:{listed}", f"must be one of {listed}"
+    if str(value) in choices and not isinstance(value, str):
+        return Words(f"应加引号:{show(str(value))}", f"must be in quotes: {show(str(value))}")
     near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
     return Words(f"{zh}(最接近:{near[0]})", f"{en} (nearest: {near[0]})") if near else Words(zh, en)
 

@@ -130,7 +130,7 @@ def test_an_audit_is_answered_in_plain_words(worker: Worker) -> None:
     assert audited.request == "r-1"
     assert audited.report["members"] == 30
     assert audited.report["threshold"] == gallery.threshold
-    assert "30 members are enrolled" in audited.report["words"][0]["en"]
+    assert "Members enrolled: 30." in audited.report["words"][0]["en"]
 
 
 def test_of_builds_that_wait_only_the_newest_is_done() -> None:

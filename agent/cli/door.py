@@ -26,7 +26,13 @@ def unlock(config: ConfigOption = None, socket: SocketOption = None, _lang: Lang
 @app.command("hold-open")
 def hold_open(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
     """保持打开 / Keep the lock released until `resume`."""
-    _order("door.hold_open", config, socket, "门锁保持打开。", "The lock stays released.")
+    _order(
+        "door.hold_open",
+        config,
+        socket,
+        "门锁保持打开。恢复:station door resume",
+        "The lock stays released until `station door resume`.",
+    )
 
 
 @app.command("block")
@@ -50,7 +56,13 @@ def emergency_over(config: ConfigOption = None, socket: SocketOption = None, _la
 @app.command("lock-down")
 def lock_down(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
     """封锁:只出不进 / Nobody comes in until `resume`; leaving always works."""
-    _order("door.lock_down", config, socket, "门已封锁,仍可出门。", "The door is locked down; leaving still works.")
+    _order(
+        "door.lock_down",
+        config,
+        socket,
+        "门已封锁,仍可出门。恢复:station door resume",
+        "The door is locked down until `station door resume`; leaving still works.",
+    )
 
 
 @app.command("resume")

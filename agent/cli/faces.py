@@ -43,10 +43,6 @@ def audit(
         return
     for words in report["words"]:
         typer.echo(clean(pick(Words(words["zh"], words["en"]))))
-    say(
-        f"以这些人的相像程度,适合的人数上限约为 {report['capacity']}。",
-        f"The target suits up to about {report['capacity']} members who look as alike as these.",
-    )
     if report["closest"]:
         titles = [pick(each) for each in (Words("成员", "member"), Words("成员", "member"), Words("距离", "distance"))]
         for line in columns(titles, [(one, other, f"{distance:.3f}") for one, other, distance in report["closest"]]):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +21,7 @@ from agent.cli.language import complain, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
 from agent.cli.times import local_date, local_time, zone_in
-from agent.control.client import ControlClient
+from agent.control.client import ControlClient, ControlError
 from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX, problem_from
 from agent.core.problems import Words, problem
 
@@ -82,8 +84,11 @@ def enrol(  # noqa: PLR0917 - the options of one command
 ) -> None:
     """征得同意后登记 / Enrol a member after their consent; pictures are not kept."""
     paths = photos or []
-    if bool(paths) == is_camera:
-        complain("请给出照片,或者用 --camera。", "Give photos, or --camera; not both.")
+    if not paths and not is_camera:
+        complain("请给出照片,或者用 --camera。", "Give photos, or --camera.")
+        raise typer.Exit(2)
+    if paths and is_camera:
+        complain("照片和 --camera 只能选一种。", "Give photos or --camera, not both.")
         raise typer.Exit(2)
     if len(paths) > PHOTOS_MAX:
         complain(f"最多 {PHOTOS_MAX} 张照片。", f"At most {PHOTOS_MAX} photos.")
@@ -103,7 +108,8 @@ def enrol(  # noqa: PLR0917 - the options of one command
         if is_again:
             source["again"] = True
         result: dict[str, Any] = {}
-        for result in client.stream("members.enrol", id=member, name=name, consent=given, **source):
+        answers = client.stream("members.enrol", id=member, name=name, consent=given, **source)
+        for result in _naming(paths, answers):
             if advice := result.get("advice"):
                 say(*(f"[{result['frames']}/{result['needed']}] {advice[language]}" for language in ("zh", "en")))
     if result.get("again"):
@@ -136,6 +142,9 @@ def list_members(
         rows, zone = _all_members(connect(config, socket))
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    if not rows:
+        say("还没有成员。", "There are no members yet.")
         return
     yes = pick(Words("是", "yes"))
     cells = [
@@ -293,6 +302,16 @@ def erase(
     say(f"已删除 {member}。", f"{member} is erased.")
     if receipt:
         _print_receipt(receipt, zone_in(answer))
+
+
+def _naming(paths: list[Path], answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The answers; a refusal names the files instead of their numbers."""
+    files = {f"photos[{number}]": str(path) for number, path in enumerate(paths, 1)}
+    try:
+        yield from answers
+    except ControlError as error:
+        named = [replace(each, where=files.get(each.where, each.where)) for each in error.problems]
+        raise ControlError(*named) from None
 
 
 def _print_receipt(receipt: dict[str, Any], zone: tzinfo) -> None:

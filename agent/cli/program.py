@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from agent import __version__
 from agent.cli import consent, door, faces, log, members, models, passes, service, status, vault, visits
 from agent.cli.options import LanguageOption
 
@@ -17,8 +20,19 @@ app = typer.Typer(
 )
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def _program(_lang: LanguageOption = None) -> None:
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="版本 / Print the version")
+    ] = False,
+    _lang: LanguageOption = None,
+) -> None:
     """Options that stand before a command."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from agent.cli.language import complain, say, tell_problems
 from agent.cli.options import ConfigOption, LanguageOption, settings_path
+from agent.paths import DEFAULT_SOCKET, DEFAULT_STATE
 
 if TYPE_CHECKING:
     from agent.core.problems import Problem
@@ -44,6 +46,12 @@ def run(config: ConfigOption = None, _lang: LanguageOption = None) -> None:
         code = app.run(settings)
     except (StorageError, SocketInUseError, OSError) as error:
         complain(f"无法启动:{error}", f"The agent cannot start: {error}")
+        if os.geteuid() and {settings.state.directory, settings.control.socket} & {DEFAULT_STATE, DEFAULT_SOCKET}:
+            complain(
+                "    → 普通用户请把 state.directory 和 control.socket 设为自己可写的位置,例如 config/try.toml。",
+                "    → As an ordinary user set state.directory and control.socket to places of your own; "
+                "config/try.toml is an example.",
+            )
         raise typer.Exit(1) from None
     raise typer.Exit(code)
 
@@ -105,7 +113,10 @@ def demo(
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="写入 JSON 报告 / Write a report as JSON")] = None,
     port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65_535, help="网页端口 / The port of the web pages")
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65_535, help="网页端口,目前还没有网页 / The port of the web pages; there are none yet"
+        ),
     ] = None,
     _lang: LanguageOption = None,
 ) -> None:

@@ -47,7 +47,7 @@ def rotate(config: ConfigOption = None, socket: SocketOption = None, _lang: Lang
     with reporting():
         done = connect(config, socket).request("vault.rotate")
     count, key, dropped = done["templates"], done["key"], ", ".join(done["dropped"])
-    say(f"{count} 个模板已用密钥 {key} 重新加密。", f"{count} templates are encrypted anew with the key {key}.")
+    say(f"{count} 个模板已用密钥 {key} 重新加密。", f"Templates encrypted anew with the key {key}: {count}.")
     if dropped:
         say(f"已删除旧密钥 {dropped}。", f"Former keys removed: {dropped}.")
     say("请备份新的密钥文件和数据库。", "Back up the new key file, apart from a new backup of the database.")

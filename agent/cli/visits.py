@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli.connection import connect, reporting
-from agent.cli.language import complain, pick
+from agent.cli.language import complain, pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns, csv_lines
 from agent.cli.times import local_time, zone_in
@@ -59,6 +59,9 @@ def list_visits(
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
+    if not rows:
+        say("没有到访记录。", "There are no visits.")
+        return
     cells = [
         [local_time(row.get(name), zone) if name.endswith("_utc") else row.get(name) for name in COLUMNS]
         for row in rows
@@ -82,7 +85,8 @@ def export(
 ) -> None:
     """导出全部到访,时间为 UTC / Export visits, oldest first, times in UTC; opens in Excel and WPS."""
     with reporting():
-        lines = csv_lines(COLUMNS, _pages(connect(config, socket), _utc(since), _utc(until)))
+        counted = _Counted(_pages(connect(config, socket), _utc(since), _utc(until)))
+        lines = csv_lines(COLUMNS, counted)
         if output is None:
             for line in lines:
                 sys.stdout.buffer.write(line.encode())
@@ -93,6 +97,20 @@ def export(
         except OSError as error:
             complain(f"无法写入 {output}:{error.strerror}", f"{output} cannot be written: {error.strerror}")
             raise typer.Exit(1) from None
+    say(f"已写入 {output},到访 {counted.count} 条。", f"{output} is written; visits: {counted.count}.")
+
+
+class _Counted:
+    """Rows, and how many there were."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self.count = 0
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
 
 
 def _pages(client: ControlClient, since: str | None, until: str | None) -> Iterator[dict[str, Any]]:

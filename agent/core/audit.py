@@ -10,6 +10,7 @@ from agent.core.likeness import closest_pairs
 from agent.core.problems import Words
 
 STRANGERS_A_DAY = 20.0  # who look at the camera of a station with some dozen visits a day
+FEW = 8  # fewer say too little about how alike the people here look
 _DAYS = 365
 
 
@@ -52,11 +53,19 @@ class Audit:
     def _rule(self) -> Words:
         return Words(
             f"已登记 {self.members} 人。与其中一人的距离不超过 {self.threshold:.3f},并且明显比其他人更近,门才会打开。",
-            f"{self.members} members are enrolled. A face opens the door when it is at most {self.threshold:.3f} from"
+            f"Members enrolled: {self.members}. A face opens the door when it is at most {self.threshold:.3f} from"
             " one of them, and clearly nearer to that one than to anybody else.",
         )
 
     def _expectation(self) -> Words:
+        if self.members < FEW:
+            most = max(1, round(_DAYS * self.strangers_a_day * self.target_fpir))
+            return Words(
+                f"按每天 {self.strangers_a_day:g} 个陌生人看摄像头计,"
+                f"认错人开门一年最多约 {most} 次(按目标推算,未经测量)。",
+                f"With {self.strangers_a_day:g} strangers a day before the camera, expect at most about {most} wrong"
+                " openings a year (by the target, not measured).",
+            )
         zh, en = _per_year(self.wrong_openings_a_year)
         return Words(
             f"按每天 {self.strangers_a_day:g} 个陌生人看摄像头估计,认错人开门{zh}"
@@ -67,7 +76,7 @@ class Audit:
 
     def _size(self) -> tuple[Words, ...]:
         if not self.is_too_large:
-            return ()
+            return () if self.members < FEW else (self._room(),)
         return (
             Words(
                 f"登记人数对这个目标来说太多:按这些人的相像程度,大约 {self.capacity} 人以内才合适,"
@@ -76,6 +85,12 @@ class Audit:
                 " alike as these; more than one member in ten would now be refused. Let members give a number, a card"
                 " or a pass first, so that the face only confirms it.",
             ),
+        )
+
+    def _room(self) -> Words:
+        return Words(
+            f"以这些人的相像程度,适合的人数上限约为 {self.capacity}。",
+            f"The target suits up to about {self.capacity} members who look as alike as these.",
         )
 
     def _look_alikes(self) -> tuple[Words, ...]:

@@ -6,6 +6,7 @@ by the pose that vision measured; of photos only the vectors are known, and thes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from agent.core.gallery import Gallery, GalleryError, enrolment_check, fuse
 from agent.core.likeness import LIKENESS
-from agent.core.problems import Problem, problem
+from agent.core.problems import Problem, Words, problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +33,20 @@ _SCALE_STEP = 1.15
 _SAME_PICTURE = 0.1  # of the distance between two people: a picture saved twice is nearer than this to itself
 
 _PHOTO_PROBLEMS = {"no_face": "photo.no_face", "two_faces": "photo.two_faces"}
+PHOTO_WORDS: Mapping[str, Words] = {
+    "face_too_small": Words("脸太小", "the face is too small"),
+    "too_far": Words("脸太小", "the face is too small"),
+    "too_close": Words("脸太大,或超出画面", "the face is too large, or cut off by the edge"),
+    "too_dark": Words("脸部太暗", "the face is too dark"),
+    "too_bright": Words("脸部太亮", "the face is too bright"),
+    "turned_away": Words("没有正对镜头", "the face is turned away"),
+    "blurred": Words("脸部不清晰", "the face is blurred"),
+    "too_large": Words("图片太大", "the picture is too large"),
+    "too_small": Words("图片太小", "the picture is too small"),
+    "not_a_picture": Words("不是 JPEG 或 PNG 图片,或已损坏", "it is no JPEG or PNG, or is damaged"),
+    "not_readable": Words("识别程序无法读取", "face recognition could not read it"),
+}
+"""Why a photo is refused, by the reason in `PhotoRefused`; those of `_PHOTO_PROBLEMS` have a problem of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +117,15 @@ def encoded(enrolment: Enrolment, order: str, vector: NDArray[np.float32]) -> En
 
 
 def refused(enrolment: Enrolment, order: str, reason: str) -> Enrolment:
-    """Take the refusal of one photo: the enrolment as a whole will be refused with every reason."""
+    """Take the refusal of one photo: the enrolment as a whole will be refused with every reason.
+
+    Each names its photo by the place in the request, counted from 1: `photos[2]`.
+    """
     if order not in enrolment.waiting:
         return enrolment
     number = order.rpartition(":")[2]
     code = _PHOTO_PROBLEMS.get(reason, "photo.unusable")
-    detail = f"photo {number}" if reason in _PHOTO_PROBLEMS else f"photo {number}, {reason}"
-    found = problem(code, "photos", detail)
+    found = problem(code, f"photos[{number}]", PHOTO_WORDS.get(reason, Words(reason, reason)))
     return replace(enrolment, waiting=enrolment.waiting - {order}, problems=(*enrolment.problems, found))
 
 

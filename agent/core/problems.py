@@ -373,14 +373,14 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     # --- enrolment
     "photo.no_face": _error(
-        "照片中没有找到人脸。({detail})",
-        "No face was found in the photo. ({detail})",
+        "照片中没有找到人脸。",
+        "No face was found in the photo.",
         "请用正面、光线均匀、脸部清晰的照片。",
         "Use a photo from the front, evenly lit, with the face sharp.",
     ),
     "photo.two_faces": _error(
-        "照片中有多张人脸。({detail})",
-        "There is more than one face in the photo. ({detail})",
+        "照片中有多张人脸。",
+        "There is more than one face in the photo.",
         "请用只有一个人的照片。",
         "Use a photo of one person only.",
     ),

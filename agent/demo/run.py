@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -39,7 +40,7 @@ def main(seconds: int | None, report: Path | None, port: int | None) -> int:
     `report`: where the figures go, as JSON. `port` is for the pages, which this version does not have yet.
     """
     del port
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     scenario = load_scenario(find_config("demo-scenario.toml"))
     with _interruptible() as interrupted:
 
@@ -200,4 +201,4 @@ def summarise(console: Console, evidence: Evidence, left_out: list[str], lacking
     for each in lacking:
         console.print(f"[red]✘ {each}[/]")
     if not lacking:
-        console.print("[green]✔ everything that was expected happened[/]")
+        console.print("[green]✔ everything in the scenes that were played happened[/]")

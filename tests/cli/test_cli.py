@@ -19,12 +19,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from agent import __version__
 from agent.cli.table import columns, csv_lines
 from agent.clock import SystemClock
 from agent.control.server import ControlServer
 from agent.core.audit import audit
 from agent.core.gallery import build_gallery
-from agent.core.problems import problem
+from agent.core.problems import Words, problem
 from agent.effects import Reply
 from agent.events import ControlRequested, Event
 from tests.crowd import Crowd
@@ -145,7 +146,7 @@ def agent(tmp_path: Path) -> Iterator[_Agent]:
     ("command", "action", "words"),
     [
         ("unlock", "door.unlock", "released once"),
-        ("hold-open", "door.hold_open", "stays released"),
+        ("hold-open", "door.hold_open", "until `station door resume`"),
         ("block", "door.block", "blocked; leaving still works"),
         ("emergency", "door.emergency", "open for an emergency"),
         ("emergency-over", "door.emergency_over", "The emergency is over"),
@@ -296,6 +297,41 @@ def test_a_photo_that_is_not_there_is_a_wrong_use_and_reaches_nobody(agent: _Age
     assert agent.asked == []
 
 
+def test_a_refused_photo_is_named_by_its_file(agent: _Agent, tmp_path: Path) -> None:
+    refusals = [problem("photo.unusable", "photos[2]", Words("脸部太暗", "the face is too dark")).as_dict()]
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result=CONSENT_TEXT)
+        if asked.action == "consent.show"
+        else Reply(asked.request, ok=False, problems=tuple(refusals))
+    ]
+    photos = [tmp_path / name for name in ("a.jpg", "b.jpg")]
+    for photo in photos:
+        photo.write_bytes(b"x")
+    done = agent.run("members", "enrol", "m-1", "--name", "x", "--consent-given", *photos)
+
+    assert done.returncode == 1
+    assert f"error: {photos[1]}: The photo cannot be used: the face is too dark" in done.stderr
+
+
+def test_photos_and_the_camera_are_told_apart(agent: _Agent, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    enrol = ("members", "enrol", "m-1", "--name", "x")
+    assert agent.run(*enrol).stderr == "Give photos, or --camera.\n"
+    assert agent.run(*enrol, "--camera", tmp_path / "a.jpg").stderr == "Give photos or --camera, not both.\n"
+
+
+@pytest.mark.parametrize("group", ["members", "visits"])
+def test_an_empty_list_is_said_to_be_empty(agent: _Agent, group: str) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"rows": []})]
+
+    assert agent.run(group, "list").stdout.splitlines() == [f"There are no {group}{' yet' * (group == 'members')}."]
+    assert json.loads(agent.run(group, "list", "--json").stdout) == []
+
+
+def test_the_version_is_told() -> None:
+    assert _run("--version").stdout == f"{__version__}\n"
+
+
 def test_enrolling_again_is_asked_for_and_said(agent: _Agent, tmp_path: Path) -> None:
     agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**CONSENT_TEXT, "again": True})]
     (tmp_path / "a.jpg").write_bytes(b"x")
@@ -336,7 +372,7 @@ def test_the_gallery_is_audited_in_both_languages(agent: _Agent) -> None:
     as_json = agent.run("faces", "audit", "--json")
 
     assert (english.returncode, chinese.returncode, as_json.returncode) == (0, 0, 0)
-    assert "12 members are enrolled" in english.stdout
+    assert "Members enrolled: 12." in english.stdout
     assert "With 50 strangers a day" in english.stdout
     assert "已登记 12 人" in chinese.stdout
     assert "每天 20 个陌生人" in chinese.stdout
@@ -563,7 +599,8 @@ def test_an_export_is_whole_and_safe_to_open_in_a_spreadsheet(agent: _Agent) -> 
 def test_an_export_into_a_file_is_put_in_place_whole_or_not_at_all(agent: _Agent, tmp_path: Path) -> None:
     _pages(agent)
     output = tmp_path / "visits.csv"
-    assert agent.run("visits", "export", "--csv", "--output", output).returncode == 0
+    done = agent.run("visits", "export", "--csv", "--output", output)
+    assert (done.returncode, done.stdout) == (0, f"{output} is written; visits: 2.\n")
     assert output.stat().st_mode & 0o777 == 0o600
     whole = output.read_bytes()
 

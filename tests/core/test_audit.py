@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from agent.core.audit import audit
+from agent.core.audit import FEW, audit
 from agent.core.gallery import Gallery, build_gallery
 from tests.crowd import Crowd
 
@@ -63,6 +63,15 @@ def test_empty_gallery_is_said_to_be_empty() -> None:
     assert found.expected_fpir == 0
     assert found.closest == ()
     assert [words.en for words in found.in_words()] == ["Nobody is enrolled, so no face opens the door."]
+
+
+def test_few_members_are_no_measure_of_how_many_there_may_be() -> None:
+    few, enough = _english(_gallery(0.57, FEW - 1), 20), _english(_gallery(0.57, FEW), 20)
+
+    assert "at most about 73 wrong openings a year (by the target, not measured)" in few
+    assert "suits up to about" not in few
+    assert "suits up to about" in enough
+    assert "not measured" not in enough
 
 
 def test_unusable_templates_are_named() -> None:

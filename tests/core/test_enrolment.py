@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from agent.core import enrolment
 from agent.core.enrolment import (
     MAX_PHOTOS,
     PATIENCE_S,
@@ -50,8 +54,7 @@ def test_an_answer_counts_once_and_a_strange_one_not_at_all() -> None:
 def test_a_refused_photo_says_which_one_and_why(reason: str, code: str) -> None:
     (found,) = refused(BEGUN, order_of("r-1", 2), reason).problems
     assert found.code == code
-    assert "photo 2" in found.text.en
-    assert "photo 2" in found.text.zh
+    assert found.where == "photos[2]"
 
 
 def test_the_template_is_one_vector_of_length_one_between_the_photos() -> None:
@@ -78,3 +81,15 @@ def test_whoever_enrols_hears_of_it_before_the_socket_gives_up() -> None:
     assert PATIENCE_S + 2 * DISK_PATIENCE_S > ANSWER_S - 10  # the bounds are meant to be near each other
     assert PATIENCE_S < ANSWER_S
     assert MAX_PHOTOS >= 3
+
+
+def test_every_reason_to_refuse_a_photo_has_words_in_both_languages() -> None:
+    root = Path(enrolment.__file__).parents[1]
+    told = re.findall(r'PhotoRefusedError\("(\w+)"\)', (root / "vision/photos.py").read_text())
+    told += re.findall(r'PhotoRefused\(.*"(\w+)"\)', (root / "vision/supervisor.py").read_text())
+    told += re.findall(r'reason="(\w+)"', (root / "vision/process.py").read_text())
+    told += re.findall(r'return "(\w+)"', (root / "vision/quality.py").read_text())
+
+    assert len(set(told)) >= 12
+    assert set(told) - set(enrolment.PHOTO_WORDS) == {"no_face", "two_faces"}
+    assert all(words.en.isascii() and not words.zh.isascii() for words in enrolment.PHOTO_WORDS.values())
