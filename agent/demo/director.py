@@ -94,7 +94,12 @@ class Director:
             case script.SetPower():
                 self.parts.meters[step.appliance].set_power(step.power_w)
             case script.Request():
-                self.client.request(step.action)
+                self.client.request(step.action, **step.arguments)
+            case script.PressKeys():
+                self.parts.readers[step.reader].press(step.keys)
+            case script.Wire():
+                signal = self.parts.signals[step.name]
+                signal.begin() if step.says else signal.end()
             case script.Skip():
                 self._skip(step.seconds)
             case script.ExpectLock():
@@ -136,9 +141,12 @@ class Director:
         return self.watcher.entries(self.station)[self._entries_before :]
 
     def _has_entry(self, step: script.ExpectEntry) -> bool:
-        return any(
-            event.type == step.type and _contains(event.data or {}, step.with_) for event in self._entries_of_scene()
-        )
+        found = [
+            event
+            for event in self._entries_of_scene()
+            if event.type == step.type and _contains(event.data or {}, step.with_)
+        ]
+        return len(found) >= step.times
 
     def _has_state(self, step: script.ExpectState) -> bool:
         state = self.watcher.state(self.station, step.part)
@@ -175,7 +183,7 @@ def _contains(data: Mapping[str, object], expected: Mapping[str, object]) -> boo
 
 def _describe(step: script.Step) -> str:
     """The step in a few words, such as `expect entry station.visit.entered (member m-0001, inside 1)`."""
-    values = [value for key, value in step.model_dump(by_alias=True).items() if key != "do"]
+    values = [value for key, value in step.model_dump(by_alias=True).items() if key not in ("do", "times")]
     words = [step.do.replace("_", " ")]
     for value in values:
         if isinstance(value, Mapping):

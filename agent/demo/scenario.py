@@ -54,6 +54,7 @@ class Request(_Table):
 
     do: Literal["request"]
     action: str
+    arguments: Mapping[str, str] = Field(default_factory=dict)
 
 
 class Skip(_Table):
@@ -63,11 +64,28 @@ class Skip(_Table):
     seconds: float = Field(gt=0)
 
 
+class PressKeys(_Table):
+    """Somebody types on the keypad of this name; `#` ends a number."""
+
+    do: Literal["press_keys"]
+    reader: str
+    keys: str
+
+
+class Wire(_Table):
+    """A wire that says one thing (fire, break glass) begins or ends to say it."""
+
+    do: Literal["wire"]
+    name: str
+    says: bool
+
+
 class ExpectEntry(_Table):
-    """The subscriber receives an entry of this type, with at least these values, since the scene began."""
+    """The subscriber receives `times` entries of this type, with at least these values, since the scene began."""
 
     do: Literal["expect_entry"]
     type: str
+    times: int = Field(default=1, ge=1)
     with_: Mapping[str, JsonValue] = Field(default_factory=dict, alias="with")
 
 
@@ -105,6 +123,8 @@ Step = Annotated[
     | Act
     | SetPower
     | Request
+    | PressKeys
+    | Wire
     | Skip
     | ExpectEntry
     | ExpectNoEntry
