@@ -13,7 +13,7 @@ from agent.core.gallery import Gallery, Match
 from agent.demo import run
 from agent.demo.director import Outcome
 from agent.demo.report import Evidence, missing, spread
-from agent.demo.scenario import ScenarioError, find_config, load_scenario
+from agent.demo.scenario import Scene, ScenarioError, Totals, find_config, load_scenario
 from agent.effects import AppendEntry, Effect
 from agent.fleet.audit import audit
 from agent.mqtt.link import BrokerLink
@@ -90,9 +90,9 @@ def test_a_link_that_publishes_nothing_fails_the_demo(play: Play, monkeypatch: p
 
 
 def test_what_is_missing_is_named_one_by_one() -> None:
-    scenario = load_scenario(find_config("demo-scenario.toml"))
+    scene = Scene(name="a_scene", zh="", en="", brings=Totals(visits=1, refusals=2, alarms=1), steps=())
     evidence = Evidence(
-        scenes=scenario.scenes,
+        scenes=[scene],
         outcomes=[Outcome("a_scene", "a step", 1.0, "it did not happen")],
         latencies_ms=[],
         received=[],
