@@ -13,7 +13,7 @@ from agent.core.gallery import Gallery, Match
 from agent.demo import run
 from agent.demo.director import Outcome
 from agent.demo.report import Evidence, missing, spread
-from agent.demo.scenario import Scene, ScenarioError, Totals, find_config, load_scenario
+from agent.demo.scenario import ScenarioError, Scene, Totals, find_config, load_scenario
 from agent.effects import AppendEntry, Effect
 from agent.fleet.audit import audit
 from agent.mqtt.link import BrokerLink
