@@ -8,7 +8,8 @@ import pytest
 
 from agent import events
 from agent.core import station
-from agent.core.station import HANDLERS, LOCK_RETRY_S
+from agent.core.devices import LOCK_RETRY_S
+from agent.core.station import HANDLERS
 from agent.effects import (
     AppendEntry,
     BuildGallery,
