@@ -173,6 +173,7 @@ _CREDENTIAL_ORDERS = (
 )
 _STORAGE_ORDERS = (
     effects.AppendEntry,
+    effects.KeepNotes,
     effects.ReadOutbox,
     effects.MoveCursor,
     effects.WriteReading,

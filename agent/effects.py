@@ -200,8 +200,23 @@ VisitChange = BeginVisit | EndVisit
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the rules want to find again after a start, in place of the note of this kind and name before it.
+
+    `kind` is the module of `core` that reads it back. `body` holds JSON values only, and never a name, a face, a PIN or
+    a key; None: the note is thrown away.
+    """
+
+    kind: str
+    name: str
+    body: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class AppendEntry(Effect):
-    """Append to the log. `at`: station time; `tag` comes back in the `Receipt`; `visits` commit together with it.
+    """Append to the log. `at`: station time; `tag` comes back in the `Receipt`.
+
+    `visits` and `notes` commit together with it.
 
     `body` holds JSON values only, and never a name, a face, a PIN or a key.
     """
@@ -211,6 +226,14 @@ class AppendEntry(Effect):
     body: Mapping[str, Any]
     tag: str = ""
     visits: tuple[VisitChange, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeepNotes(Effect):
+    """Keep notes that no entry reports, such as what was learned of an appliance. Each costs a card a commit."""
+
+    notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True, slots=True)

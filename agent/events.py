@@ -598,6 +598,7 @@ class Restored:
 
     `inside`: how many people were in, None when nobody ever was; `order`: the master's last to the door, empty when
     there was none.
+    `notes`: what the rules noted (`effects.Note`), by kind and name.
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
     `core.problems`, where, detail). `revoked_passes` is None while the ledger cannot be read.
     """
@@ -608,6 +609,7 @@ class Restored:
     newest: tuple[int, int] = (0, 0)
     inside: int | None = None
     order: str = ""
+    notes: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     problems: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, str, str], ...] = ()
     revoked_passes: frozenset[str] | None = None

@@ -23,7 +23,7 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.events import Restored
-from agent.storage import consents, credentials, members, sealing, visits
+from agent.storage import consents, credentials, members, notes, sealing, visits
 from agent.storage.chain import GENESIS, Position, canonical
 from agent.storage.database import (
     Database,
@@ -261,6 +261,7 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
         newest=newest.place,
         inside=inside if isinstance(inside, int) else None,
         order=order if isinstance(order, str) else "",
+        notes=notes.load(database),
         problems=_split(problems),
         faults=sealing.faults_of(rows, vault),
     )

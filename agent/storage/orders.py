@@ -18,6 +18,7 @@ from agent.effects import (
 )
 from agent.events import Consent, ErasureReceipt, Member
 from agent.storage.chain import canonical
+from agent.storage.notes import WrittenNote, written
 
 # A message on the wire holds 64 KiB; the envelope takes some of it.
 BODY_BYTES = 60_000
@@ -43,6 +44,14 @@ class PendingEntry:
     body: str
     tag: str = ""
     visits: tuple[VisitChange, ...] = ()
+    notes: tuple[WrittenNote, ...] = ()
+
+
+@dataclass(slots=True)
+class PendingNotes:
+    """A `KeepNotes` with its bodies already written as JSON."""
+
+    notes: tuple[WrittenNote, ...]
 
 
 @dataclass(slots=True)
@@ -147,7 +156,7 @@ Alone = (
 )
 """What is not done in one transaction with others."""
 
-Pending = PendingEntry | PendingSave | PendingConsent | Alone
+Pending = PendingEntry | PendingNotes | PendingSave | PendingConsent | Alone
 
 
 @dataclass(slots=True)
@@ -307,4 +316,4 @@ def pending_entry(effect: AppendEntry) -> PendingEntry:
     if len(body.encode()) > BODY_BYTES:
         raise ValueError(f"the body of a {effect.type} entry is longer than {BODY_BYTES} bytes: shorten it")
     canonical(effect.type)  # raises for what has no UTF-8
-    return PendingEntry(effect.at, effect.type, body, effect.tag, effect.visits)
+    return PendingEntry(effect.at, effect.type, body, effect.tag, effect.visits, written(effect.notes))

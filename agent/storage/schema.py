@@ -11,7 +11,7 @@ STATION = Migrations("station")
 READINGS = Migrations("readings")
 
 # Fails when a table is missing although the migrations are recorded; reads nothing.
-PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits, consents, cards, pins LIMIT 0"
+PROBE = "SELECT 1 FROM log, anchor, cursor, members, templates, visits, consents, cards, pins, notes LIMIT 0"
 
 
 @STATION()
@@ -165,6 +165,19 @@ def m005_cards_and_pins(db: Database) -> None:
             token TEXT NOT NULL,
             set_at_utc TEXT NOT NULL
         ) STRICT
+    """)
+
+
+@STATION()
+def m006_notes(db: Database) -> None:
+    """What the rules want to find again after a start (`agent.effects.Note`). `body` is a JSON object."""
+    db.execute("""
+        CREATE TABLE notes (
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (kind, name)
+        ) STRICT, WITHOUT ROWID
     """)
 
 

@@ -29,7 +29,7 @@ from agent.events import (
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import consents, credentials, members, visits
+from agent.storage import consents, credentials, members, notes, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
@@ -44,6 +44,7 @@ from agent.storage.orders import (
     PendingCredential,
     PendingEntry,
     PendingErasure,
+    PendingNotes,
     PendingRedemption,
     PendingReview,
     PendingRevocation,
@@ -175,6 +176,10 @@ class Worker:
                 for pending in self._batch:
                     if isinstance(pending, PendingEntry):
                         run.append(pending)
+                    elif isinstance(pending, PendingNotes):
+                        receipts += self._append(run, stamps)  # notes of one name are kept in the order they came in
+                        run = []
+                        self._keep(pending.notes)
                     elif isinstance(pending, PendingSave):
                         receipts += self._append(run, stamps)
                         run = []
@@ -203,7 +208,12 @@ class Worker:
         for pending, place in zip(run, places, strict=True):
             for change in pending.visits:
                 visits.change(self._files.database, change, place, stamps)
+            self._keep(pending.notes)
         return [Receipt(*place.place, pending.tag) for pending, place in zip(run, places, strict=True)]
+
+    def _keep(self, made: tuple[notes.WrittenNote, ...]) -> None:
+        for each in made:
+            notes.keep(self._files.database, each)
 
     def _save(self, pending: PendingSave, stamps: Stamps) -> Event:
         files = self._files

@@ -20,6 +20,7 @@ from agent.effects import (
     DescribeVault,
     Effect,
     EraseMember,
+    KeepNotes,
     MoveCursor,
     ReadOutbox,
     ReadRetention,
@@ -42,6 +43,7 @@ from agent.storage.database import explain
 from agent.storage.keys import CREDENTIAL, KeyFile
 from agent.storage.late import Opening
 from agent.storage.losses import LossCount
+from agent.storage.notes import written
 from agent.storage.opening import READINGS_DATABASE, STATION_DATABASE, OpenFiles
 from agent.storage.orders import (
     Orders,
@@ -49,6 +51,7 @@ from agent.storage.orders import (
     PendingConsent,
     PendingCredential,
     PendingErasure,
+    PendingNotes,
     PendingRedemption,
     PendingReview,
     PendingRevocation,
@@ -118,6 +121,8 @@ class StorageWriter:
         match effect:
             case AppendEntry():
                 self._put(pending_entry(effect))
+            case KeepNotes():
+                self._put(PendingNotes(written(effect.notes)))
             case WriteReading():
                 self._orders.put_reading(effect)
             case MoveCursor():

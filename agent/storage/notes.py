@@ -1,0 +1,70 @@
+"""What the rules noted, as rows. A change runs in the transaction of the entry that reports it, on the writer's thread."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.effects import Note
+from agent.storage.chain import canonical
+from agent.storage.database import Database
+
+# A note is one thing's state; the longest is a supply or a fault with its history.
+NOTE_BYTES = 16_000
+# Of one kind; beyond it rules would have lost count of their own things. The oldest stay, the new one is not kept.
+NOTES_OF_A_KIND = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNote:
+    """A note with its body as JSON; None: thrown away."""
+
+    kind: str
+    name: str
+    body: str | None
+
+
+def written(notes: Sequence[Note]) -> tuple[WrittenNote, ...]:
+    """Write the bodies as JSON. Raises ValueError or TypeError for one that is not JSON, or is too long."""
+    made = tuple(
+        WrittenNote(each.kind, each.name, None if each.body is None else canonical(each.body)) for each in notes
+    )
+    for each in made:
+        canonical([each.kind, each.name])  # raises for what has no UTF-8
+        if each.body is not None and len(each.body.encode()) > NOTE_BYTES:
+            raise ValueError(f"a note of kind {each.kind} is longer than {NOTE_BYTES} bytes: shorten it")
+    return made
+
+
+def keep(database: Database, note: WrittenNote) -> None:
+    """Write a note in place of the one before it, or throw it away."""
+    if note.body is None:
+        database.conn.execute("DELETE FROM notes WHERE kind = ? AND name = ?", (note.kind, note.name))
+        return
+    database.conn.execute(
+        "INSERT INTO notes (kind, name, body) SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM notes WHERE kind = ?1) < ?4 "
+        "OR EXISTS (SELECT 1 FROM notes WHERE kind = ?1 AND name = ?2) "
+        "ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body",
+        (note.kind, note.name, note.body, NOTES_OF_A_KIND),
+    )
+
+
+def load(database: Database) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """All of them by kind and name; one that cannot be read back is left out.
+
+    None before the migration: a disk that cannot be written is read as an older agent left it.
+    """
+    if not database.conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'notes'").fetchone():
+        return {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for kind, name, text in database.conn.execute("SELECT kind, name, body FROM notes ORDER BY kind, name"):
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(body, dict):
+            found[kind][name] = body
+    return dict(found)
