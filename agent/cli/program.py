@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import consent, door, faces, log, members, models, passes, service, status, vault, visits
+from agent.cli import alarms, consent, door, faces, faults, log, members, models, passes, service, status, vault, visits
 from agent.cli.options import LanguageOption
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ service.add_to(app)
 status.add_to(app)
 app.add_typer(consent.app, name="consent")
 app.add_typer(door.app, name="door")
+app.add_typer(alarms.app, name="alarms")
+app.add_typer(faults.app, name="faults")
 app.add_typer(members.app, name="members")
 app.add_typer(visits.app, name="visits")
 app.add_typer(log.app, name="log")

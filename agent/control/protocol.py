@@ -130,6 +130,26 @@ class AuditArguments(_Message):
     strangers_a_day: float = Field(default=20.0, ge=0, le=100_000)
 
 
+class AlarmArguments(_Message):
+    """Which alarm somebody has seen."""
+
+    alarm: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")]
+
+
+class FaultArguments(_Message):
+    """Which fault (`CODE@PLACE`), and how far its repair is."""
+
+    fault: Annotated[str, Field(min_length=3, max_length=300)]
+    stage: Literal["seen", "in_repair", "put_right", "checked"]
+
+
+class ReportArguments(_Message):
+    """What is wrong where: an appliance, a supply or a part of the room by its name, never a person."""
+
+    where: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    what: Literal["broken", "dirty", "missing", "other"]
+
+
 class RevokePassArguments(_Message):
     """Which pass opens nothing any more."""
 
@@ -219,6 +239,11 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "door.lock_down": NoArguments,
         "door.resume": NoArguments,
         "access.present_code": PresentCodeArguments,
+        "alarms.acknowledge": AlarmArguments,
+        "alarms.list": NoArguments,
+        "faults.list": NoArguments,
+        "faults.report": ReportArguments,
+        "faults.update": FaultArguments,
         "faces.audit": AuditArguments,
         "consent.show": ConsentTextArguments,
         "members.card": CardArguments,

@@ -135,6 +135,61 @@ CATALOGUE: Mapping[str, Kind] = {
         "请立即到站检查;人员可用按钮出门。",
         "Somebody should come now; people can leave with the exit button.",
     ),
+    # --- faults and alarms as people deal with them
+    "reported.broken": _error(
+        "有人报告:损坏。",
+        "Somebody reports that it is broken.",
+        "请到站查看并维修,然后执行 station faults update 更新进度。",
+        "Look at it and have it repaired; `station faults update` says how far that is.",
+    ),
+    "reported.dirty": _warning(
+        "有人报告:需要清洁。",
+        "Somebody reports that it needs cleaning.",
+        "请安排清洁,然后执行 station faults update 更新进度。",
+        "Have it cleaned; `station faults update` says how far that is.",
+    ),
+    "reported.missing": _warning(
+        "有人报告:缺失。",
+        "Somebody reports that it is missing.",
+        "请补齐,然后执行 station faults update 更新进度。",
+        "Put it back or make it up; `station faults update` says how far that is.",
+    ),
+    "reported.other": _warning(
+        "有人报告:有其他问题。",
+        "Somebody reports that something else is wrong with it.",
+        "请到站查看,然后执行 station faults update 更新进度。",
+        "Look at it; `station faults update` says how far that is.",
+    ),
+    "fault.unknown": _error(
+        "没有这个故障:{detail}",
+        "There is no such fault. {detail}",
+        "station faults list 列出全部故障及其编号。",
+        "`station faults list` shows every fault with what it is called.",
+    ),
+    "fault.still_there": _error(
+        "传感器显示故障仍然存在,不能标为已核查。",
+        "The sensor still shows the fault, so it cannot be checked off.",
+        "先排除故障;传感器恢复正常后会自动关闭。",
+        "Put it right; it closes by itself once the sensor shows that.",
+    ),
+    "fault.not_put_right": _error(
+        "故障还没有标为已修好,不能标为已核查。",
+        "Nobody has said that it is put right, so it cannot be checked off.",
+        "先执行 station faults update 故障 put_right。",
+        "First `station faults update FAULT put_right`.",
+    ),
+    "fault.too_many": _error(
+        "未处理的故障已达上限:{detail}",
+        "There are as many open faults as can be kept: {detail}",
+        "先处理并核查已有的故障。",
+        "Deal with those there are and check them off.",
+    ),
+    "alarm.unknown": _error(
+        "没有这个报警,或已确认。",
+        "There is no such alarm, or it has been acknowledged.",
+        "station alarms list 列出全部报警。",
+        "`station alarms list` shows them.",
+    ),
     "sensor.stale": _warning(
         "传感器没有新数据,状态未知。",
         "The sensor sends nothing new; its state is unknown.",

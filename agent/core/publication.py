@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.core import alarms
+from agent.core.problems import Severity
 from agent.core.state import StationState
 from agent.core.turn import Turn
 from agent.effects import PublishState, Reply
 
 REFRESH_S = 30.0
 """Everything is told again this often; the beat of `health` shows that the deciding thread decides."""
+
+MAX_TOLD_FAULTS = 16  # each with two languages and a remedy has up to 3 KB, and a message 64 KiB
 
 _WITHIN_A_REFRESH = {"power_w", "uptime_s", "backlog"}  # moves all the time: not worth a message of its own
 
@@ -74,11 +78,29 @@ def _occupancy(state: StationState) -> Body:
     return {"count": state.occupancy.count, "is_occupied": state.occupancy.count > 0}
 
 
+def _faults(state: StationState) -> list[Body]:
+    """The worst first, and of those the oldest; as many as a message holds."""
+    found = sorted(
+        state.repairs.values(), key=lambda each: (each.problem.severity is Severity.WARNING, not each.is_present)
+    )
+    return [
+        {
+            **each.problem.as_dict(),
+            "stage": each.stage.value,
+            "is_present": each.is_present,
+            "raised_at": each.steps[0].at,
+        }
+        for each in found[:MAX_TOLD_FAULTS]
+    ]
+
+
 def _health(state: StationState, now: float) -> Body:
     outbox = state.outbox
     behind = outbox.newest[1] - outbox.cursor[1] if outbox.newest[0] == outbox.cursor[0] else outbox.newest[1]
     return {
-        "faults": [fault.as_dict() for fault in state.faults.values()],
+        "faults": _faults(state),
+        "fault_count": len(state.repairs),
+        "alarms": alarms.listed(state.alarms),
         "uptime_s": round(now - state.started_at, 3),
         "vision": state.vision.phase.value,
         "storage": "failed" if ("storage.failed", "storage") in state.faults else "ok",

@@ -10,7 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core import audit, credentials, pass_entry, publication, refusals, registration, roster, signals, vault
+from agent.core import (
+    audit,
+    credentials,
+    pass_entry,
+    publication,
+    refusals,
+    registration,
+    roster,
+    signals,
+    upkeep,
+    vault,
+)
 from agent.core.access import REASON_OF
 from agent.core.door import Cause, Input, Mode
 from agent.core.enrolment import Enrolment
@@ -224,6 +235,11 @@ ACTIONS: Mapping[str, Action] = {
     "door.lock_down": Action("master", _change_mode(Input.LOCK_DOWN)),
     "door.resume": Action("master", _change_mode(Input.RESUME)),
     "access.present_code": Action("master", _present_code),
+    "alarms.acknowledge": Action("master", upkeep.acknowledge_alarm),
+    "alarms.list": Action("viewer", upkeep.list_alarms),
+    "faults.list": Action("viewer", upkeep.list_faults),
+    "faults.report": Action("master", upkeep.report_fault),
+    "faults.update": Action("master", upkeep.update_fault),
     "faces.audit": Action("master", _audit_faces),
     "consent.show": Action("master", registration.show_consent),
     "members.card": Action("master", credentials.add_card),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.core.alarms import Alarm
 from agent.core.appliance import Appliance, Profile
 from agent.core.codes import CodeRules, Codes
 from agent.core.consent import ConsentRules
@@ -20,6 +21,7 @@ from agent.core.passback import VisitRules
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
+from agent.core.repairs import Repairs
 from agent.core.retention import RetentionRules
 from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
@@ -126,6 +128,8 @@ class StationState:
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
+    repairs: Repairs = field(default_factory=dict)
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
     lock_retry_at: float | None = None
     vision: Supervision = field(default_factory=Supervision)
     outbox: Outbox = field(default_factory=Outbox)

@@ -28,6 +28,7 @@ from agent.core import (
     sight,
     signals,
     supervision,
+    upkeep,
     vault,
     ways_in,
 )
@@ -65,6 +66,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
         review_at=now + roster.FIRST_REVIEW_S,
     )
     turn = Turn(state, rules, now)
+    upkeep.begin(turn, restored)
     drive_lock(turn)
     hours.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
@@ -129,6 +131,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     requests.tell_refusals(turn)
     sensing.publish_readings(turn)
     roster.review_when_due(turn)
+    upkeep.follow_alarms(turn)
     publication.tell_changes(turn)
     delivery.ask(turn)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
+from agent.core import repairs
 from agent.core.problems import Problem, problem
 from agent.core.state import Rules, StationState, Waiting
-from agent.effects import AppendEntry, Effect, Reply, VisitChange
+from agent.effects import AppendEntry, Effect, Note, Reply, VisitChange
 
 DISK_PATIENCE_S = 10.0  # how long a request waits for the disk; an SD card may pause, and a query may take 5 s
 MAX_DETAIL = 300  # characters; a reason is often an exception's text, and a message has bounds
@@ -35,21 +37,45 @@ class Turn:
         """Add orders."""
         self.effects.extend(effects)
 
-    def log(self, kind: str, body: Mapping[str, Any], *, tag: str = "", visits: tuple[VisitChange, ...] = ()) -> None:
+    def log(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        *,
+        tag: str = "",
+        visits: tuple[VisitChange, ...] = (),
+        notes: tuple[Note, ...] = (),
+    ) -> None:
         """Append an entry of type `station.KIND`."""
-        self.do(AppendEntry(self.now, f"station.{kind}", body, tag, visits))
+        self.do(AppendEntry(self.now, f"station.{kind}", body, tag, visits, notes))
+
+    def utc(self) -> str | None:
+        """Now, RFC 3339 in UTC, by the last look at the wall clock; None before the first."""
+        clock = self.state.clock
+        if clock is None:
+            return None
+        at = clock.utc + timedelta(seconds=self.now - clock.at)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def has_fault(self, code: str, where: str) -> bool:
         """Whether this fault stands."""
         return (code, where) in self.state.faults
 
     def raise_fault(self, code: str, where: str, detail: str = "") -> None:
-        """Raise a fault; the same one is not raised twice."""
-        if (code, where) in self.state.faults:
+        """Raise a fault; the same one is not raised twice, nor one that was being repaired before the start."""
+        key = (code, where)
+        if key in self.state.faults:
             return
         found = problem(code, where, detail[:MAX_DETAIL], self.now)
-        self.set(faults={**self.state.faults, (code, where): found})
-        self.log("fault.raised", {"code": code, "where": where, "severity": found.severity.value})
+        self.set(faults={**self.state.faults, key: found})
+        known = self.state.repairs.get(key)
+        if known is not None:
+            self._set_repair(replace(known, problem=found, is_present=True))
+            return
+        repair = repairs.begin(found, self.utc())
+        self._set_repair(repair)
+        body = {"code": code, "where": where, "severity": found.severity.value}
+        self.log("fault.raised", body, notes=(repairs.note(repair),))
 
     def word_fault(self, code: str, where: str, detail: str) -> None:
         """Raise a fault, or put one that stands into new words: what it is about has changed, not that it is."""
@@ -59,15 +85,23 @@ class Turn:
         else:
             reworded = problem(code, where, detail[:MAX_DETAIL], found.since)
             self.set(faults={**self.state.faults, (code, where): reworded})
+            self._set_repair(replace(self.state.repairs[code, where], problem=reworded))
 
     def clear_fault(self, code: str, where: str) -> None:
-        """The fault is over."""
-        found = self.state.faults.get((code, where))
-        if found is None:
+        """It is proven that the fault is over, also when it was raised before the start."""
+        key = (code, where)
+        found, repair = self.state.faults.get(key), self.state.repairs.get(key)
+        if repair is None:
             return
-        self.set(faults={key: each for key, each in self.state.faults.items() if key != (code, where)})
-        lasted_s = None if found.since is None else round(self.now - found.since, 3)
-        self.log("fault.cleared", {"code": code, "where": where, "lasted_s": lasted_s})
+        self.set(
+            faults={other: each for other, each in self.state.faults.items() if other != key},
+            repairs={other: each for other, each in self.state.repairs.items() if other != key},
+        )
+        lasted_s = None if found is None or found.since is None else round(self.now - found.since, 3)
+        self.log("fault.cleared", {"code": code, "where": where, "lasted_s": lasted_s}, notes=(repairs.forgotten(key),))
+
+    def _set_repair(self, repair: repairs.Repair) -> None:
+        self.set(repairs={**self.state.repairs, repair.key: repair})
 
     def refuse(self, request: str, *problems: Problem) -> None:
         """Answer a control request with what is wrong."""

@@ -129,7 +129,11 @@ class ApplianceState(State):
 
 
 class Fault(Message):
-    """Something to be put right (`core.problems`). `where`: a setting's path or a device's name."""
+    """Something to be put right (`core.problems`). `where`: a setting's path or a device's name.
+
+    `stage`: how far its repair is. `is_present`: the sensor says so now; False: somebody reported it, or nothing has
+    shown since the start whether it still is. `since`: of this start; `raised_at`: of the first time.
+    """
 
     code: Code
     severity: Literal["warning", "error"]
@@ -137,12 +141,30 @@ class Fault(Message):
     since: Utc | None
     text: Words
     remedy: Words
+    stage: Literal["raised", "seen", "in_repair", "put_right"]
+    is_present: bool
+    raised_at: Utc | None
+
+
+class AlarmState(Message):
+    """Something to be seen now: active, or over and not acknowledged. `times`: how often it began unseen."""
+
+    alarm: Code
+    raised_at: Utc | None
+    is_active: bool
+    is_acknowledged: bool
+    times: Annotated[int, Field(ge=1)]
 
 
 class HealthState(State):
-    """Beats from the deciding thread, so that a hung agent goes stale. `backlog`: log entries not yet sent."""
+    """Beats from the deciding thread, so that a hung agent goes stale. `backlog`: log entries not yet sent.
 
-    faults: Annotated[tuple[Fault, ...], Field(max_length=64)]
+    `faults`: the worst of `fault_count`.
+    """
+
+    faults: Annotated[tuple[Fault, ...], Field(max_length=16)]
+    fault_count: Annotated[int, Field(ge=0)]
+    alarms: Annotated[tuple[AlarmState, ...], Field(max_length=32)]
     uptime_s: Seconds
     vision: Literal["running", "starting", "stopped"]
     storage: Literal["ok", "failed"]

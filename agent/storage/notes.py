@@ -1,4 +1,4 @@
-"""What the rules noted, as rows. A change runs in the transaction of the entry that reports it, on the writer's thread."""
+"""What the rules noted, as rows. A change runs in the transaction of its entry, on the writer's thread."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ class WrittenNote:
 
 def written(notes: Sequence[Note]) -> tuple[WrittenNote, ...]:
     """Write the bodies as JSON. Raises ValueError or TypeError for one that is not JSON, or is too long."""
-    made = tuple(
-        WrittenNote(each.kind, each.name, None if each.body is None else canonical(each.body)) for each in notes
-    )
+    made = tuple(_written(each) for each in notes)
     for each in made:
         canonical([each.kind, each.name])  # raises for what has no UTF-8
         if each.body is not None and len(each.body.encode()) > NOTE_BYTES:
             raise ValueError(f"a note of kind {each.kind} is longer than {NOTE_BYTES} bytes: shorten it")
     return made
+
+
+def _written(note: Note) -> WrittenNote:
+    return WrittenNote(note.kind, note.name, None if note.body is None else canonical(note.body))
 
 
 def keep(database: Database, note: WrittenNote) -> None:
@@ -45,7 +47,8 @@ def keep(database: Database, note: WrittenNote) -> None:
         database.conn.execute("DELETE FROM notes WHERE kind = ? AND name = ?", (note.kind, note.name))
         return
     database.conn.execute(
-        "INSERT INTO notes (kind, name, body) SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM notes WHERE kind = ?1) < ?4 "
+        "INSERT INTO notes (kind, name, body) SELECT ?1, ?2, ?3 "
+        "WHERE (SELECT count(*) FROM notes WHERE kind = ?1) < ?4 "
         "OR EXISTS (SELECT 1 FROM notes WHERE kind = ?1 AND name = ?2) "
         "ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body",
         (note.kind, note.name, note.body, NOTES_OF_A_KIND),

@@ -81,6 +81,11 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "name": "x",
         "photos": (b"photo",),
         "pin": "2580",
+        "alarm": "forced",
+        "fault": "camera.failed@camera",
+        "stage": "seen",
+        "where": "microwave",
+        "what": "broken",
     }
     play.ask(action, actor=Actor("local", "somebody", role), **given)
     may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)
@@ -104,7 +109,12 @@ def test_an_action_that_does_not_exist_is_refused() -> None:
 
 
 def test_a_viewer_may_only_look() -> None:
-    assert {name for name, action in ACTIONS.items() if action.role == "viewer"} == {"status", "subscribe"}
+    assert {name for name, action in ACTIONS.items() if action.role == "viewer"} == {
+        "alarms.list",
+        "faults.list",
+        "status",
+        "subscribe",
+    }
 
 
 def test_the_socket_knows_the_same_actions_as_the_rules() -> None:

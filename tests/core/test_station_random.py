@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events
+from agent.core import alarms, upkeep
 from agent.core.codes import CodeRules
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.pass_book import PassRules
 from agent.core.passes import Pass, station_digest
 from agent.core.publication import parts
+from agent.core.repairs import REPORTED, identity
 from agent.core.requests import ACTIONS
 from agent.core.schedule import Admission, Schedule, Span
 from agent.core.station import HANDLERS
@@ -31,6 +33,7 @@ from agent.effects import (
     EraseMember,
     Exit,
     FindCard,
+    KeepNotes,
     KillVision,
     PublishEntries,
     PublishState,
@@ -107,6 +110,11 @@ class World:
             "pass_id": PASSES[number % len(PASSES)].pass_id,
             "consent": CONSENT,
             "pin": ("2580", "1111")[number % 2],
+            "alarm": sorted(alarms.WORDS)[number % len(alarms.WORDS)],
+            "fault": ("camera.failed@camera", "reported.broken@microwave", "device.failed@contact")[number % 3],
+            "stage": ("seen", "in_repair", "put_right", "checked")[number % 4],
+            "where": "microwave",
+            "what": tuple(REPORTED)[number % len(REPORTED)],
             "number": "123456" if number % 3 else "",
             "read": number % 3 == 0,
             **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
@@ -435,16 +443,33 @@ def check_visits(play: Play) -> None:
 
 
 def check_faults(play: Play) -> None:
-    """Each fault in the log is raised before it is cleared, and what is left is what is wrong."""
+    """Each fault in the log is raised before it is cleared or checked off, and what is left is what is wrong."""
     standing: set[tuple[str, str]] = set()
+    noted: set[str] = set()
     for entry in play.found(AppendEntry):
         key = (str(entry.body.get("code")), str(entry.body.get("where")))
         if entry.type == "station.fault.raised":
             assert key not in standing
             standing.add(key)
-        if entry.type == "station.fault.cleared":
+        if entry.type == "station.fault.cleared" or entry.body.get("stage") == "checked":
             standing.remove(key)
-    assert standing == set(play.state.faults)
+        for note in entry.notes:
+            if note.kind == "repair":
+                (noted.discard if note.body is None else noted.add)(note.name)
+    assert standing == set(play.state.repairs)
+    assert noted == {identity(key) for key in standing}
+    assert set(play.state.faults) == {key for key, each in play.state.repairs.items() if each.is_present}
+
+
+def check_alarms(play: Play) -> None:
+    """Every alarm that is so now is in the register, and the notes say what the register does."""
+    assert {name for name, each in play.state.alarms.items() if each.is_active} == upkeep.active(play.state)
+    noted: set[str] = set()
+    for order in play.orders:
+        for note in order.notes if isinstance(order, (AppendEntry, KeepNotes)) else ():
+            if note.kind == "alarm":
+                (noted.discard if note.body is None else noted.add)(note.name)
+    assert noted == set(play.state.alarms)
 
 
 def check_published(play: Play) -> None:
@@ -486,6 +511,7 @@ def test_whatever_happens(
             check_lock(before, fact, play, seen)
     check_visits(play)
     check_faults(play)
+    check_alarms(play)
     check_published(play)
     play.wait(120.0)
     assert [len([r for r in play.replies(request) if r.is_last]) for request in world.requests] == [

@@ -10,7 +10,16 @@ from agent.core.access import Reason
 from agent.core.codes import CHECK_S, DURESS_S, CodeRules
 from agent.core.gallery import build_gallery
 from agent.core.keypad import ENTRY_S
-from agent.effects import AppendEntry, CheckPin, Effect, FindCard, FindNumber, LoadCredentials, ShowIndication
+from agent.effects import (
+    AppendEntry,
+    CheckPin,
+    Effect,
+    FindCard,
+    FindNumber,
+    KeepNotes,
+    LoadCredentials,
+    ShowIndication,
+)
 from agent.events import (
     CardFound,
     CardRead,
@@ -232,7 +241,8 @@ def test_who_was_typing_as_the_way_was_blocked_begins_again() -> None:
 
 def seen_at_the_door(play: Play) -> list[Effect]:
     """The orders that somebody who stands there can see or hear the outcome of."""
-    return [each for each in play.orders if not isinstance(each, AppendEntry) and "Publish" not in type(each).__name__]
+    unseen = (AppendEntry, KeepNotes)
+    return [each for each in play.orders if not isinstance(each, unseen) and "Publish" not in type(each).__name__]
 
 
 def test_a_duress_pin_opens_and_nothing_at_the_door_differs() -> None:
@@ -241,6 +251,7 @@ def test_a_duress_pin_opens_and_nothing_at_the_door_differs() -> None:
         play.connect()
         play.take()
         type_code(play, "m-1", is_duress=is_duress)
+    assert [each.name for note in forced.found(KeepNotes) for each in note.notes] == ["duress"]
     assert repr(seen_at_the_door(usual)) == repr(seen_at_the_door(forced))
     assert usual.patterns() == forced.patterns() == ["granted"]
     assert forced.logged("access.duress") == [{"way": "keypad", "member": "m-1"}]

@@ -30,8 +30,18 @@ from tests.mqtt.conftest import make_entries
 
 NOON = datetime(2026, 11, 22, 3, 4, 5, 678_000, tzinfo=UTC)
 (ENTRY,) = make_entries(1)
+FAULT = {
+    **problem("camera.failed", "camera", "unplugged", since=12.5).as_dict(),
+    "stage": "seen",
+    "is_present": True,
+    "raised_at": "2026-11-22T03:04:12.500Z",
+}
 HEALTH: dict[str, Any] = {
-    "faults": [problem("camera.failed", "camera", "unplugged", since=12.5).as_dict()],
+    "faults": [FAULT],
+    "fault_count": 1,
+    "alarms": [
+        {"alarm": "forced", "raised_at": None, "is_active": False, "is_acknowledged": False, "times": 2},
+    ],
     "uptime_s": 60.5,
     "vision": "running",
     "storage": "ok",
