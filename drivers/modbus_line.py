@@ -19,7 +19,8 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from drivers.errors import DeviceError
 
@@ -65,7 +66,8 @@ class RefusedError(DeviceError):
     """The device said that it does not do this: such as a meter of another type, which lacks the register."""
 
 
-class _Question(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Question:
     address: int
     first: int
     count: int

@@ -15,10 +15,10 @@ _MAINS_HZ = 50.0
 class SimulatedMeter:
     """A `drivers.bus.PolledDevice` that measures what it is told, in the quantities of `drivers.modbus_meter`.
 
-    Its mains are always 220 V at 50 Hz, and do not sag under a load. It has one phase, no noise, no start-up current, no
-    resolution (a real one rounds, and shows nothing of the first 0.4 W or so), answers at once, and forgets its energy
-    with the process. The power factor is the one it was given, also without a load. Calls may come from every thread;
-    the energy grows by `clock`.
+    Its mains are always 220 V at 50 Hz, and do not sag under a load. It has one phase, no noise, no start-up current,
+    and no resolution (a real one rounds, and shows nothing of the first 0.4 W or so); it answers at once, and forgets
+    its energy with the process. The power factor is the one it was given, also without a load. Calls may come from
+    every thread; the energy grows by `clock`.
     """
 
     def __init__(
