@@ -2,7 +2,7 @@
 
 Registers, all read by function 4:
 - PZEM-004T: "PZEM-004T V3.0 User Manual" (Peacefair), 2.3 "Read the measurement result". Whole numbers; two registers
-  make one number, the low one first. 0x0009 is the power alarm, 0 or 0xFFFF.
+  make one number, the low one first. 0x0009 is the power alarm, 0 or 0xFFFF. The RS-485 sister PZEM-016 has the same.
 - Eastron: "SDM120 Modbus Protocol", "SDM230Modbus Protocol V1.2" and "SDM630Modbus Protocol V1.7" (Eastron), input
   registers. IEEE 754 floats in two registers, the high one first; only whole floats can be asked for, at most 30 at
   once.
