@@ -27,7 +27,7 @@ Registers = Mapping[int, int]
 _READ_S = 1.6
 # One address of a scan. Meters answer within 0.2 s; those that are not there cost this much each.
 _PROBE_S = 0.3
-# All 247 addresses take about 100 s; a line that is slow and full takes no longer than this.
+# All 247 addresses take about 90 s; a line that is slow and full takes no longer than this.
 _SCAN_S = 240.0
 ADDRESSES = range(1, 248)
 """What a device may have; 0 is everybody, 248 and more are reserved."""
