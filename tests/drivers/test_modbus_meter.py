@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 import serial
+from hypothesis import given
+from hypothesis import strategies as st
 
+from drivers import modbus_line
 from drivers.bus import READ_LIMIT_S, BusPoller
 from drivers.errors import DeviceError
 from drivers.modbus_line import DisturbedAnswerError, LineError, ModbusLine, NoAnswerError, RefusedError
@@ -218,6 +221,18 @@ def test_an_answer_that_is_disturbed_once_is_asked_for_again(bench: Bench) -> No
     bench.wire.disturb = disturb_once
     assert bench.pzem().read()["power_w"] == 1234.5
     assert len(bench.wire.questions) == 2
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_noise_with_a_right_crc_or_a_wrong_one_upsets_nothing(noise: bytes, has_crc: bool) -> None:
+    framer = modbus_line._framer()
+    used, sender, _, message = framer.decode(frame(*noise) if has_crc else noise)
+    assert 0 <= used <= len(noise) + 2
+    if message:
+        assert 0 <= sender <= 255
+        assert message[0] == 4 or message[0] >= 0x80
+        assert len(message) >= 2
+        assert framer.decoder.decode(message) is not None
 
 
 def test_a_meter_that_is_slow_to_answer_is_waited_for(bench: Bench) -> None:
