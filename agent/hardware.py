@@ -214,13 +214,13 @@ class _Opening:
         return port
 
     def poll(self, devices: Mapping[str, PolledDevice]) -> None:
-        """One thread for the meters; each is asked at the pace of the quickest."""
+        """One thread for the meters; each is asked at its own pace."""
         if not devices:
             return
         poller = BusPoller(
             "meters",
             devices,
-            interval_s=min(each.interval_s for each in self.settings.appliances.values()),
+            interval_s={name: each.interval_s for name, each in self.settings.appliances.items()},
             on_read=lambda at, device, values: self.post(SensorRead(at, device, values)),
             on_failed=lambda at, device, reason: self.post(DeviceFailed(at, device, reason)),
             on_recovered=lambda at, device: self.post(DeviceRecovered(at, device)),

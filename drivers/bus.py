@@ -34,21 +34,26 @@ class PolledDevice(Protocol):
 
 @dataclass(slots=True)
 class _Turn:
-    """When a device is asked next (`time.monotonic`, seconds), and how often in a row it failed."""
+    """How often a device is asked, when next (`time.monotonic`, seconds), and how often in a row it failed."""
 
     device: PolledDevice
+    interval_s: float
     due: float
     failures: int = 0
+
+    def pause_s(self) -> float:
+        doublings = min(self.failures, 10)  # bounded: 2.0 ** 1024 does not fit into a float
+        return max(self.interval_s, min(self.interval_s * 2.0**doublings, _LONGEST_WAIT_S))
 
 
 class BusPoller:
     """Asks every device of one bus each `interval_s` seconds, one after another, on one thread.
 
-    `devices`: by their names in the settings. `on_read(at, device, values)` gets every good answer;
-    `on_failed(at, device, reason)` is called once when a device begins to fail, `on_recovered(at, device)` once it
-    answers again (before that answer's `on_read`). All run on the bus's thread and must not wait; `at` is station time
-    by `clock`, the intervals are real ones. A failing device is asked with growing pauses, at most 60 s. When the
-    thread dies of a mistake it calls `on_died(bus, reason)`.
+    `devices`: by their names in the settings. `interval_s`: one for all, or one for each by its name.
+    `on_read(at, device, values)` gets every good answer; `on_failed(at, device, reason)` is called once when a device
+    begins to fail, `on_recovered(at, device)` once it answers again (before that answer's `on_read`). All run on the
+    bus's thread and must not wait; `at` is station time by `clock`, the intervals are real ones. A failing device is
+    asked with growing pauses, at most 60 s. When the thread dies of a mistake it calls `on_died(bus, reason)`.
     """
 
     def __init__(
@@ -56,23 +61,25 @@ class BusPoller:
         bus: str,
         devices: Mapping[str, PolledDevice],
         *,
-        interval_s: float,
+        interval_s: float | Mapping[str, float],
         on_read: Callable[[float, str, Mapping[str, float]], None],
         on_failed: Callable[[float, str, str], None],
         on_recovered: Callable[[float, str], None],
         on_died: Callable[[str, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not interval_s > 0:
-            raise ValueError(f"cannot poll {bus} every {interval_s} s: give more than 0")
+        intervals_s = interval_s if isinstance(interval_s, Mapping) else dict.fromkeys(devices, interval_s)
+        for name in devices:
+            if not intervals_s.get(name, 0.0) > 0:
+                raise ValueError(f"cannot poll {name} on {bus} every {intervals_s.get(name)} s: give more than 0")
         self._bus = bus
-        self._interval_s = interval_s
         self._on_read = on_read
         self._on_failed = on_failed
         self._on_recovered = on_recovered
         self._on_died = on_died
         self._clock = clock
-        self._turns = {name: _Turn(device, due=time.monotonic()) for name, device in devices.items()}
+        now = time.monotonic()
+        self._turns = {name: _Turn(device, intervals_s[name], due=now) for name, device in devices.items()}
         self._asking: tuple[str, float] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"bus-{bus}", daemon=True)
@@ -126,7 +133,7 @@ class BusPoller:
                 self._on_recovered(at, name)
             turn.failures = 0
             self._on_read(at, name, values)
-        turn.due = max(turn.due, time.monotonic() - self._interval_s) + self._pause_s(turn.failures)
+        turn.due = max(turn.due, time.monotonic() - turn.interval_s) + turn.pause_s()
 
     def _ask(self, name: str, device: PolledDevice) -> tuple[Mapping[str, float], str]:
         """Return the values, or why there are none."""
@@ -148,7 +155,3 @@ class BusPoller:
         if nonsense:
             return {}, f"{', '.join(nonsense)} is not a number: check the device and its type in the settings"
         return values, ""
-
-    def _pause_s(self, failures: int) -> float:
-        doublings = min(failures, 10)  # bounded: 2.0 ** 1024 does not fit into a float
-        return max(self._interval_s, min(self._interval_s * 2.0**doublings, _LONGEST_WAIT_S))

@@ -21,7 +21,9 @@ class Told:
     def __init__(self) -> None:
         self.all: list[tuple[str, str, object]] = []
 
-    def poller(self, devices: Mapping[str, PolledDevice], *, interval_s: float = 0.01) -> BusPoller:
+    def poller(
+        self, devices: Mapping[str, PolledDevice], *, interval_s: float | Mapping[str, float] = 0.01
+    ) -> BusPoller:
         return BusPoller(
             "rs485",
             devices,
@@ -202,14 +204,27 @@ def test_a_bus_without_devices_and_one_that_never_began_can_be_stopped(told: Tol
     assert told.poller({"meter": SimulatedMeter()}).stop()
 
 
-@pytest.mark.parametrize("interval_s", [0.0, -1.0, math.nan])
-def test_an_interval_that_is_none_is_refused(told: Told, interval_s: float) -> None:
-    with pytest.raises(ValueError, match="give more than 0"):
-        told.poller({}, interval_s=interval_s)
+@pytest.mark.parametrize("interval_s", [0.0, -1.0, math.nan, {"meter": 0.0}, {"other": 1.0}])
+def test_an_interval_that_is_none_is_refused(told: Told, interval_s: float | Mapping[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"cannot poll meter on rs485 every .* give more than 0"):
+        told.poller({"meter": SimulatedMeter()}, interval_s=interval_s)
 
 
-def test_pauses_after_failures_grow_to_a_bound(told: Told) -> None:
-    poller = told.poller({}, interval_s=1.0)
-    assert [poller._pause_s(failures) for failures in (0, 1, 2, 5, 6, 10_000)] == [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
-    slow = told.poller({}, interval_s=300.0)
-    assert slow._pause_s(3) == 300.0  # never more often than it was meant to be
+def test_each_device_is_asked_at_its_own_pace(told: Told) -> None:
+    devices = {"quick": SimulatedMeter(), "slow": SimulatedMeter(), "once": SimulatedMeter()}
+    poller = told.poller(devices, interval_s={"quick": 0.01, "slow": 0.1, "once": 3600.0})
+    poller.start()
+    assert eventually(lambda: told.count("read", "slow") >= 4)
+    assert poller.stop()
+    assert told.count("read", "once") == 1
+    assert told.count("read", "quick") > 2 * told.count("read", "slow")
+
+
+def test_pauses_after_failures_grow_to_a_bound() -> None:
+    turn = module._Turn(SimulatedMeter(), interval_s=1.0, due=0.0)
+    pauses = []
+    for turn.failures in (0, 1, 2, 5, 6, 10_000):
+        pauses.append(turn.pause_s())
+    assert pauses == [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
+    slow = module._Turn(SimulatedMeter(), interval_s=300.0, due=0.0, failures=3)
+    assert slow.pause_s() == 300.0  # never more often than it was meant to be

@@ -94,13 +94,33 @@ def test_a_meter_adds_up_the_energy_of_each_power_it_was_set_to() -> None:
     clock = Hand()
     meter = SimulatedMeter(clock=clock)
     device: PolledDevice = meter
-    assert device.read() == {"power_w": 0.0, "voltage_v": 220.0, "energy_kwh": 0.0}
+    assert device.read() == {
+        "power_w": 0.0,
+        "voltage_v": 220.0,
+        "current_a": 0.0,
+        "energy_kwh": 0.0,
+        "frequency_hz": 50.0,
+        "power_factor": 1.0,
+    }
     meter.set_power(1200.0)
     clock.now += 1800.0
     assert device.read()["energy_kwh"] == pytest.approx(0.6)
     meter.set_power(0.0)
     clock.now += 3600.0
-    assert device.read() == {"power_w": 0.0, "voltage_v": 220.0, "energy_kwh": pytest.approx(0.6)}
+    assert device.read()["power_w"] == 0.0
+    assert device.read()["energy_kwh"] == pytest.approx(0.6)
+
+
+def test_a_meter_draws_the_current_that_its_power_factor_makes() -> None:
+    meter = SimulatedMeter(power_w=110.0, power_factor=0.5)
+    assert meter.read()["current_a"] == pytest.approx(1.0)
+    meter.set_power(220.0)
+    assert meter.read()["current_a"] == pytest.approx(2.0)
+    assert meter.read()["power_factor"] == 0.5
+    meter.set_power(220.0, power_factor=1.0)
+    assert meter.read()["current_a"] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="no appliance has the power factor 0"):
+        meter.set_power(1.0, power_factor=0.0)
 
 
 def test_a_meter_that_fails_answers_nothing_and_counts_on() -> None:
