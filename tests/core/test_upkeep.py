@@ -143,7 +143,7 @@ def test_notes_that_no_version_wrote_do_no_harm() -> None:
         "a": {},
         "b": {"code": "no.such", "where": "x", "steps": [["raised", None, "agent"]]},
     }
-    odd = {
+    odd: dict[str, Mapping[str, Any]] = {
         "c": {"code": "camera.failed", "where": "camera", "steps": []},
         "d": {"code": 1, "where": [], "steps": "xyz"},
     }
