@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -31,6 +32,7 @@ from agent.core.passes import station_digest
 from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Plate, Rules
+from agent.core.supplies import DAY_S, SupplyRules
 from agent.credentials import CredentialChecker
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
@@ -43,7 +45,7 @@ from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
-from agent.settings import Settings
+from agent.settings import ApplianceSettings, Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE
@@ -253,8 +255,23 @@ def rules_of(settings: Settings) -> Rules:
         visits=VisitRules(
             settings.visits.limit_h * 3600.0, settings.visits.capacity, Passback(settings.visits.passback)
         ),
+        supplies=supply_rules(settings),
+        zone=ZoneInfo(settings.station.timezone),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
+
+
+def supply_rules(settings: Settings) -> dict[str, SupplyRules]:
+    """Each supply's, by its name."""
+    return {
+        name: SupplyRules(
+            each.minimum,
+            each.check_every_days * DAY_S,
+            each.warning_days,
+            None if each.lent_hours is None else each.lent_hours * 3600.0,
+        )
+        for name, each in settings.supplies.items()
+    }
 
 
 def pass_keys(settings: Settings) -> dict[int, Ed25519PublicKey]:
@@ -278,9 +295,10 @@ def door_timings(settings: Settings) -> DoorTimings:
 
 
 def _plate_of(settings: Settings) -> Plate:
+    labelled: dict[str, ApplianceSettings | SupplySettings] = {**settings.appliances, **settings.supplies}
     labels = {
         name: {language: text for language, text in (("zh", each.label_zh), ("en", each.label_en)) if text}
-        for name, each in settings.appliances.items()
+        for name, each in labelled.items()
     }
     return Plate(
         id=settings.station.id,

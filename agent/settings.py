@@ -406,6 +406,17 @@ class ApplianceSettings(Table):
     interval_s: float = Field(default=2.0, ge=0.2, le=3600)
 
 
+class SupplySettings(Table):
+    """One supply that is counted on a round; the table's name is its name on the wire."""
+
+    label_zh: Text = ""
+    label_en: Text = ""
+    minimum: int = Field(default=1, ge=0, le=10_000)
+    check_every_days: float = Field(default=7.0, ge=0.5, le=400)
+    warning_days: int = Field(default=30, ge=0, le=400)
+    lent_hours: float | None = Field(default=None, gt=0, le=8760)
+
+
 class ReadingsSettings(Table):
     """Sensor values by the minute."""
 
@@ -452,6 +463,7 @@ class Settings(Table):
     mqtt: MqttSettings = MqttSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
+    supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)
     readings: ReadingsSettings = ReadingsSettings()
     log: LogSettings = LogSettings()
 

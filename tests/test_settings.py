@@ -13,7 +13,15 @@ from pydantic_core import PydanticUndefined
 from agent.core.problems import Problem
 from agent.lock_wiring import LockWiring, load_lock_wiring
 from agent.mistakes import PATTERNS, known_paths
-from agent.settings import ApplianceSettings, ReaderSettings, Settings, SettingsError, load_settings, settings_from
+from agent.settings import (
+    ApplianceSettings,
+    ReaderSettings,
+    Settings,
+    SettingsError,
+    SupplySettings,
+    load_settings,
+    settings_from,
+)
 
 _DOCUMENTED = Path(__file__).parents[1] / "config" / "station.toml"
 _HIDDEN = r'(?m)^#(?=\[?[a-z"]|1 = )'  # the mark before a default that is shown
@@ -64,6 +72,8 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
             flat |= _defaults(field.annotation, f"{path}.")
         elif name == "appliances":
             flat |= _defaults(ApplianceSettings, "appliances.microwave.")
+        elif name == "supplies":
+            flat |= _defaults(SupplySettings, "supplies.aed_pads.")
         elif name == "exceptions":
             flat |= {f"schedule.exceptions.{day}": None for day in ("2027-02-06", "2027-10-01..2027-10-03")}
         elif name == "readers":

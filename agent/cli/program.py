@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import alarms, consent, door, faces, faults, log, members, models, passes, service, status, vault, visits
+from agent.cli import (
+    alarms,
+    consent,
+    door,
+    faces,
+    faults,
+    log,
+    members,
+    models,
+    passes,
+    service,
+    status,
+    supplies,
+    vault,
+    visits,
+)
 from agent.cli.options import LanguageOption
 
 app = typer.Typer(
@@ -47,5 +62,6 @@ app.add_typer(visits.app, name="visits")
 app.add_typer(log.app, name="log")
 app.add_typer(faces.app, name="faces")
 app.add_typer(models.app, name="models")
+app.add_typer(supplies.app, name="supplies")
 app.add_typer(passes.app, name="passes")
 app.add_typer(vault.app, name="vault")

@@ -44,6 +44,8 @@ _VALUES: Mapping[str, Words] = {
     "starting": Words("启动中", "starting"),
     "stopped": Words("已停止", "stopped"),
     "waiting": Words("等待重试", "waiting to try again"),
+    "yes": Words("可用", "usable"),
+    "no": Words("不可用", "NOT USABLE"),
     "ok": Words("正常", "ok"),
     "failed": Words("故障", "failed"),
 }
@@ -161,6 +163,11 @@ class _Screen:
             if self._has_broker:
                 yield _line(Words("待上报", "to be sent"), str(body.get("backlog", "")))
             yield _line(Words("故障", "faults"), str(len(body.get("faults", []))))
+        elif part.startswith("supplies/"):
+            name = part.removeprefix("supplies/")
+            given = self._labels.get(name, {})
+            count = "?" if body.get("quantity") is None else str(body.get("quantity"))
+            yield _line(Words(given.get("zh", name), given.get("en", name)), f"{count}, {_value(body.get('usable'))}")
         else:
             name = part.removeprefix("appliances/")
             given = self._labels.get(name, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -76,6 +76,18 @@ def _time(value: object) -> object:
     return value
 
 
+def _date(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            is_date = date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            is_date = False
+        if not is_date:
+            raise fault("应为日期,例如 2027-06-30", "must be a date, such as 2027-06-30")
+    return value
+
+
+PlaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Photo = Annotated[bytes, BeforeValidator(_photo), Field(min_length=1, max_length=PHOTO_BYTES_MAX)]
 Time = Annotated[str, BeforeValidator(_time), Field(max_length=40)]
@@ -146,8 +158,24 @@ class FaultArguments(_Message):
 class ReportArguments(_Message):
     """What is wrong where: an appliance, a supply or a part of the room by its name, never a person."""
 
-    where: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    where: PlaceName
     what: Literal["broken", "dirty", "missing", "other"]
+
+
+class SupplyArguments(_Message):
+    """How many of what somebody takes or brings back. `member_id`: who, where it is lent."""
+
+    supply: PlaceName
+    quantity: int = Field(default=1, ge=1, le=1000)
+    member_id: MemberId | None = None
+
+
+class SupplyCheckArguments(_Message):
+    """How many there are, counted, and the earliest best-before date (`2027-06-30`) where they have one."""
+
+    supply: PlaceName
+    quantity: int = Field(ge=0, le=100_000)
+    best_before: Annotated[str, BeforeValidator(_date), Field(max_length=10)] | None = None
 
 
 class RevokePassArguments(_Message):
@@ -255,6 +283,10 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "members.uncard": CredentialsArguments,
         "members.unpin": CredentialsArguments,
         "members.withdraw": WithdrawArguments,
+        "supplies.check": SupplyCheckArguments,
+        "supplies.list": NoArguments,
+        "supplies.return": SupplyArguments,
+        "supplies.take": SupplyArguments,
         "vault.rotate": NoArguments,
         "vault.status": NoArguments,
         "passes.revoke": RevokePassArguments,

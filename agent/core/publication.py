@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.core import alarms
+from agent.core import alarms, stock, supplies
 from agent.core.problems import Severity
-from agent.core.state import StationState
+from agent.core.state import Rules, StationState
+from agent.core.supplies import Supply
 from agent.core.turn import Turn
 from agent.effects import PublishState, Reply
 
@@ -21,11 +22,13 @@ _WITHIN_A_REFRESH = {"power_w", "uptime_s", "backlog"}  # moves all the time: no
 Body = Mapping[str, Any]
 
 
-def parts(state: StationState, now: float) -> dict[str, Body]:
+def parts(state: StationState, rules: Rules, now: float) -> dict[str, Body]:
     """Every part by its name in the topic `state/PART`."""
     shown: dict[str, Body] = {"door": _door(state), "occupancy": _occupancy(state)}
     for name, appliance in state.appliances.items():
         shown[f"appliances/{name}"] = {"state": appliance.running.value, "power_w": appliance.power_w}
+    for name, supply in state.supplies.items():
+        shown[f"supplies/{name}"] = _supply(state, rules, name, supply)
     shown["health"] = _health(state, now)
     return shown
 
@@ -35,7 +38,7 @@ def tell_changes(turn: Turn) -> None:
     is_refresh = turn.now >= turn.state.refresh_at
     if is_refresh:
         turn.set(refresh_at=turn.now + REFRESH_S)
-    shown = parts(turn.state, turn.now)
+    shown = parts(turn.state, turn.rules, turn.now)
     told = turn.state.published
     for part, body in shown.items():
         has_changed = _appearance(body) != _appearance(told.get(part, {}))
@@ -49,7 +52,7 @@ def tell_changes(turn: Turn) -> None:
 
 def tell_all(turn: Turn) -> None:
     """Publish every part, as after a reconnect."""
-    for part, body in parts(turn.state, turn.now).items():
+    for part, body in parts(turn.state, turn.rules, turn.now).items():
         _tell(turn, part, body)
 
 
@@ -92,6 +95,12 @@ def _faults(state: StationState) -> list[Body]:
         }
         for each in found[:MAX_TOLD_FAULTS]
     ]
+
+
+def _supply(state: StationState, rules: Rules, name: str, supply: Supply) -> Body:
+    counted = supplies.body(supply)
+    del counted["loans"]  # who has one is nobody else's business
+    return {**counted, "lent": len(supply.loans), **stock.judgement(state, rules.supplies[name], name)}
 
 
 def _health(state: StationState, now: float) -> Body:

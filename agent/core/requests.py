@@ -19,6 +19,7 @@ from agent.core import (
     registration,
     roster,
     signals,
+    stock,
     upkeep,
     vault,
 )
@@ -129,7 +130,7 @@ def _snapshot(turn: Turn) -> dict[str, Any]:
         "station": {"id": plate.id, "name": plate.name, "timezone": plate.timezone},
         "fitted": {"contact": plate.has_contact},
         "labels": plate.labels,
-        "parts": publication.parts(state, turn.now),
+        "parts": publication.parts(state, turn.rules, turn.now),
         "members": len(state.members),
         "broker": {
             "enabled": plate.has_broker,
@@ -252,6 +253,10 @@ ACTIONS: Mapping[str, Action] = {
     "members.unpin": Action("master", credentials.remove_pin),
     "members.withdraw": Action("master", roster.withdraw),
     "passes.revoke": Action("master", pass_entry.revoke),
+    "supplies.check": Action("master", stock.check),
+    "supplies.list": Action("viewer", stock.list_supplies),
+    "supplies.return": Action("master", stock.give_back),
+    "supplies.take": Action("master", stock.take),
     "vault.rotate": Action("administrator", vault.rotate),
     "vault.status": Action("administrator", vault.describe),
     "visits.list": Action("master", _query("visits_list")),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent import events
-from agent.core import occupancy, own_data, registration, retention, templates
+from agent.core import occupancy, own_data, registration, retention, stock, templates
 from agent.core.problems import problem
 from agent.core.state import Removal
 from agent.core.turn import Turn
@@ -77,6 +77,7 @@ def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:
     _stop_enrolments(turn, member_id, "this member is being erased")
     turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
     _end_visits(turn, member_id)
+    stock.forget_member(turn, member_id)
     _await_removal(turn, request, member_id, is_erasure=True)
     turn.do(EraseMember(request, member_id, turn.now, why))
 

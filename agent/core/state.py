@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any
 
 from agent.core.alarms import Alarm
@@ -25,6 +26,7 @@ from agent.core.repairs import Repairs
 from agent.core.retention import RetentionRules
 from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
+from agent.core.supplies import Supply, SupplyRules
 from agent.core.verification import Code
 from agent.events import ClockRead, Member, MinuteReading
 
@@ -53,7 +55,10 @@ class Plate:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here."""
+    """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here.
+
+    `zone`: the station's, for dates.
+    """
 
     version: str = ""
     plate: Plate = field(default_factory=Plate)
@@ -72,6 +77,8 @@ class Rules:
     passes: PassRules = field(default_factory=PassRules)
     codes: CodeRules = field(default_factory=CodeRules)
     visits: VisitRules = field(default_factory=VisitRules)
+    supplies: Mapping[str, SupplyRules] = field(default_factory=dict)
+    zone: tzinfo = UTC
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -128,6 +135,7 @@ class StationState:
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
+    supplies: Mapping[str, Supply] = field(default_factory=dict)
     repairs: Repairs = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     lock_retry_at: float | None = None

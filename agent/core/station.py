@@ -27,6 +27,7 @@ from agent.core import (
     sensing,
     sight,
     signals,
+    stock,
     supervision,
     upkeep,
     vault,
@@ -67,6 +68,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     )
     turn = Turn(state, rules, now)
     upkeep.begin(turn, restored)
+    stock.begin(turn, restored)
     drive_lock(turn)
     hours.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
@@ -142,6 +144,11 @@ def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
     ways_in.leave(turn, event.request)
 
 
+def _on_clock(turn: Turn, event: events.ClockRead) -> None:
+    hours.take(turn, event)
+    stock.review(turn)
+
+
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
     """Deadlines are looked at after every event; this one brings nothing else."""
 
@@ -184,7 +191,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.MotionChanged: devices.on_motion,
     events.SignalChanged: signals.take,
     events.PersonCounted: signals.count,
-    events.ClockRead: hours.take,
+    events.ClockRead: _on_clock,
     events.SensorRead: sensing.on_reading,
     events.DeviceFailed: devices.on_device_failed,
     events.DeviceRecovered: devices.on_device_recovered,

@@ -84,6 +84,8 @@ class Turn:
             self.raise_fault(code, where, detail)
         else:
             reworded = problem(code, where, detail[:MAX_DETAIL], found.since)
+            if reworded == found:
+                return
             self.set(faults={**self.state.faults, (code, where): reworded})
             self._set_repair(replace(self.state.repairs[code, where], problem=reworded))
 

@@ -128,6 +128,18 @@ class ApplianceState(State):
     power_w: float | None
 
 
+class SupplyState(State):
+    """What was counted last. `usable`: there is some and it is in date; `best_before`: the earliest, a local date."""
+
+    quantity: Annotated[int, Field(ge=0)] | None
+    minimum: Annotated[int, Field(ge=0)]
+    best_before: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None
+    checked_at: Utc | None
+    lent: Annotated[int, Field(ge=0)]
+    usable: Literal["yes", "no", "unknown"]
+    faults: Annotated[tuple[Code, ...], Field(max_length=16)]
+
+
 class Fault(Message):
     """Something to be put right (`core.problems`). `where`: a setting's path or a device's name.
 
@@ -175,9 +187,10 @@ STATES: Mapping[str, type[State]] = {
     "door": DoorState,
     "occupancy": OccupancyState,
     "appliances": ApplianceState,
+    "supplies": SupplyState,
     "health": HealthState,
 }
-_NAMED = frozenset({"appliances"})  # parts of which a station has several: `appliances/NAME`
+_NAMED = frozenset({"appliances", "supplies"})  # parts of which a station has several: `appliances/NAME`
 
 
 def state_of(part: str, body: Mapping[str, Any], at: float, utc: Callable[[float], str]) -> State:

@@ -6,6 +6,7 @@ from agent.events import Member
 from agent.storage import templates
 from agent.storage.database import Database
 from agent.storage.log import blank_bodies_naming
+from agent.storage.notes import blank_naming as blank_notes_naming
 from agent.storage.vault import Vault
 
 
@@ -49,6 +50,7 @@ def erase(database: Database, member_id: str) -> dict[str, int]:
     connection = database.conn
     return {
         "log_entries": blank_bodies_naming(database, member_id),
+        "notes": blank_notes_naming(database, member_id),
         "visits": connection.execute("UPDATE visits SET member_id = NULL WHERE member_id = ?", [member_id]).rowcount,
         "cards": connection.execute("DELETE FROM cards WHERE member_id = ?", [member_id]).rowcount,
         "pins": connection.execute("DELETE FROM pins WHERE member_id = ?", [member_id]).rowcount,

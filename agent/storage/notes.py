@@ -71,3 +71,26 @@ def load(database: Database) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
         if isinstance(body, dict):
             found[kind][name] = body
     return dict(found)
+
+
+def blank_naming(database: Database, member_id: str) -> int:
+    """Take this id out of every body that holds it; returns of how many."""
+    rows = database.conn.execute("SELECT kind, name, body FROM notes WHERE instr(body, ?)", (member_id,)).fetchall()
+    count = 0
+    for kind, name, text in rows:
+        before = json.loads(text)
+        after = _without(before, member_id)
+        if after != before:
+            count += 1
+            database.conn.execute(
+                "UPDATE notes SET body = ? WHERE kind = ? AND name = ?", (canonical(after), kind, name)
+            )
+    return count
+
+
+def _without(value: Any, member_id: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(each, member_id) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without(each, member_id) for each in value]
+    return None if value == member_id else value

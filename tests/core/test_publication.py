@@ -97,12 +97,12 @@ def test_the_backlog_counts_what_was_not_acknowledged() -> None:
     play.write_log()
     logged = play.state.outbox.newest[1]
     assert logged > 0
-    assert parts(play.state, play.now)["health"]["backlog"] == logged
+    assert parts(play.state, play.rules, play.now)["health"]["backlog"] == logged
 
 
 def test_every_part_fits_the_contract() -> None:
     play = connected()
     play.put(CameraFailed(play.now, "x" * 5000))
-    for part, body in parts(play.state, play.now).items():
+    for part, body in parts(play.state, play.rules, play.now).items():
         message = state_of(part, body, play.now, lambda at: "2026-11-22T03:04:05Z")
         assert json.loads(encode(message))

@@ -85,6 +85,8 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "fault": "camera.failed@camera",
         "stage": "seen",
         "where": "microwave",
+        "supply": "gold",
+        "quantity": 1,
         "what": "broken",
     }
     play.ask(action, actor=Actor("local", "somebody", role), **given)
@@ -114,6 +116,7 @@ def test_a_viewer_may_only_look() -> None:
         "faults.list",
         "status",
         "subscribe",
+        "supplies.list",
     }
 
 

@@ -21,6 +21,7 @@ from agent.core.repairs import REPORTED, identity
 from agent.core.requests import ACTIONS
 from agent.core.schedule import Admission, Schedule, Span
 from agent.core.station import HANDLERS
+from agent.core.supplies import SupplyRules
 from agent.effects import (
     AppendEntry,
     AuditGallery,
@@ -114,6 +115,8 @@ class World:
             "fault": ("camera.failed@camera", "reported.broken@microwave", "device.failed@contact")[number % 3],
             "stage": ("seen", "in_repair", "put_right", "checked")[number % 4],
             "where": "microwave",
+            "supply": ("aed_pads", "power_banks", "gold")[number % 3],
+            "quantity": 1 + number % 4,
             "what": tuple(REPORTED)[number % len(REPORTED)],
             "number": "123456" if number % 3 else "",
             "read": number % 3 == 0,
@@ -476,7 +479,7 @@ def check_published(play: Play) -> None:
     """What is published fits the contract."""
     for order in play.found(PublishState):
         assert encode(state_of(order.part, order.body, order.at, lambda at: "2026-11-22T03:04:05Z"))
-    assert set(parts(play.state, play.now)) >= {"door", "occupancy", "health"}
+    assert set(parts(play.state, play.rules, play.now)) >= {"door", "occupancy", "health"}
 
 
 @settings(max_examples=150)
@@ -496,7 +499,15 @@ def test_whatever_happens(
 ) -> None:
     restored = Restored(open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id}))
     codes = CodeRules(readers={"front": False, "exit": True}, factors_needed=factors)
-    rules = replace(RULES, lock_kind=kind, codes=codes, has_emergency=True, schedule=HOURS, passes=PassRules(HERE))
+    rules = replace(
+        RULES,
+        lock_kind=kind,
+        codes=codes,
+        has_emergency=True,
+        schedule=HOURS,
+        passes=PassRules(HERE),
+        supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
+    )
     world = World(beginning(*PEOPLE_AT_THE_START, rules=rules, restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:
