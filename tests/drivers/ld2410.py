@@ -59,6 +59,11 @@ class Ld2410OnPty:
                 os.close(end)
             self._ends = None
 
+    def say_once(self, data: bytes) -> None:
+        with self._guard:
+            assert self._ends is not None
+            os.write(self._ends[0], data)
+
     def close(self) -> None:
         self._stopping.set()
         self._thread.join()

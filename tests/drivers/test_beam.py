@@ -124,6 +124,7 @@ class Doorway:
         self.counts: list[tuple[float, bool]] = []
         self.said: list[str] = []
         self.skipped_s = 0.0
+        self.asked = 0
         self.factory = GpiodFactory(gpiod=self.fake)
         for pin in PINS:
             self.fake.wire(pin, False)
@@ -135,8 +136,12 @@ class Doorway:
             on_recovered=lambda at: self.said.append("recovered"),
             on_died=lambda worker, reason: self.said.append(f"{worker} died: {reason}"),
             pin_factory=self.factory,
-            clock=lambda: time.monotonic() + self.skipped_s,
+            clock=self.now,
         )
+
+    def now(self) -> float:
+        self.asked += 1
+        return time.monotonic() + self.skipped_s
 
     def walk(self, steps: Sequence[Step], begin: float, gap_s: float = 0.15) -> None:
         """Hand the edges over at once, stamped as the kernel would have."""
@@ -242,19 +247,26 @@ def test_more_edges_than_are_kept_are_bounded_and_the_beams_are_looked_at_anew(m
     doorway = make()
     for number in range(10_001):  # the last one says interrupted, which the pin does not
         doorway.counter._edge_seen(OUTER, time.monotonic(), number % 2 == 0)
+    doorway.fake.lines[PINS[INNER]].wired = True  # and this edge was lost
     assert len(doorway.counter._edges) <= 256
     assert eventually(lambda: len(doorway.said) == 1)
     doorway.skipped_s = 60.0
-    doorway.walk_now((*TURN_BACK_EARLY, *ENTER))
-    assert eventually(lambda: doorway.directions() == [True])
-    assert doorway.said[1:] == ["recovered"]
+    # Half a way in, by somebody who stood in the inner beam all the time: that cannot be told.
+    doorway.walk_now(((OUTER, True), (INNER, False), (INNER, True), (OUTER, False), (INNER, False)))
+    assert eventually(lambda: doorway.said[1:] == ["recovered"])
+    doorway.walk_now(LEAVE)
+    assert eventually(lambda: len(doorway.counts) > 0)
+    assert doorway.directions() == [False]
 
 
 def test_a_chip_that_goes_away_is_reported_once(make: Callable[..., Doorway]) -> None:
     doorway = make()
     doorway.fake.unplug()
     assert eventually(lambda: len(doorway.said) == 1)
+    asked = doorway.asked
+    time.sleep(0.3)
     assert doorway.said == ["the beams cannot be read: check the GPIO chip, then restart"]
+    assert doorway.asked - asked < 100  # its thread rests
 
 
 def test_a_pin_that_is_taken_leaves_the_other_one_free() -> None:

@@ -48,6 +48,9 @@ def test_a_scale_and_an_offset_may_stand_for_all_channels_of_their_kind(tree: Ii
     files = {"name": "mcp3208", "in_voltage_scale": "0.5", "in_voltage_offset": "100", "in_voltage1_offset": "0"}
     tree.plug_in(0, "spi0.0", files | {f"in_voltage{n}_raw": "1000" for n in (0, 1)})
     assert IioSensor("mcp3208", root=tree.root).read() == {"channel_0_v": 0.55, "channel_1_v": 0.5}
+    gas = {"name": "gas", "in_concentration0_co2_raw": "700", "in_concentration_scale": "0.0001"}
+    tree.plug_in(1, "i2c-1/1-0061", gas)
+    assert IioSensor("gas", root=tree.root).read() == {"co2_0_ppm": pytest.approx(700.0)}
 
 
 def test_a_channel_without_a_number_and_numbered_temperatures_have_their_names(tree: IioTree) -> None:

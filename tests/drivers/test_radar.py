@@ -263,6 +263,21 @@ def test_a_port_that_is_pulled_out_is_opened_again_once_it_is_back(make: Callabl
     assert station.states() == [(False, False), (True, False)]
 
 
+def test_half_a_frame_from_before_the_plug_was_pulled_spoils_nothing(make: Callable[..., Station]) -> None:
+    station = make(silence_s=30.0)
+    radar = station.open()
+    assert eventually(lambda: len(station.seen) == 1)
+    station.module.says = b""
+    time.sleep(0.1)  # what was on its way has arrived
+    station.module.say_once(STILL[:15])
+    assert eventually(lambda: len(radar._parser._rest) == 15)
+    station.module.pull_out()
+    station.module.says = MOVING
+    station.module.plug_in()
+    assert eventually(lambda: station.states() == [(False, False), (True, False)])
+    assert radar.bad_frames == 0
+
+
 def test_a_port_that_is_not_there_or_none_or_taken_says_what_to_do(
     make: Callable[..., Station], tmp_path: Path
 ) -> None:
