@@ -28,7 +28,7 @@ class PolledDevice(Protocol):
     def read(self) -> Mapping[str, float]:
         """Ask once: values by quantity with the unit in its name, such as `power_w`, `voltage_v`, `energy_kwh`.
 
-        Runs on the bus's thread and ends within `READ_LIMIT_S` by time-outs of its own. Raises `DeviceError`.
+        Runs on the bus's thread and ends within the bus's limit by time-outs of its own. Raises `DeviceError`.
         """
 
 
@@ -54,6 +54,8 @@ class BusPoller:
     begins to fail, `on_recovered(at, device)` once it answers again (before that answer's `on_read`). All run on the
     bus's thread and must not wait; `at` is station time by `clock`, the intervals are real ones. A failing device is
     asked with growing pauses, at most 60 s. When the thread dies of a mistake it calls `on_died(bus, reason)`.
+    `read_limit_s`: what one read may take; a bus of its own with more than `READ_LIMIT_S` is for devices whose
+    measurement takes long, such as some CO2 sensors.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class BusPoller:
         on_failed: Callable[[float, str, str], None],
         on_recovered: Callable[[float, str], None],
         on_died: Callable[[str, str], None],
+        read_limit_s: float = READ_LIMIT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         intervals_s = interval_s if isinstance(interval_s, Mapping) else dict.fromkeys(devices, interval_s)
@@ -77,6 +80,7 @@ class BusPoller:
         self._on_failed = on_failed
         self._on_recovered = on_recovered
         self._on_died = on_died
+        self._read_limit_s = read_limit_s
         self._clock = clock
         now = time.monotonic()
         self._turns = {name: _Turn(device, intervals_s[name], due=now) for name, device in devices.items()}
@@ -88,8 +92,12 @@ class BusPoller:
         """Begin; every device is asked at once."""
         self._thread.start()
 
-    def stop(self, join_s: float = READ_LIMIT_S + 0.5) -> bool:
-        """End the thread and return whether it ended within `join_s`: a read that hangs for ever is left behind."""
+    def stop(self, join_s: float | None = None) -> bool:
+        """End the thread and return whether it ended within `join_s`: a read that hangs for ever is left behind.
+
+        By default as long as a read may take, and half a second.
+        """
+        join_s = self._read_limit_s + 0.5 if join_s is None else join_s
         self._stopping.set()
         if self._thread.ident is None:
             return True
@@ -103,7 +111,7 @@ class BusPoller:
     def hanging(self) -> str | None:
         """Name the device whose read has gone on longer than it may, which holds up the bus. For every thread."""
         asking = self._asking
-        if asking is None or time.monotonic() - asking[1] <= READ_LIMIT_S:
+        if asking is None or time.monotonic() - asking[1] <= self._read_limit_s:
             return None
         return asking[0]
 
@@ -149,8 +157,9 @@ class BusPoller:
         finally:
             self._asking = None
         took_s = time.monotonic() - began
-        if took_s > READ_LIMIT_S:
-            return {}, f"answered after {took_s:.1f} s, at most {READ_LIMIT_S} s: check the wiring and the address"
+        if took_s > self._read_limit_s:
+            limit_s = self._read_limit_s
+            return {}, f"answered after {took_s:.1f} s, at most {limit_s} s: check the wiring and the address"
         nonsense = [quantity for quantity, value in values.items() if not math.isfinite(value)]
         if nonsense:
             return {}, f"{', '.join(nonsense)} is not a number: check the device and its type in the settings"

@@ -1,4 +1,8 @@
-"""A wire that says one thing: there is fire, the glass is broken, a housing is open, the bolt is thrown."""
+"""A wire that says one thing: there is fire, a housing is open, the tank is empty, the floor is wet, the mains failed.
+
+Floats, leak probes, smoke detectors' relays, the contacts of an AED's cabinet or a first-aid box, a relay on the mains:
+each is a contact on one pin and needs no driver of its own.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,8 @@ class Signal(Protocol):
 class SignalContact:
     """A `Signal` on one pin: by default a contact to ground that opens when there is something to say.
 
-    So a cut wire counts as active. `what` names it in errors. `on_change(at, is_active)` gets every edge with its
+    So a cut wire counts as active; turned round (`active_is_high=False`) it would count as at rest, and nobody would
+    notice. `what` names it in errors. `on_change(at, is_active)` gets every edge with its
     station time, bounces too, on the pin factory's thread; `is_active` is None once the wire cannot be read, and
     `on_failed(at, reason)` is called then. Raises `PinError`.
     """

@@ -18,10 +18,12 @@ class SimulatedSignal:
         self,
         on_change: Callable[[float, bool | None], None],
         *,
+        on_failed: Callable[[float, str], None] | None = None,
         is_active: bool | None = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_change = on_change
+        self._on_failed = on_failed
         self._clock = clock
         self._is_active = is_active
         self._is_closed = False
@@ -47,6 +49,8 @@ class SimulatedSignal:
 
     def fail(self) -> None:
         """It cannot be read any more, until it begins or ends."""
+        if self._is_active is not None and not self._is_closed and self._on_failed is not None:
+            self._on_failed(self._clock(), "the simulated signal cannot be read: let it begin or end")
         self._change(None)
 
     def _change(self, is_active: bool | None) -> None:

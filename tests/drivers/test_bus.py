@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from drivers import bus as module
-from drivers.bus import BusPoller, PolledDevice
+from drivers.bus import READ_LIMIT_S, BusPoller, PolledDevice
 from drivers.errors import DeviceError
 from drivers.simulated.meter import SimulatedMeter
 from tests.drivers.waiting import eventually
@@ -22,7 +22,11 @@ class Told:
         self.all: list[tuple[str, str, object]] = []
 
     def poller(
-        self, devices: Mapping[str, PolledDevice], *, interval_s: float | Mapping[str, float] = 0.01
+        self,
+        devices: Mapping[str, PolledDevice],
+        *,
+        interval_s: float | Mapping[str, float] = 0.01,
+        read_limit_s: float = READ_LIMIT_S,
     ) -> BusPoller:
         return BusPoller(
             "rs485",
@@ -32,6 +36,7 @@ class Told:
             on_failed=lambda at, device, reason: self.all.append(("failed", device, reason)),
             on_recovered=lambda at, device: self.all.append(("recovered", device, at)),
             on_died=lambda bus, reason: self.all.append(("died", bus, reason)),
+            read_limit_s=read_limit_s,
             clock=lambda: 42.0,
         )
 
@@ -108,14 +113,12 @@ def test_a_dead_device_does_not_hold_up_the_others(told: Told) -> None:
     assert tries < 15  # about as often as the other without pauses; 15 would take minutes with them
 
 
-def test_a_device_that_answers_too_late_counts_as_failed(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ_LIMIT_S", 0.01)
-
+def test_a_device_that_answers_too_late_counts_as_failed(told: Told) -> None:
     def answer() -> Mapping[str, float]:
         time.sleep(0.05)
         return {"power_w": 1.0}
 
-    poller = told.poller({"slow": Answering(answer)})
+    poller = told.poller({"slow": Answering(answer)}, read_limit_s=0.01)
     poller.start()
     assert eventually(lambda: told.count("failed", "slow") == 1)
     assert poller.stop()
@@ -145,17 +148,14 @@ def test_a_driver_with_a_mistake_does_not_take_the_bus_with_it(told: Told, caplo
     assert told.count("died", "rs485") == 0
 
 
-def test_a_hanging_read_is_named_and_stop_does_not_wait_for_it(
-    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(module, "READ_LIMIT_S", 0.02)
+def test_a_hanging_read_is_named_and_stop_does_not_wait_for_it(told: Told, caplog: pytest.LogCaptureFixture) -> None:
     is_let_go = threading.Event()
 
     def hang() -> Mapping[str, float]:
         is_let_go.wait(30.0)
         return {"power_w": 1.0}
 
-    poller = told.poller({"stuck": Answering(hang)})
+    poller = told.poller({"stuck": Answering(hang)}, read_limit_s=0.02)
     assert poller.hanging() is None
     poller.start()
     assert eventually(lambda: poller.hanging() == "stuck")

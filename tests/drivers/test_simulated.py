@@ -4,8 +4,10 @@ import pytest
 
 from drivers.bus import PolledDevice
 from drivers.errors import DeviceError
+from drivers.simulated.beam import SimulatedBeams
 from drivers.simulated.contact import SimulatedDoorContact
 from drivers.simulated.door import SimulatedDoor
+from drivers.simulated.iio import SimulatedIioSensor
 from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
 from drivers.simulated.meter import SimulatedMeter
@@ -136,10 +138,48 @@ def test_a_meter_that_fails_answers_nothing_and_counts_on() -> None:
 
 def test_a_signal_that_fails_cannot_be_read_until_it_says_something_again() -> None:
     said: list[bool | None] = []
-    signal = SimulatedSignal(lambda _at, is_active: said.append(is_active))
+    failures: list[str] = []
+    signal = SimulatedSignal(
+        lambda _at, is_active: said.append(is_active), on_failed=lambda _at, reason: failures.append(reason)
+    )
     signal.begin()
     signal.begin()
     signal.fail()
+    signal.fail()
     assert signal.is_active is None
+    assert failures == ["the simulated signal cannot be read: let it begin or end"]
     signal.end()
     assert said == [True, None, False]
+
+
+def test_a_simulated_sensor_measures_what_it_is_told_and_nothing_that_it_does_not_measure() -> None:
+    sensor = SimulatedIioSensor()
+    device: PolledDevice = sensor
+    sensor.set("co2_ppm", 1400.0)
+    assert device.read() == {
+        "temperature_c": 21.0,
+        "humidity_percent": 45.0,
+        "pressure_hpa": 1013.25,
+        "co2_ppm": 1400.0,
+    }
+    with pytest.raises(KeyError, match="does not measure voltage_v: use one of temperature_c"):
+        sensor.set("voltage_v", 1.0)
+    assert SimulatedIioSensor({"channel_0_v": 1.5}).read() == {"channel_0_v": 1.5}
+
+
+def test_nobody_is_counted_while_a_simulated_beam_is_blocked_or_who_turns_back() -> None:
+    said: list[object] = []
+    beams = SimulatedBeams(
+        lambda _at, is_entering: said.append(is_entering),
+        on_failed=lambda _at, reason: said.append(reason),
+        on_recovered=lambda _at: said.append("recovered"),
+    )
+    beams.enter()
+    beams.turn_back()
+    beams.block("a chair stands in it: take it away")
+    beams.block()
+    beams.leave()
+    beams.unblock()
+    beams.unblock()
+    beams.leave()
+    assert said == [True, "a chair stands in it: take it away", "recovered", False]
