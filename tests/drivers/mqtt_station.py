@@ -25,7 +25,9 @@ def station_time() -> float:
 class Firmware:
     """A client that speaks as a device, or as whoever else is on the broker."""
 
-    def __init__(self, port: int, *, will: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, port: int, *, will: tuple[str, str] | None = None, account: tuple[str, str] | None = None
+    ) -> None:
         self.heard: list[tuple[str, bytes, bool]] = []
         self._answers: dict[str, Callable[[bytes], None]] = {}
         self._is_subscribed = False
@@ -35,6 +37,8 @@ class Firmware:
         client.max_queued_messages_set(0)
         if will is not None:
             client.will_set(*will, qos=1, retain=True)
+        if account is not None:
+            client.username_pw_set(*account)
         client.connect("127.0.0.1", port)
         client.loop_start()
         assert eventually(client.is_connected)

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -514,3 +514,53 @@ def test_a_receiver_that_fails_ends_the_thread_and_is_told(mosquitto: Mosquitto,
     finally:
         driver.close()
     assert reasons == [("mqtt devices", "RuntimeError: a mistake")]
+
+
+def documented_access(folder: Path) -> tuple[str, ...]:
+    """The documentation's access list at work, with an account for each who speaks; all have the same password."""
+    text = (Path(__file__).parents[2] / "docs" / "sensors.md").read_text(encoding="utf-8")
+    [_, listed, *_] = text.split("```\n")
+    (folder / "access").write_text(listed)
+    passwords = folder / "passwords"
+    for number, name in enumerate(("station", "zigbee2mqtt", "kettle", "shellyplug-1", "shellyplugsg3-1")):
+        create = ["-c"] if number == 0 else []
+        command = ["mosquitto_passwd", "-b", *create, str(passwords), name, "secret"]
+        subprocess.run(command, check=True, capture_output=True)
+    for path in (passwords, folder / "access"):
+        path.chmod(0o600)
+    return "allow_anonymous false", f"password_file {passwords}", f"acl_file {folder / 'access'}"
+
+
+def test_the_documented_access_list_allows_what_is_needed_and_no_device_speaks_for_another(
+    tmp_path: Path, reports: Reports
+) -> None:
+    server = Mosquitto(tmp_path, documented_access(tmp_path))
+    server.start()
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    broker = MqttBroker("127.0.0.1", server.port, username="station", password_file=secret)
+    devices = {"tank": TANK, "kettle": KETTLE, "heater": HEATER, "oven": OVEN}
+    owners = ("zigbee2mqtt", "kettle", "shellyplug-1", "shellyplugsg3-1")
+    try:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(closing(Firmware(server.port, account=(name, "secret")))) for name in owners]
+            for client, (_device, topic, states) in zip(clients, FIRMWARES, strict=True):
+                client.answer(
+                    topic,
+                    lambda order, c=client, s=states: c.say(*s[order]) if order in s else None,  # type: ignore[misc]
+                )
+            driver = stack.enter_context(served(server.port, devices, reports, broker=broker))
+            for name, client, (_device, _topic, states) in zip(devices, clients, FIRMWARES, strict=True):
+                off, on = (states[order] for order in sorted(states))
+                assert said(reports, client, name, *off, kind="contact")
+                driver.switch(name, True)
+                assert eventually(lambda name=name: reports.of("switched", name) == [(True, "")])  # type: ignore[misc]
+                assert said(reports, client, name, *off, kind="contact")
+                before = len(reports.of("contact", name))
+                for other in clients:
+                    if other is not client:
+                        other.say(*on, retain=True)  # as if it were the one; waits until the broker has it
+                assert said(reports, client, name, *off, kind="contact")
+                assert ("on", True) not in reports.of("contact", name)[before:]
+    finally:
+        server.stop()
