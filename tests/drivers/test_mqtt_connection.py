@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import tracemalloc
@@ -37,11 +38,11 @@ def length_of(size: int) -> bytes:
 class HostileBroker:
     """Says what the test wants to everybody who connects."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.says = b""
-        self._peers: list[socket.socket] = []
         self._thread = threading.Thread(target=self._run, name="hostile-broker")
         self._thread.start()
 
@@ -51,15 +52,15 @@ class HostileBroker:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            with peer:
-                peer.settimeout(LIMIT_S)
-                try:
-                    peer.recv(4096)  # CONNECT
-                    peer.sendall(self.says)
-                    while peer.recv(4096):
+            peer.settimeout(LIMIT_S)
+            try:
+                with peer if self._context is None else self._context.wrap_socket(peer, server_side=True) as talking:
+                    talking.recv(4096)  # CONNECT
+                    talking.sendall(self.says)
+                    while talking.recv(4096):
                         pass
-                except OSError:
-                    continue  # the other end has had enough, as it should
+            except OSError:
+                continue  # the other end has had enough, as it should
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -106,9 +107,10 @@ def test_a_broker_that_breaks_the_protocol_is_left_and_tried_again(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert "tried again by itself" in reports.of("failed", "fridge")[0]
+    [reason] = reports.of("failed", "fridge")
+    assert "tried again by itself" in reason
+    assert "did not take the connection" not in reason  # which would be for want of a SUBACK
     assert peak < 8 * 1024 * 1024
-    assert len(reports.all) == 1
 
 
 def test_a_broker_that_says_nothing_is_left(
@@ -152,3 +154,18 @@ def test_tls_checks_the_name_of_the_broker_and_reads_all_that_comes_at_once(
                 assert eventually(lambda: reports.values("fridge") == {"power_w": 39.0})
     finally:
         server.stop()
+
+
+def test_messages_that_come_in_one_tls_record_are_read_without_waiting(tmp_path: Path, reports: Reports) -> None:
+    authority, certificate, key = make_certificates(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    values = [f'{{"power": {number}}}'.encode() for number in range(45)]
+    records = [b"\x30" + length_of(len(TOPIC) + 1 + len(value)) + TOPIC + b"\0" + value for value in values]
+    with closing(HostileBroker(context)) as server:
+        # To the driver's first SUBSCRIBE, which has three topics and is message 1; all of it fits into one record.
+        server.says = CONNACK + b"\x90\x06\x00\x01\x00\x01\x01\x01" + b"".join(records)
+        broker = MqttBroker("localhost", server.port, ca_file=authority)
+        with served(server.port, FRIDGE, reports, broker=broker):
+            assert eventually(lambda: reports.values("fridge") == {"power_w": 44.0})
+    assert len(reports.of("read", "fridge")) == 45

@@ -145,6 +145,23 @@ def test_a_device_that_dies_is_offline_by_its_last_will_and_recovers_with_its_ne
     assert reports.of("failed", "fridge") == []
 
 
+def test_a_device_that_is_online_again_is_asked_and_recovers_with_its_answer(
+    mosquitto: Mosquitto, firmware: Firmware, reports: Reports
+) -> None:
+    firmware.answer("cmnd/kettle/STATUS", lambda _: None)
+    with served(mosquitto.port, {"kettle": KETTLE}, reports):
+        assert eventually(lambda: len(firmware.heard) == 1)
+        firmware.say("tele/kettle/LWT", "Offline", retain=True)
+        assert eventually(lambda: reports.of("failed", "kettle") != [])
+        firmware.answer(
+            "cmnd/kettle/STATUS",
+            lambda _: firmware.say("stat/kettle/STATUS10", '{"StatusSNS": {"ENERGY": {"Power": 9}}}'),
+        )
+        firmware.say("tele/kettle/LWT", "Online", retain=True)
+        assert eventually(lambda: reports.values("kettle") == {"power_w": 9.0})
+    assert [each[0] for each in reports.all] == ["failed", "recovered", "read"]
+
+
 def test_a_last_will_that_the_broker_kept_is_believed(
     mosquitto: Mosquitto, firmware: Firmware, reports: Reports
 ) -> None:
