@@ -6,6 +6,7 @@ Each message is one line: the fault, then what to do about it.
     +-- PinError             no GPIO chip, no permission, a line that another program holds, a line that is not there
     +-- DeviceError          the device is there but does not do its work: a read fails, a write fails
     |   +-- DeviceClosedError    it was used after `close()`: a mistake in the program
+    +-- NotAllowedError      an order that the settings do not allow, such as switching a fridge's plug
     +-- UnknownPatternError  an indication that `drivers.indicator.PATTERNS` does not have
 """
 
@@ -32,6 +33,10 @@ class DeviceClosedError(DeviceError):
     """The device was used after it was closed: such as an order that came after the shutdown."""
 
     can_retry = False
+
+
+class NotAllowedError(DriverError):
+    """The settings do not allow this order: such as switching the plug of a fridge."""
 
 
 class UnknownPatternError(DriverError, ValueError):

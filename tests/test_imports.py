@@ -279,5 +279,5 @@ def test_the_whole_of_the_sources_was_read(ours: Sources) -> None:
 def test_the_libraries_with_one_importer_have_that_one(ours: Sources) -> None:
     assert _importers(ours, "sqlite3", "sqlite_utils") == {"agent.storage.database"}
     assert _importers(ours, "dlib") == {"agent.vision.dlib_models"}
-    assert _importers(ours, "paho") == {"agent.mqtt.client"}
+    assert _importers(ours, "paho") == {"agent.mqtt.client", "drivers.mqtt_connection"}
     assert {s.name for s in ours for name, _ in s.uses if name == "cv2.VideoCapture"} == {"drivers.camera"}
