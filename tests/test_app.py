@@ -1,10 +1,14 @@
-"""What the settings become for the rules."""
+"""What the settings become for the rules, and what the process of the agent is made ready by."""
 
 from __future__ import annotations
 
+import gc
+import sys
 from pathlib import Path
 
-from agent.app import rules_of
+import pytest
+
+from agent.app import SWITCH_S, rules_of, settle_interpreter
 from agent.settings import load_settings
 
 
@@ -20,3 +24,14 @@ def test_screens_learn_what_the_station_is_and_has(tmp_path: Path) -> None:
     assert (plate.id, plate.name, plate.timezone) == ("gate-7", "Gate", "Asia/Urumqi")
     assert (plate.has_contact, plate.has_broker) == (False, False)
     assert plate.labels == {"a": {"en": "Kettle"}}
+
+
+def test_what_stays_after_the_start_is_left_out_of_later_collections() -> None:
+    before = sys.getswitchinterval()
+    try:
+        settle_interpreter()
+        assert gc.get_freeze_count() > 0
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)
