@@ -5,17 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from agent.app import App
 from agent.control.client import ControlClient, ControlError
 from agent.demo import scenario as script
+from agent.demo.passes import PassOffice
 from agent.events import PauseSkipped
 from agent.fleet.watch import Watcher
 from agent.hardware import SimulatedParts
 from agent.mqtt.payloads import LogEvent
 
 PATIENCE_S = 10.0  # for anything expected: generous on a small busy machine, and only a failure waits so long
+ANOTHER_S = 5.5
+"""Real time. A code that was out of view for less is the one that was told already (`vision.codes.AGAIN_S`)."""
+
 _POLL_S = 0.002  # how closely the simulated lock is watched
 
 
@@ -40,10 +47,13 @@ class Director:
     watcher: Watcher
     client: ControlClient
     portraits: Mapping[str, Path]
+    office: PassOffice
     tell: Callable[[Outcome], None]
     outcomes: list[Outcome] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     _entries_before: int = 0
+    _held_up: str | None = None
+    _lowered_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.app.hardware.lock.on_moved = self._lock_moved
@@ -74,7 +84,7 @@ class Director:
             outcome = Outcome(scene.name, _describe(step), took_ms, failure)
             self.outcomes.append(outcome)
             self.tell(outcome)
-        self.parts.stage.clear()
+        self._leave_stage()
         if scene.pause_s:
             # Frames on their way would be seen after the pause, as if the person had come a second time.
             self._wait(self._sees_nobody, "the camera still sees somebody")
@@ -87,8 +97,10 @@ class Director:
                 text = self.client.request("consent.show", language="en")
                 consent = {"version": text["version"], "language": "en", "how": "paper"}
                 self.client.request("members.enrol", id=step.member, name=step.person, photos=[photo], consent=consent)
-            case script.Show():
-                self.parts.stage.show(step.person, step.kind)
+            case script.Show() | script.HoldUp():
+                self._enter_stage(step)
+            case script.IssuePass():
+                self.office.issue(step.phone, step.guest, self.app.clock.wall().utc)
             case script.Act():
                 return self._act(step.do)
             case script.SetPower():
@@ -100,8 +112,8 @@ class Director:
             case script.Wire():
                 signal = self.parts.signals[step.name]
                 signal.begin() if step.says else signal.end()
-            case script.Skip():
-                self._skip(step.seconds)
+            case script.Skip() | script.SkipTo():
+                self._skip(self._seconds_of(step))
             case script.ExpectLock():
                 is_released = step.is_ == "released"
                 return self._wait(lambda: self.parts.door.is_released is is_released, f"the lock is not {step.is_}")
@@ -114,7 +126,7 @@ class Director:
     def _act(self, what: str) -> str:
         match what:
             case "clear":
-                self.parts.stage.clear()
+                self._leave_stage()
             case "push_door":
                 return "" if self.parts.door.push() else "the door did not open"
             case "shut_door":
@@ -122,6 +134,21 @@ class Director:
             case "press_exit":
                 self.parts.exit_button.press()
         return ""
+
+    def _enter_stage(self, step: script.Show | script.HoldUp) -> None:
+        self._leave_stage()
+        if isinstance(step, script.Show):
+            self.parts.stage.show(step.person, step.kind)
+            return
+        time.sleep(max(0.0, self._lowered_at.get(step.phone, 0.0) + ANOTHER_S - time.monotonic()))
+        self.parts.stage.show(step.phone, "screen")
+        self._held_up = step.phone
+
+    def _leave_stage(self) -> None:
+        self.parts.stage.clear()
+        if self._held_up is not None:
+            self._lowered_at[self._held_up] = time.monotonic()
+            self._held_up = None
 
     def _watch(self, step: script.Step) -> str:
         """Hold an expectation against what the independent subscriber received."""
@@ -164,6 +191,11 @@ class Director:
         state = self.app.loop.state
         return state is not None and not state.tracks
 
+    def _seconds_of(self, step: script.Skip | script.SkipTo) -> float:
+        if isinstance(step, script.Skip):
+            return step.seconds
+        return seconds_until(step.time, self.app.clock.wall().utc, self.app.settings.station.timezone)
+
     def _skip(self, seconds: float) -> None:
         before = self.app.clock.now()
         self.app.inbox.post(PauseSkipped(before, seconds))
@@ -175,6 +207,17 @@ class Director:
         state = self.app.loop.state
         if seen_at is not None and state is not None and state.door.causes and state.door.causes[-1].way == "face":
             self.latencies_ms.append((self.app.clock.now() - seen_at) * 1000)
+
+
+def seconds_until(text: str, now: datetime, timezone: str) -> float:
+    """How long it is from `now` (with its zone) until it is next this time of day there."""
+    zone = ZoneInfo(timezone)
+    today = now.astimezone(zone).date()
+    moments = (
+        datetime.combine(today + timedelta(days=days), time_of_day.fromisoformat(text), zone).astimezone(UTC)
+        for days in (0, 1, 2)
+    )
+    return next((each - now).total_seconds() for each in moments if each > now)
 
 
 def _contains(data: Mapping[str, object], expected: Mapping[str, object]) -> bool:

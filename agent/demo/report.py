@@ -13,6 +13,7 @@ from agent.demo.scenario import Scene
 from agent.fleet.audit import Audit
 from agent.mqtt.payloads import LogEvent
 
+_GRANTED = "station.access.granted"
 _COUNTED = {
     "visits": "station.visit.entered",
     "refusals": "station.access.refused",
@@ -57,8 +58,9 @@ def missing(evidence: Evidence) -> list[str]:
         found.append(f"log entries: {evidence.acknowledged} acknowledged of {evidence.log_entries} written")
     if not evidence.audit.is_whole:
         found.append("the log's chain does not hold as it was received")
-    if len(evidence.latencies_ms) < counted["visits"]:
-        found.append(f"latencies: {len(evidence.latencies_ms)} measured for {counted['visits']} visits")
+    by_face = sum(each.type == _GRANTED and (each.data or {}).get("way") == "face" for each in evidence.received)
+    if len(evidence.latencies_ms) < by_face:
+        found.append(f"latencies: {len(evidence.latencies_ms)} measured for {by_face} who came in by face")
     found += [f"privacy: a message names {name}" for name in evidence.named]
     found += [f"against the contract: {complaint}" for complaint in evidence.complaints]
     return found

@@ -20,7 +20,8 @@ from agent.app import App, build
 from agent.clock import SkippingClock
 from agent.control.client import ControlClient
 from agent.demo.broker import EmbeddedBroker
-from agent.demo.director import Director, Outcome
+from agent.demo.director import Director, Outcome, seconds_until
+from agent.demo.passes import PassOffice
 from agent.demo.portraits import find_portraits
 from agent.demo.report import Evidence, as_json, count, missing, spread
 from agent.demo.scenario import Scenario, Scene, find_config, load_scenario
@@ -73,15 +74,20 @@ def play(scenario: Scenario, console: Console, is_over: IsOver) -> Evidence:
         broker = EmbeddedBroker()
         stack.callback(broker.stop)
         broker.start()
-        settings = _settings(folder, broker.port)
+        station = load_settings(find_config("demo.toml"))
+        office = PassOffice(folder, station.station.id)
+        settings = _settings(station, folder, broker.port, office)
         watcher = Watcher(Broker("127.0.0.1", broker.port, protocol="3.1.1"), settings.mqtt.prefix)
         stack.callback(watcher.close)
         watcher.start()
         shown = {name: SimulatedPortrait(path=str(path)) for name, path in portraits.items()}
-        app = stack.enter_context(build(settings, SkippingClock(), shown))
+        shown |= {phone: office.screen(phone) for phone in scenario.phones}
+        clock = SkippingClock()
+        clock.skip(seconds_until(scenario.begins, clock.wall().utc, settings.station.timezone))
+        app = stack.enter_context(build(settings, clock, shown))
         stack.enter_context(_running(app))
         client = ControlClient(settings.control.socket)
-        director = Director(app, watcher, client, portraits, partial(_tell, console))
+        director = Director(app, watcher, client, portraits, office, partial(_tell, console))
         _await_recognition(client)
         scenes = _play_rounds(scenario, director, console, is_over)
         return _gather(scenes, director, settings.station.id)
@@ -126,14 +132,14 @@ def _gather(scenes: list[Scene], director: Director, station: str) -> Evidence:
     )
 
 
-def _settings(folder: Path, broker_port: int) -> Settings:
-    """`config/demo.toml` with a state directory and a socket of its own, at the embedded broker."""
-    settings = load_settings(find_config("demo.toml"))
+def _settings(settings: Settings, folder: Path, broker_port: int, office: PassOffice) -> Settings:
+    """The demo's with a state directory and a socket of its own, at the embedded broker, knowing the office's key."""
     return settings.model_copy(
         update={
             "state": settings.state.model_copy(update={"directory": folder / "state"}),
             "control": settings.control.model_copy(update={"socket": folder / "control.sock"}),
             "mqtt": settings.mqtt.model_copy(update={"host": "127.0.0.1", "port": broker_port}),
+            "passes": settings.passes.model_copy(update={"keys": office.keys}),
         }
     )
 

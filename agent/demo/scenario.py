@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 
 class ScenarioError(ValueError):
@@ -17,6 +18,11 @@ class ScenarioError(ValueError):
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _time_of_day(text: str) -> str:
+    time.fromisoformat(text)
+    return text
 
 
 class Enrol(_Table):
@@ -33,6 +39,21 @@ class Show(_Table):
     do: Literal["show"]
     person: str
     kind: Literal["rider", "print", "bent_print", "screen", "replay"] = "rider"
+
+
+class IssuePass(_Table):
+    """The union issues a guest a pass for one time at this station, for a day, to the phone of that name."""
+
+    do: Literal["issue_pass"]
+    phone: str
+    guest: str
+
+
+class HoldUp(_Table):
+    """A phone with a pass on it is held up before the camera; the same one waits until that is another time."""
+
+    do: Literal["hold_up"]
+    phone: str
 
 
 class Act(_Table):
@@ -62,6 +83,13 @@ class Skip(_Table):
 
     do: Literal["skip"]
     seconds: float = Field(gt=0)
+
+
+class SkipTo(_Table):
+    """It becomes this time of day at the station, today or tomorrow."""
+
+    do: Literal["skip_to"]
+    time: Annotated[str, AfterValidator(_time_of_day)]
 
 
 class PressKeys(_Table):
@@ -120,12 +148,15 @@ class ExpectClosed(_Table):
 Step = Annotated[
     Enrol
     | Show
+    | IssuePass
+    | HoldUp
     | Act
     | SetPower
     | Request
     | PressKeys
     | Wire
     | Skip
+    | SkipTo
     | ExpectEntry
     | ExpectNoEntry
     | ExpectState
@@ -156,10 +187,16 @@ class Scene(_Table):
 
 
 class Scenario(_Table):
-    """The whole file. `portraits`: people by the name that steps use, and who they are."""
+    """The whole file. `portraits`: people by the name that steps use, and who they are. `begins`: the time of day."""
 
     portraits: Mapping[str, str]
+    begins: Annotated[str, AfterValidator(_time_of_day)]
     scenes: tuple[Scene, ...]
+
+    @property
+    def phones(self) -> frozenset[str]:
+        """The phones that passes are issued to."""
+        return frozenset(step.phone for scene in self.scenes for step in scene.steps if isinstance(step, IssuePass))
 
 
 def find_config(name: str) -> Path:
