@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from agent.core.gallery import Gallery, Match
+from agent.core.schedule import Admission, Schedule
 from agent.demo import run
-from agent.demo.director import Outcome
+from agent.demo.director import ANOTHER_S, Outcome, seconds_until
 from agent.demo.report import Evidence, missing, spread
-from agent.demo.scenario import ScenarioError, Scene, Totals, find_config, load_scenario
+from agent.demo.scenario import ScenarioError, Scene, SkipTo, Totals, find_config, load_scenario
 from agent.effects import AppendEntry, Effect
 from agent.fleet.audit import audit
 from agent.mqtt.link import BrokerLink
+from agent.mqtt.payloads import log_event
+from agent.storage.ledger import Ledger
 from agent.storage.writer import StorageWriter
+from agent.vision.codes import AGAIN_S
+from tests.mqtt.conftest import make_entries
 
-Play = Callable[[], tuple[int, dict[str, Any]]]
+Play = Callable[..., tuple[int, dict[str, Any]]]
+FACES = ("enrolment", "member_comes", "stranger_comes")
+PASSES = ("pass_is_shown", "pass_is_shown_again")
 
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Play one round of the real scenario; returns the exit code and the report."""
+    """Play these scenes of the real scenario; returns the exit code and the report."""
     monkeypatch.setattr("agent.demo.director.PATIENCE_S", 3.0)
     monkeypatch.setattr(run, "SETTLE_S", 2.0)
     scenario = load_scenario(find_config("demo-scenario.toml"))
-    once = scenario.model_copy(update={"scenes": scenario.scenes[:3]})
-    monkeypatch.setattr(run, "load_scenario", lambda _path: once)
 
-    def play_once() -> tuple[int, dict[str, Any]]:
+    def play_once(*names: str) -> tuple[int, dict[str, Any]]:
+        wanted = names or FACES
+        once = scenario.model_copy(update={"scenes": tuple(each for each in scenario.scenes if each.name in wanted)})
+        assert len(once.scenes) == len(wanted)
+        monkeypatch.setattr(run, "load_scenario", lambda _path: once)
         report = tmp_path / "report.json"
         scenes = iter(range(len(once.scenes)))
         monkeypatch.setattr(run, "_is_time_up", lambda _began_at, _seconds: next(scenes) == len(once.scenes) - 1)
@@ -87,6 +100,62 @@ def test_a_link_that_publishes_nothing_fails_the_demo(play: Play, monkeypatch: p
     assert code == 1
     assert report["received"] == 0
     assert any("acknowledged" in each for each in report["missing"])
+
+
+def test_a_pass_opens_once_and_the_door_is_open_to_all_in_opening_hours(play: Play) -> None:
+    code, report = play(*PASSES, "opening_hours")
+    assert (code, report["missing"]) == (0, [])
+    assert (report["visits"], report["refusals"]) == (1, 1)
+
+
+def test_a_ledger_that_forgets_what_was_spent_fails_the_demo(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "was_spent", lambda *_arguments: False)
+    code, report = play(*PASSES)
+    assert code == 1
+    assert not any("pass_is_shown:" in each for each in report["missing"])
+    assert any("pass_is_shown_again: expect entry station.access.refused" in each for each in report["missing"])
+
+
+def test_a_door_that_stays_unlocked_after_hours_fails_the_demo(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = Schedule(ZoneInfo("Asia/Shanghai"), otherwise=Admission.OPEN, untrusted=None)
+    monkeypatch.setattr("agent.app.schedule_of", lambda *_arguments: schedule)
+    code, report = play("opening_hours")
+    assert code == 1
+    assert any("expect closed: the door gave way" in each for each in report["missing"])
+    assert any("expect lock secured" in each for each in report["missing"])
+
+
+def test_a_code_is_held_up_again_only_when_the_camera_tells_it_again() -> None:
+    assert ANOTHER_S > AGAIN_S
+
+
+@pytest.mark.parametrize(
+    ("now", "time", "zone", "hours"),
+    [
+        ("2026-11-22T00:00", "20:00", "Asia/Shanghai", 12.0),
+        ("2026-11-22T12:00", "20:00", "Asia/Shanghai", 24.0),  # it is that time: the next is tomorrow's
+        ("2026-11-22T13:00", "08:00", "Asia/Shanghai", 11.0),
+        ("2026-03-28T19:00", "08:00", "Europe/Berlin", 11.0),  # the clocks go forward in this night
+        ("2026-10-24T18:00", "08:00", "Europe/Berlin", 13.0),  # and back
+    ],
+)
+def test_how_long_it_is_until_a_time_of_day(now: str, time: str, zone: str, hours: float) -> None:
+    assert seconds_until(time, datetime.fromisoformat(now).replace(tzinfo=UTC), zone) == hours * 3600
+
+
+def test_a_time_of_day_that_is_none_is_refused_with_its_place() -> None:
+    with pytest.raises(ValidationError, match="time"):
+        SkipTo.model_validate({"do": "skip_to", "time": "25:00"})
+
+
+def test_who_came_in_by_face_without_a_latency_is_missing() -> None:
+    entries = [
+        replace(each, type="station.access.granted", body=f'{{"way":"{way}"}}')
+        for each, way in zip(make_entries(3), ("face", "pass", "face"), strict=True)
+    ]
+    received = [log_event("demo-1", each, datetime.now(UTC)) for each in entries]
+    evidence = Evidence((), (), [100.0], received, audit([]), 3, 3, ())
+    assert missing(evidence) == ["latencies: 1 measured for 2 who came in by face"]
 
 
 def test_what_is_missing_is_named_one_by_one() -> None:
