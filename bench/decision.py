@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import queue
-import random
 import shutil
 import signal
 import tempfile
@@ -34,23 +33,9 @@ from numpy.typing import NDArray
 from agent.app import App, build, settle_interpreter
 from agent.clock import SystemClock
 from agent.control.client import ControlClient
-from agent.core.door import Contact
-from agent.core.supervision import Phase
 from agent.demo.portraits import MissingPortraitError, find_portraits
 from agent.effects import SaveMember
-from agent.events import (
-    CardRead,
-    DoorContactChanged,
-    Event,
-    ExitButtonPressed,
-    FaceSeen,
-    KeyPressed,
-    Member,
-    MemberSaved,
-    SignalChanged,
-    Template,
-)
-from agent.loop import Inbox
+from agent.events import Event, Member, MemberSaved, Template
 from agent.settings import Settings, load_settings
 from agent.storage.keys import find_keys
 from agent.storage.writer import StorageWriter
@@ -58,6 +43,7 @@ from agent.vision.engine import load_engine
 from agent.vision.protocol import SimulatedPortrait
 from bench import handover
 from bench.bar import Bar, not_measured
+from bench.visitor import CARD, DEBOUNCE_S, NUMBER, PATIENCE_S, PIN, SEED, Sample, Stopwatch, Visitor, wait_for
 from drivers.simulated.camera import Stage
 from tests.broker import Mosquitto
 from tests.crowd import Crowd
@@ -66,150 +52,10 @@ from tests.system.stations import write_settings
 MEMBERS = 2_000
 SAMPLES = 2_000  # of each state
 P99_MS = 2.0
-SEED = 20261122
 
-_PATIENCE_S = 60.0  # for a first start, which converts the network; only a failure waits so long
 _SETTLING_S = 3.0  # after a change of state
 _ALIVE_S = 1.0  # how long a child that was killed and is up again lives, so that the gallery is built anew
-_DEBOUNCE_S = 0.005  # shorter than a real contact's, for more samples; what is measured begins after it
-_PIN_EVERY = 40  # openings; each is 50 ms of Argon2id, which nobody types that often
 _SAVED_AT_ONCE = 200
-_FIRST_TRACK = 1_000_000  # never one of the child's
-_CARD, _NUMBER, _PIN = "0815", "12", "2580"
-
-
-class Stopwatch(Inbox):
-    """An inbox that knows when the fact that is being decided was posted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._posted: dict[int, float] = {}
-        self.posted_at: float | None = None
-        self.taken_at = 0.0
-
-    def post(self, event: Event) -> None:
-        """See `Inbox`."""
-        self._posted[id(event)] = time.monotonic()
-        super().post(event)
-
-    def take(self, timeout_s: float) -> Event | None:
-        """See `Inbox`."""
-        event = super().take(timeout_s)
-        self.taken_at = time.monotonic()
-        self.posted_at = None if event is None else self._posted.pop(id(event), None)
-        return event
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """`fact`: what moved the lock; `is_up`: whether the vision child ran then.
-
-    `waited_ms`: how much of `took_ms` had gone before the deciding thread began with it.
-    """
-
-    fact: str
-    took_ms: float
-    waited_ms: float
-    is_up: bool
-
-
-class Visitor:
-    """Comes and goes at the door of a running agent as fast as the lock follows. Not the deciding thread."""
-
-    def __init__(self, app: App, inbox: Stopwatch, faces: NDArray[np.float32]) -> None:
-        """`faces`: (members, 2, 128), two pictures of each."""
-        self.samples: list[Sample] = []
-        self._app = app
-        self._inbox = inbox
-        self._faces = faces
-        self._random = random.Random(SEED)
-        self._count = 0
-        self._moved: queue.SimpleQueue[tuple[float, float, float | None]] = queue.SimpleQueue()
-        app.hardware.lock.on_moved = lambda _is_energised, _seen_at: self._moved.put(
-            (time.monotonic(), inbox.taken_at, inbox.posted_at)
-        )
-
-    def come_and_go(self) -> None:
-        """One opening by the next way in or out; then the leaf opens and shuts, or the fire is over."""
-        self._count += 1
-        way = ("face", "exit", "card", "exit", "fire")[self._count % 5]
-        if self._count % _PIN_EVERY == 0:
-            way = "keypad"
-        elif way == "face" and not self.knows_faces():
-            way = "card"  # without a child nobody sees a face
-        if way == "fire":
-            self._take_edge("fire", SignalChanged(self._now(), "fire", True))
-            self._take_edge("fire", SignalChanged(self._now(), "fire", False))
-        else:
-            ways: dict[str, Callable[[], None]] = {
-                "face": self._show_face,
-                "card": self._hold_card,
-                "keypad": self._type,
-                "exit": self._press_exit,
-            }
-            ways[way]()
-            self._take(way)
-            self._inbox.post(DoorContactChanged(self._now(), True))
-            self._await(lambda: self._contact() is Contact.OPEN)
-            self._take_edge("contact", DoorContactChanged(self._now(), False))
-        time.sleep(self._random.uniform(0.001, 0.01))  # not in step with anything
-
-    def _show_face(self) -> None:
-        track = _FIRST_TRACK + self._count
-        first_at = self._now()
-        for vector in self._faces[self._random.randrange(len(self._faces))]:
-            self._inbox.post(FaceSeen(self._now(), track, first_at, vector, 1.0, 160, "live"))
-
-    def _hold_card(self) -> None:
-        self._inbox.post(CardRead(self._now(), "cards", _CARD))
-
-    def _type(self) -> None:
-        for key in f"{_NUMBER}#{_PIN}#":
-            self._inbox.post(KeyPressed(self._now(), "keys", key))
-
-    def _press_exit(self) -> None:
-        self._inbox.post(ExitButtonPressed(self._now()))
-
-    def _take(self, way: str) -> None:
-        """The lock has moved; the time runs from the fact that was being decided then, such as a worker's answer."""
-        moved_at, taken_at, posted_at = self._moved.get(timeout=_PATIENCE_S)
-        if posted_at is None:
-            raise RuntimeError(f"the lock moved by itself, not by the {way}")
-        self._keep(way, posted_at, taken_at, moved_at)
-
-    def _take_edge(self, what: str, edge: DoorContactChanged | SignalChanged) -> None:
-        self._inbox.post(edge)
-        moved_at, taken_at, _posted_at = self._moved.get(timeout=_PATIENCE_S)
-        self._keep(what, edge.at + _DEBOUNCE_S, taken_at, moved_at)
-
-    def _keep(self, fact: str, due_at: float, taken_at: float, moved_at: float) -> None:
-        state = self._app.loop.state
-        is_up = state is not None and state.vision.phase is Phase.RUNNING
-        self.samples.append(Sample(fact, 1000 * (moved_at - due_at), 1000 * (taken_at - due_at), is_up))
-
-    def knows_faces(self) -> bool:
-        """Whether the gallery of all members is there."""
-        state = self._app.loop.state
-        return state is not None and state.gallery is not None and len(state.gallery.members) == MEMBERS
-
-    def _contact(self) -> Contact | None:
-        state = self._app.loop.state
-        return None if state is None else state.door.contact
-
-    def _now(self) -> float:
-        return self._app.clock.now()
-
-    @staticmethod
-    def _await(condition: Callable[[], bool]) -> None:
-        _await(condition, "the leaf is not seen")
-
-
-def _await(condition: Callable[[], bool], failure: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(failure)
-        time.sleep(0.0005)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +80,10 @@ def measure(count: int = SAMPLES) -> dict[str, Measured]:
         settle_interpreter()
         _run(app, stack)
         client = ControlClient(settings.control.socket)
-        client.request("members.card", id="m-0", number=_CARD)
-        client.request("members.pin", id="m-0", number=_NUMBER, pin=_PIN)
+        client.request("members.card", id="m-0", number=CARD)
+        client.request("members.pin", id="m-0", number=NUMBER, pin=PIN)
         visitor = Visitor(app, inbox, crowd[:, 1:])
-        _await(visitor.knows_faces, "the gallery was not built")
+        wait_for(visitor.knows_faces, "the gallery was not built")
         return {name: _play(state, app, visitor, count) for name, state in _STATES.items()}
 
 
@@ -289,7 +135,7 @@ def _settings(folder: Path, stack: ExitStack) -> Settings:
     tables: dict[str, dict[str, Any]] = {
         "vision": {"enabled": True},
         "camera": {"source": "simulated", "fps": 30},
-        "door": {"contact_debounce_ms": round(_DEBOUNCE_S * 1000)},
+        "door": {"contact_debounce_ms": round(DEBOUNCE_S * 1000)},
         "fire": {"fitted": True},
         "readers.cards": {"driver": "simulated"},
         "readers.keys": {"driver": "simulated", "sends": "keys"},
@@ -317,16 +163,16 @@ def _enrol(settings: Settings, engine: str, weights: str, vectors: NDArray[np.fl
                 writer.submit(SaveMember(f"save-{number}", member, f"Member {number}"))
             saved = 0
             while saved < len(batch):
-                saved += isinstance(said.get(timeout=_PATIENCE_S), MemberSaved)
+                saved += isinstance(said.get(timeout=PATIENCE_S), MemberSaved)
     finally:
-        writer.close(_PATIENCE_S)
+        writer.close(PATIENCE_S)
 
 
 def _run(app: App, stack: ExitStack) -> None:
     """The deciding thread, ended and joined with the stack."""
     thread = threading.Thread(target=app.run, name="deciding")
     thread.start()
-    stack.callback(thread.join, _PATIENCE_S)
+    stack.callback(thread.join, PATIENCE_S)
     stack.callback(app.end, "the measurement is over")
 
 
@@ -347,7 +193,7 @@ def _vision_children() -> list[int]:
 
 
 def bars() -> Iterator[Bar]:
-    """Three minutes."""
+    """Five minutes."""
     words = f"fact → lock, {MEMBERS} members"
     try:
         measured = measure()

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from agent.events import TimePassed
-from bench.decision import Measured, Sample, Stopwatch, judge
+from bench.decision import Measured, judge
+from bench.visitor import Sample, Stopwatch
 
 
 @pytest.mark.parametrize(("took_ms", "bare_ms", "is_met"), [(1.9, 9.0, True), (2.1, 0.1, False), (2.1, 2.1, None)])
