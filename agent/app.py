@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent import __version__, credentials, effects, systemd
 from agent.clock import Clock, SystemClock
+from agent.command_gate import CommandGate, command_key
 from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
@@ -173,6 +174,7 @@ def build(
             effects.BuildGallery: galleries.build,
             effects.AuditGallery: galleries.audit,
             effects.CheckPass: passes.check,
+            effects.PublishReply: link.publish_reply if link else _nowhere,
             effects.PublishState: link.publish_state if link else _nowhere,
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.PublishReadings: link.publish_readings if link else _nowhere,
@@ -374,7 +376,14 @@ def _open_link(settings: Settings, clock: Clock, post: Post) -> BrokerLink | Non
         keepalive_s=chosen.keepalive_s,
     )
     topics = Topics(chosen.prefix, settings.station.id)
-    return BrokerLink(broker, topics, about_of(settings), clock, post)
+    gate = command_gate(settings)
+    return BrokerLink(broker, topics, about_of(settings), clock, post, receive=None if gate is None else gate.receive)
+
+
+def command_gate(settings: Settings) -> CommandGate | None:
+    """What lets commands in; None without a key, and then the station subscribes to nothing."""
+    keys = {name: command_key(each.public, each.scopes) for name, each in settings.commands.keys.items()}
+    return CommandGate(settings.station.id, keys) if keys else None
 
 
 def about_of(settings: Settings) -> About:

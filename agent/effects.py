@@ -408,6 +408,17 @@ class PublishState(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class PublishReply(Effect):
+    """Tell the central server what became of a command. `status`, `code`: of `core.commands`."""
+
+    command: str
+    at: float
+    status: str
+    code: str
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PublishEntries(Effect):
     """Publish entries of the log in order; `EntryAcknowledged` follows for each."""
 

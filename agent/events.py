@@ -702,6 +702,35 @@ class EntryAcknowledged(Event):
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class CommandReceived(Event):
+    """A command whose signature is good: of `key`, which has these scopes, for this station.
+
+    `nonce`, `revision`, `session`: its proof of freshness; `arguments` fit its name; `entropy`: random, never used
+    before, for a nonce.
+    """
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    key: str
+    scopes: frozenset[str]
+    entropy: str = field(repr=False)
+    nonce: str | None = field(default=None, repr=False)
+    revision: int | None = None
+    session: str | None = None
+    is_retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRejected(Event):
+    """A message on the topic of commands that is none. `reason`: of `core.commands.Refusal`; `id`, `key`: if known."""
+
+    reason: str
+    id: str = ""
+    key: str = ""
+
+
 # --- people and processes that ask -----------------------------------------------------------------------------------
 
 

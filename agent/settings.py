@@ -108,6 +108,7 @@ Role = Literal["viewer", "master", "administrator"]
 Text = Annotated[str, Field(max_length=200)]
 KeyId = Annotated[str, AfterValidator(_key_id)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
+KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -376,6 +377,21 @@ class MqttSettings(Table):
     tls: TlsSettings = TlsSettings()
 
 
+class CommandKeySettings(Table):
+    """One key of the central server: its public half, base64 of 32 bytes, and what it may do."""
+
+    public: PublicKey
+    scopes: Annotated[
+        tuple[Literal["open", "roster", "operate", "records"], ...], Field(strict=False, max_length=4)
+    ] = ()
+
+
+class CommandsSettings(Table):
+    """Who may send commands over the broker; without a key nobody may."""
+
+    keys: Mapping[KeyName, CommandKeySettings] = Field(default_factory=dict, max_length=20)
+
+
 class ControlSettings(Table):
     """The local socket of the command line. `roles`: an account of this machine → what it may do."""
 
@@ -461,6 +477,7 @@ class Settings(Table):
     readers: Mapping[Name, ReaderSettings] = Field(default_factory=dict, max_length=8)
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
+    commands: CommandsSettings = CommandsSettings()
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)

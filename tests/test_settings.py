@@ -15,6 +15,7 @@ from agent.lock_wiring import LockWiring, load_lock_wiring
 from agent.mistakes import PATTERNS, known_paths
 from agent.settings import (
     ApplianceSettings,
+    CommandKeySettings,
     ReaderSettings,
     Settings,
     SettingsError,
@@ -80,6 +81,8 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
             flat |= _defaults(ReaderSettings, "readers.front.")
         elif name == "roles":
             flat["control.roles.alice"] = None  # a table of free names: the file shows one
+        elif path == "commands.keys":
+            flat |= _defaults(CommandKeySettings, "commands.keys.central-1.")
         elif path == "passes.keys":
             flat["passes.keys.1"] = None
         else:

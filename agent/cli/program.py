@@ -13,6 +13,8 @@ from agent.cli import (
     door,
     faces,
     faults,
+    fleet,
+    keys,
     log,
     members,
     models,
@@ -64,4 +66,6 @@ app.add_typer(faces.app, name="faces")
 app.add_typer(models.app, name="models")
 app.add_typer(supplies.app, name="supplies")
 app.add_typer(passes.app, name="passes")
+app.add_typer(keys.app, name="keys")
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(vault.app, name="vault")

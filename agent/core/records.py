@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import outbox, pass_entry, requests, roster, stock, templates, upkeep, vault, ways_in
+from agent.core import command_desk, outbox, pass_entry, requests, roster, stock, templates, upkeep, vault, ways_in
 from agent.core.occupancy import Visit, rejoin
 from agent.core.problems import problem
 from agent.core.turn import Turn
@@ -37,6 +37,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     )
     upkeep.begin(turn, found)
     stock.begin(turn, found)
+    command_desk.begin(turn, found)
     templates.rebuild_gallery(turn)
     ways_in.load(turn)
     for place, detail in found.problems:

@@ -10,6 +10,7 @@ from typing import Any
 from agent.core.alarms import Alarm
 from agent.core.appliance import Appliance, Profile
 from agent.core.codes import CodeRules, Codes
+from agent.core.commands import Commands
 from agent.core.consent import ConsentRules
 from agent.core.debounce import Debounced
 from agent.core.door import DoorState, DoorTimings, LockKind
@@ -145,6 +146,7 @@ class StationState:
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
     removals: Mapping[str, Removal] = field(default_factory=dict)
+    commands: Commands = field(default_factory=Commands)
     refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent import events
 from agent.core import (
+    command_desk,
     credentials,
     delivery,
     devices,
@@ -69,6 +70,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     turn = Turn(state, rules, now)
     upkeep.begin(turn, restored)
     stock.begin(turn, restored)
+    command_desk.begin(turn, restored)
     drive_lock(turn)
     hours.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
@@ -136,6 +138,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     upkeep.follow_alarms(turn)
     publication.tell_changes(turn)
     delivery.ask(turn)
+    command_desk.collect(turn)
 
 
 def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
@@ -244,6 +247,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.BrokerConnected: delivery.on_connected,
     events.BrokerDisconnected: delivery.on_disconnected,
     events.EntryAcknowledged: delivery.on_acknowledged,
+    events.CommandReceived: command_desk.on_received,
+    events.CommandRejected: command_desk.on_rejected,
     events.ControlRequested: requests.handle,
     events.SubscriberLeft: _on_subscriber_left,
     events.TimePassed: _on_time,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from agent.effects import PublishState
+from agent.effects import PublishReply, PublishState
 from agent.events import LoggedEntry, MinuteReading
 from agent.mqtt.client import Retained
 
@@ -14,6 +14,7 @@ MAX_IN_FLIGHT = 64
 # Entries that were offered and are not acknowledged. The rules keep at most 1,000 (`mqtt.in_flight_max`); beyond this
 # they are broken, and a queue without end would hide it.
 MAX_ENTRIES = 1024
+MAX_REPLIES = 200  # that wait; whoever misses one sends its command again
 MAX_BATCHES = 8  # batches that wait: readings may be lost, memory may not
 
 
@@ -25,7 +26,7 @@ class Batch:
     lost: int = 0
 
 
-Item = Retained | PublishState | LoggedEntry | Batch
+Item = Retained | PublishState | PublishReply | LoggedEntry | Batch
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class _Sent:
 
 
 class Flow:
-    """Chooses what goes next: retained state first and only the newest of each part, then the log, then readings.
+    """Chooses what goes next: replies, retained state (only the newest of each part), then the log, then readings.
 
     State may take half of the window while log entries wait, so neither starves the other. Not thread-safe: its owner
     locks. `window`: the bound on messages in flight, from the broker's Receive Maximum and ours.
@@ -46,6 +47,7 @@ class Flow:
         self.window = max(1, min(MAX_IN_FLIGHT, receive_maximum))
         self.lost_readings = 0
         self._retained: dict[str, Retained | PublishState] = {}
+        self._replies: deque[PublishReply] = deque(maxlen=MAX_REPLIES)
         self._entries: deque[LoggedEntry] = deque()
         self._takes_entries = True
         self._readings: deque[Batch] = deque()
@@ -59,6 +61,10 @@ class Flow:
     def offer_retained(self, topic: str, item: Retained | PublishState) -> None:
         """A newer one takes the place of an older one that still waits; topics are as many as the settings name."""
         self._retained[topic] = item
+
+    def offer_reply(self, reply: PublishReply) -> None:
+        """Beyond the bound the oldest is dropped."""
+        self._replies.append(reply)
 
     def offer_entries(self, entries: tuple[LoggedEntry, ...]) -> bool:
         """False when that is beyond `MAX_ENTRIES`: none is taken, for the order must stay whole."""
@@ -84,6 +90,8 @@ class Flow:
         """Take what goes next, or None while nothing waits or the window is full."""
         if self.in_flight >= self.window:
             return None
+        if self._replies:
+            return self._replies.popleft()
         states = sum(isinstance(s.item, (Retained, PublishState)) for s in self._sent.values() if not s.is_acknowledged)
         if self._retained and (not self._entries or states < max(1, self.window // 2)):
             return self._retained.pop(next(iter(self._retained)))
@@ -133,6 +141,7 @@ class Flow:
         self.lost_readings = 0
         self._sent.clear()
         self._retained.clear()
+        self._replies.clear()
         self._entries.clear()
         self._readings.clear()
         return lost

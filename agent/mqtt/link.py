@@ -12,14 +12,25 @@ import secrets
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Literal
+from typing import Literal, Protocol
 
 from agent import __version__
 from agent.clock import Clock
-from agent.effects import PublishEntries, PublishReadings, PublishState
+from agent.effects import PublishEntries, PublishReadings, PublishReply, PublishState
 from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, Event, LoggedEntry, WorkerFailed
 from agent.mqtt.backoff import Backoff
-from agent.mqtt.client import Accepted, Acknowledged, Broker, Connection, Ended, Limits, Retained, Signal
+from agent.mqtt.client import (
+    Accepted,
+    Acknowledged,
+    Broker,
+    Connection,
+    Ended,
+    Limits,
+    Received,
+    Retained,
+    Signal,
+    Subscribed,
+)
 from agent.mqtt.flow import MAX_ENTRIES, Batch, Flow, Item
 from agent.mqtt.payloads import (
     CONTRACT_VERSION,
@@ -32,6 +43,7 @@ from agent.mqtt.payloads import (
     encode,
     log_event,
     readings_of,
+    reply_of,
     state_of,
 )
 from agent.mqtt.topics import Topics
@@ -44,7 +56,16 @@ _CONNACK_S = 10.0  # twice what TCP and TLS may take: a broker that is silent af
 _PUBACK_S = 60.0
 _TICK_S = 5.0  # how late the two bounds above may be noticed
 _STABLE_S = 30.0  # a connection that lived so long was a good one: the back-off begins anew
+_WAITING_COMMANDS = 100  # a server sends a few a minute; with the largest, 6 MB of a hostile broker's at once
+_COMMANDS_PER_S = 20.0  # and as many at once; the rest of a flood is dropped unread, and counted
 _PACKET_OVERHEAD_BYTES = 512  # fixed header, topic and properties of a PUBLISH
+
+
+class Receive(Protocol):
+    """See `agent.command_gate.CommandGate.receive`."""
+
+    def __call__(self, payload: bytes, at: float, *, is_retained: bool) -> Event:
+        """What the message is."""
 
 
 class BrokerLink:
@@ -64,8 +85,11 @@ class BrokerLink:
         post: Callable[[Event], None],
         *,
         backoff: Backoff | None = None,
+        receive: Receive | None = None,
     ) -> None:
+        """`receive`: makes an event of a command's message; None: the link subscribes to nothing."""
         self._broker = broker
+        self._receive = receive
         self._topics = topics
         self._about = Retained(topics.about, encode(about))
         self._clock = clock
@@ -81,6 +105,8 @@ class BrokerLink:
         self._is_woken = False
         self._has_overflowed = False
         self._lost_readings = 0
+        self._dropped_commands = 0
+        self._command_tokens, self._command_at = _COMMANDS_PER_S, 0.0
         self._is_down = False  # of the supervising thread alone, like what follows
         self._refused_parts: set[str] = set()
 
@@ -128,6 +154,14 @@ class BrokerLink:
                 self._flow.offer_readings(Batch(effect.readings[first : first + MAX_BATCH]))
         self._wake()
 
+    def publish_reply(self, effect: PublishReply) -> None:
+        """Publish what became of a command; without a connection it is dropped: a repeated command gets it again."""
+        with self._lock:
+            if self._session is None:
+                return
+            self._flow.offer_reply(effect)
+        self._wake()
+
     # --- the supervising thread ---------------------------------------------------------------------------------------
 
     def _main(self) -> None:
@@ -159,7 +193,13 @@ class BrokerLink:
         if self._closing.is_set():  # its wake may have gone into the queue before this one
             return "closed"
         will = Retained(self._topics.status, self._status("offline", session, is_will=True))
-        connection = Connection(self._broker, f"station-{self._topics.station}", signals.put, will=will)
+        connection = Connection(
+            self._broker,
+            f"station-{self._topics.station}",
+            self._bounded(signals),
+            will=will,
+            is_durable=self._receive is not None,  # a command with a revision waits in the broker for us
+        )
         try:
             connection.open()
         except (OSError, ValueError) as error:  # ValueError: a host name that is none (UnicodeError), a bad certificate
@@ -182,8 +222,14 @@ class BrokerLink:
             match signal:
                 case Accepted(limits):
                     self._begin(session, limits)
+                    if self._receive is not None:
+                        connection.subscribe((self._topics.commands,))
                 case Ended(reason):
                     return reason
+                case Subscribed(refusal) if refusal:
+                    _log.warning("the broker lets us have no commands: %s; check its access rules", refusal)
+                case Received(_topic, payload, is_retained):
+                    self._take_command(payload, is_retained=is_retained)
                 case Acknowledged(mid, refusal):
                     if reason := self._acknowledge(session, mid, refusal):
                         return reason
@@ -193,6 +239,26 @@ class BrokerLink:
             if reason := self._overdue(began):
                 return reason
             self._send_waiting(connection)
+
+    def _bounded(self, signals: SimpleQueue[Signal | None]) -> Callable[[Signal], None]:
+        def put(signal: Signal) -> None:
+            if isinstance(signal, Received) and signals.qsize() >= _WAITING_COMMANDS:
+                self._dropped_commands += 1  # of paho's thread alone, but for the message below
+            else:
+                signals.put(signal)
+
+        return put
+
+    def _take_command(self, payload: bytes, *, is_retained: bool) -> None:
+        now = self._clock.monotonic()
+        tokens = self._command_tokens + (now - self._command_at) * _COMMANDS_PER_S
+        self._command_tokens, self._command_at = min(tokens, _COMMANDS_PER_S), now
+        if self._receive is None or self._command_tokens < 1:
+            self._dropped_commands += 1
+            _log.debug("a command was dropped unread: too many at once, %d so far", self._dropped_commands)
+            return
+        self._command_tokens -= 1
+        self._post(self._receive(payload, self._clock.now(), is_retained=is_retained))
 
     def _begin(self, session: str, limits: Limits) -> None:
         birth = Retained(self._topics.status, self._status("online", session))
@@ -263,6 +329,9 @@ class BrokerLink:
             case PublishState(part, at, body):
                 state: Message = state_of(part, body, at, lambda moment: self._clock.wall_at(moment).isoformat())
                 return Retained(_topic(self._topics, part), encode(state))
+            case PublishReply():
+                reply = reply_of(item, lambda moment: self._clock.wall_at(moment).isoformat())
+                return Retained(self._topics.replies, encode(reply))
             case LoggedEntry():
                 event = log_event(self._topics.station, item, self._clock.wall().utc)
                 return Retained(self._topics.log, encode(event))

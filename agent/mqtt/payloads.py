@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from agent.effects import PublishReply
 from agent.events import LoggedEntry, MinuteReading
 
 CONTRACT_VERSION = "1.0"
@@ -355,6 +356,34 @@ def readings_of(minutes: Sequence[MinuteReading], lost: int) -> Readings:
         return Readings(readings=readings, lost=lost)
     except ValidationError as error:
         raise PayloadError(f"readings do not fit the contract: {_reasons(error)}") from None
+
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+class CommandReply(Message):
+    """What became of the command `id`. `code`: why it was refused, or the problem that made it fail."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+    status: Literal["accepted", "done", "failed", "refused"]
+    at: Utc
+    code: Annotated[str, Field(max_length=64)] = ""
+    result: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+def reply_of(order: PublishReply, utc: Callable[[float], str]) -> CommandReply:
+    """Make the message for one reply. Raises PayloadError for a result that is not JSON."""
+    fields = {
+        "id": order.command,
+        "status": order.status,
+        "at": utc(order.at),
+        "code": order.code,
+        "result": dict(order.result),
+    }
+    try:
+        return CommandReply.model_validate_json(json.dumps(fields, allow_nan=False))
+    except (ValidationError, ValueError, TypeError, RecursionError) as error:
+        raise PayloadError(f"the reply to a command does not fit the contract: {_reasons(error)}") from None
 
 
 def encode(message: Message) -> bytes:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent import events
 from agent.core import alarms, upkeep
 from agent.core.codes import CodeRules
+from agent.core.commands import COMMANDS, Refusal, Scope
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.pass_book import PassRules
@@ -92,6 +93,7 @@ class World:
     requests: list[str] = field(default_factory=list)
     subscriptions: set[str] = field(default_factory=set)
     sequence: int = 0
+    commands: int = 0
     now: float = 0.0
 
     def gallery(self, order: BuildGallery) -> Gallery:
@@ -123,6 +125,26 @@ class World:
             **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
         }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
+
+    def command(self, number: int) -> Event:
+        """One of the central server's, fresh or not; ids come again now and then."""
+        name = tuple(COMMANDS)[number % len(COMMANDS)]
+        nonces = tuple(self.play.state.commands.nonces)
+        self.commands += 1
+        return events.CommandReceived(
+            self.now,
+            f"c-{self.commands if number % 4 else number % 7}",
+            name if number % 9 else "nonsense",
+            {"id": f"m-{number % PEOPLE}", "pass_id": PASSES[number % 3].pass_id, "alarm": "forced"}
+            | {"fault": "camera.failed@camera", "stage": "seen"},
+            "central-1",
+            frozenset(Scope) if number % 5 else frozenset({Scope.OPERATE}),
+            f"{self.commands:032x}",
+            nonce=nonces[-1] if nonces and number % 3 else "0" * 32,
+            revision=self.commands if number % 3 else 1,
+            session=self.play.state.session if number % 3 else "s-0",
+            is_retained=number % 11 == 0,
+        )
 
     def redeemed(self, number: int) -> Event:
         """What the disk says of a pass that it was asked about, or of one that it was not."""
@@ -339,6 +361,10 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.EnrolmentFrameTaken: World.framed,
     events.EnrolmentFrameUnusable: lambda w, n: events.EnrolmentFrameUnusable(w.now, f"r-{n}", "too_far"),
     events.RetentionRead: World.dates,
+    events.CommandReceived: lambda w, n: w.command(n),
+    events.CommandRejected: lambda w, n: events.CommandRejected(
+        w.now, tuple(Refusal)[n % 5], f"c-{n % 7}" if n % 2 else "", "central-1" if n % 3 else ""
+    ),
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
     events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
     events.EntryAcknowledged: World.acknowledge,
@@ -407,6 +433,12 @@ def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
         if isinstance(cause, events.ControlRequested):
             assert cause.action in RELEASES
             assert cause.actor.role == "master"
+        elif isinstance(cause, events.CommandReceived):
+            assert cause.name in RELEASES
+            assert Scope.OPEN in cause.scopes
+            assert not cause.is_retained
+            assert play.logged("command.accepted")[-1]["id"] == cause.id
+            assert cause.nonce not in play.state.commands.nonces  # it was good, and is used
         elif isinstance(cause, events.PassChecked):
             assert cause.token is not None
             assert not cause.token.is_once

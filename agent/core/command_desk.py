@@ -1,0 +1,166 @@
+"""Takes the central server's commands, lets them become requests, and answers each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from agent.core import commands, publication, refusals, requests
+from agent.core.commands import COMMANDS, Answer, Freshness, Refusal, Status
+from agent.core.turn import Turn
+from agent.effects import AppendEntry, Effect, PublishReply, Reply
+from agent.events import Actor, CommandReceived, CommandRejected, ControlRequested, Restored
+
+_REQUEST = "command:"
+_REFUSALS_PER_S = 2.0  # answers to what is refused: enough for a server at work, too few to be made to shout
+_REFUSALS_BURST = 20.0
+_OUTCOMES = {"station.visit.entered": True, "station.access.not_taken": False}
+
+
+def begin(turn: Turn, restored: Restored) -> None:
+    """Go on with the revisions and answers from before the start."""
+    turn.set(commands=commands.restored(restored.notes))
+
+
+def on_received(turn: Turn, event: CommandReceived) -> None:
+    """A command with a good signature of a known key, for this station."""
+    state = turn.state.commands
+    known = state.answers.get(event.id)
+    if known is not None:
+        _publish(turn, event.id, known)
+        return
+    command = COMMANDS.get(event.name)
+    if command is None:
+        _refuse(turn, event.id, event.key, event.name, Refusal.UNKNOWN_COMMAND)
+        return
+    proof = commands.Proof(event.nonce, event.revision, event.session)
+    refusal = commands.refusal_of(state, command, event.key, proof, session=turn.state.session, now=turn.now)
+    if command.scope is not None and command.scope not in event.scopes:
+        refusal = Refusal.NOT_IN_SCOPE
+    if event.is_retained:
+        refusal = Refusal.RETAINED
+    if refusal is None and len(state.running) >= commands.MAX_RUNNING:
+        refusal = Refusal.BUSY
+    if refusal is not None:
+        _refuse(turn, event.id, event.key, event.name, refusal)
+        return
+    _accept(turn, event, command)
+
+
+def on_rejected(turn: Turn, event: CommandRejected) -> None:
+    """A message that is no command of anybody who may send one."""
+    _refuse(turn, event.id, event.key, "", Refusal(event.reason))
+
+
+def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> None:
+    state = turn.state.commands
+    notes: tuple[Any, ...] = ()
+    if command.freshness is Freshness.NONCE and event.nonce is not None:
+        state = state.without_nonce(event.nonce)
+    if command.freshness is Freshness.REVISION and event.revision is not None:
+        state = replace(state, revisions={**state.revisions, event.key: event.revision})
+        notes = (commands.revision_note(event.key, event.revision),)
+    if not command.action:
+        turn.set(commands=state)
+        _answer_here(turn, event)
+        return
+    state = replace(state, running={**state.running, event.id: event.name}, was_opened=None)
+    accepted = Answer(Status.ACCEPTED)
+    state, kept = state.answered(event.id, accepted)
+    turn.set(commands=state)
+    turn.log("command.accepted", {"id": event.id, "name": event.name, "key": event.key}, notes=(*notes, *kept))
+    _publish(turn, event.id, accepted)
+    asked = ControlRequested(
+        event.at, f"{_REQUEST}{event.id}", Actor("remote", event.key, ""), command.action, event.arguments
+    )
+    requests.ACTIONS[command.action].carry_out(turn, asked)
+
+
+def _answer_here(turn: Turn, event: CommandReceived) -> None:
+    """What changes nothing is neither logged nor kept."""
+    if event.name == "nonce.request":
+        turn.set(commands=turn.state.commands.with_nonce(event.entropy, turn.now))
+        _publish(turn, event.id, Answer(Status.DONE, "", {"nonce": event.entropy, "holds_s": commands.NONCE_S}))
+        return
+    publication.tell_all(turn)
+    _publish(turn, event.id, Answer(Status.DONE))
+
+
+def _refuse(turn: Turn, command: str, key: str, name: str, refusal: Refusal) -> None:
+    action = f"command {name}: {refusal.value}" if name else f"command: {refusal.value}"
+    counted, body = refusals.note(turn.state.refusals, Actor("remote", key or "nobody", ""), action, turn.now)
+    turn.set(refusals=counted)
+    if body is not None:
+        turn.log("control.refused", body)
+    state, now = turn.state.commands, turn.now
+    left = max(0.0, state.refusals - (now - state.refusals_at) * _REFUSALS_PER_S)
+    turn.set(commands=replace(state, refusals=min(left + 1, _REFUSALS_BURST), refusals_at=now))
+    if command and left < _REFUSALS_BURST:
+        _publish(turn, command, Answer(Status.REFUSED, refusal.value))
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def collect(turn: Turn) -> None:
+    """Make the answers to requests that commands became into answers to the commands. At the end of a turn."""
+    state = turn.state.commands
+    if not state.running:
+        return
+    kept: list[Effect] = []
+    found: list[Reply] = []
+    for each in turn.effects:
+        is_ours = isinstance(each, Reply) and each.request.startswith(_REQUEST)
+        (found if is_ours else kept).append(each)  # type: ignore[arg-type]
+    turn.effects[:] = kept
+    _watch_door(turn)
+    for reply in found:
+        _take(turn, reply)
+    _tell_unlocked(turn)
+
+
+def _take(turn: Turn, reply: Reply) -> None:
+    command = reply.request.removeprefix(_REQUEST)
+    name = turn.state.commands.running.get(command)
+    if name is None or not reply.is_last:
+        return
+    if not reply.ok:
+        codes = [str(each.get("code", "")) for each in reply.problems]
+        _finish(turn, command, Answer(Status.FAILED, codes[0] if codes else "failed", reply.result))
+    elif name == "door.unlock":  # done, and what became of it shows within the release time
+        state = turn.state.commands
+        turn.set(commands=replace(state, unlocking={**state.unlocking, command: reply.result}))
+    else:
+        _finish(turn, command, Answer(Status.DONE, "", reply.result))
+
+
+def _tell_unlocked(turn: Turn) -> None:
+    """Say of an unlock whether the door was opened, once that is known; None: no contact tells, or it stood open."""
+    state = turn.state.commands
+    is_under_way = state.was_opened is None and any(cause.way == "remote" for cause in turn.state.door.causes)
+    if not state.unlocking or is_under_way:
+        return
+    opened = state.was_opened if turn.rules.plate.has_contact else None
+    for command, result in state.unlocking.items():
+        _finish(turn, command, Answer(Status.DONE, "", {**result, "opened": opened}))
+    turn.set(commands=replace(turn.state.commands, unlocking={}))
+
+
+def _watch_door(turn: Turn) -> None:
+    """Note what became of a release from afar: it may show before the disk has the order."""
+    for each in turn.effects:
+        if isinstance(each, AppendEntry) and each.body.get("way") == "remote" and each.type in _OUTCOMES:
+            turn.set(commands=replace(turn.state.commands, was_opened=_OUTCOMES[each.type]))
+
+
+def _finish(turn: Turn, command: str, answer: Answer) -> None:
+    after, notes = turn.state.commands.answered(command, answer)
+    turn.set(commands=after)
+    turn.log("command.ended", {"id": command, "status": answer.status.value, "code": answer.code}, notes=notes)
+    _publish(turn, command, answer)
+
+
+def _publish(turn: Turn, command: str, answer: Answer) -> None:
+    result: Mapping[str, Any] = answer.result
+    turn.do(PublishReply(command, turn.now, answer.status.value, answer.code, result))
