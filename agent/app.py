@@ -23,6 +23,7 @@ from agent.command_gate import CommandGate, command_key
 from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
+from agent.core.calls import CallRules
 from agent.core.codes import CodeRules
 from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
@@ -258,6 +259,7 @@ def rules_of(settings: Settings) -> Rules:
         },
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
+        calls=CallRules(settings.call_button.waits_s),
         has_vision=settings.vision.enabled,
         has_emergency=settings.emergency.enabled,
         schedule=schedule_of(settings.schedule, settings.station.timezone),

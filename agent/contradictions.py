@@ -49,6 +49,8 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
         pins["contact.pin"] = settings.contact.pin
     if settings.exit_button.fitted:
         pins["exit_button.pin"] = settings.exit_button.pin
+    if settings.call_button.fitted:
+        pins["call_button.pin"] = settings.call_button.pin
     for name, wire in (("fire", settings.fire), ("tamper", settings.tamper), ("bolt", settings.bolt)):
         if wire.fitted:
             pins[f"{name}.pin"] = wire.pin

@@ -43,6 +43,11 @@ class ExitButtonPressed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CallButtonPressed(Event):
+    """Somebody at the door pressed the button that calls the station master (a raw edge)."""
+
+
+@dataclass(frozen=True, slots=True)
 class MotionChanged(Event):
     """The motion sensor saw movement begin or end (a raw edge)."""
 

@@ -205,12 +205,24 @@ class ContactSettings(Table):
     closed_when: Level = "low"
 
 
-class ExitButtonSettings(Table):
+class ButtonSettings(Table):
+    """A push button."""
+
+    fitted: bool = False
+    pin: Pin | None = None
+    pressed_when: Level = "low"
+
+
+class ExitButtonSettings(ButtonSettings):
     """The exit button's second contact (the first is wired to the lock itself)."""
 
     fitted: bool = True
-    pin: Pin | None = None
-    pressed_when: Level = "low"
+
+
+class CallButtonSettings(ButtonSettings):
+    """The button at the door that calls the station master."""
+
+    waits_s: float = Field(default=300.0, ge=30, le=3600)
 
 
 class FireSettings(Table):
@@ -461,6 +473,7 @@ class Settings(Table):
     door: DoorSettings = DoorSettings()
     contact: ContactSettings = ContactSettings()
     exit_button: ExitButtonSettings = ExitButtonSettings()
+    call_button: CallButtonSettings = CallButtonSettings()
     fire: FireSettings = FireSettings()
     emergency: EmergencySettings = EmergencySettings()
     tamper: TamperSettings = TamperSettings()

@@ -260,6 +260,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "status": NoArguments,
         "subscribe": NoArguments,
         "door.unlock": NoArguments,
+        "door.answer": NoArguments,
         "door.hold_open": NoArguments,
         "door.block": NoArguments,
         "door.emergency": NoArguments,

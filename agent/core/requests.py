@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.core import (
+    answering,
     audit,
     credentials,
     pass_entry,
@@ -147,7 +148,18 @@ def _unlock(turn: Turn, asked: ControlRequested) -> None:
         _refuse_at_door(turn, asked, reason.value)
         return
     open_for(turn, Cause("remote", seen_at=asked.at))
+    answering.answer(turn, asked.actor, "opened")
     _record(turn, asked, {"lock": turn.state.door.lock.value})
+
+
+def _answer_call(turn: Turn, asked: ControlRequested) -> None:
+    """Say that somebody has seen the call, which opens nothing."""
+    call = turn.state.call
+    if call is None:
+        turn.refuse(asked.request, problem("door.no_call", "door"))
+        return
+    answering.answer(turn, asked.actor, "answered")
+    _record(turn, asked, {"waited_s": round(turn.now - call.began_at, 3)}, needs_lock=False)
 
 
 def _refuse_at_door(turn: Turn, asked: ControlRequested, reason: str) -> None:
@@ -181,16 +193,18 @@ def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
             return
         settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
         put(turn, what)
+        if what is Input.HOLD_OPEN:
+            answering.answer(turn, asked.actor, "opened")
         _record(turn, asked, {"mode": turn.state.door.mode.value})
 
     return carry_out
 
 
-def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> None:
+def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any], *, needs_lock: bool = True) -> None:
     """Log who told the door what, and answer when that is durable and the lock obeyed."""
     body = {"action": asked.action, "actor": asked.actor.name, "kind": asked.actor.kind, **result}
     turn.log("control.done", body, tag=asked.request)
-    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=True)
+    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=needs_lock)
 
 
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
@@ -229,6 +243,7 @@ ACTIONS: Mapping[str, Action] = {
     "status": Action("viewer", _status),
     "subscribe": Action("viewer", _subscribe),
     "door.unlock": Action("master", _unlock),
+    "door.answer": Action("master", _answer_call),
     "door.hold_open": Action("master", _change_mode(Input.HOLD_OPEN)),
     "door.block": Action("master", _change_mode(Input.BLOCK)),
     "door.emergency": Action("master", _begin_emergency),

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.core.alarms import Alarm
 from agent.core.appliance import Appliance, Profile
+from agent.core.calls import Call, CallRules
 from agent.core.codes import CodeRules, Codes
 from agent.core.commands import Commands
 from agent.core.consent import ConsentRules
@@ -80,6 +81,7 @@ class Rules:
     visits: VisitRules = field(default_factory=VisitRules)
     supplies: Mapping[str, SupplyRules] = field(default_factory=dict)
     zone: tzinfo = UTC
+    calls: CallRules = field(default_factory=CallRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -133,6 +135,8 @@ class StationState:
     code: Code | None = None
     passes: PassBook = field(default_factory=PassBook)
     codes: Codes = field(default_factory=Codes)
+    call: Call | None = None
+    call_pressed_at: float | None = None
     occupancy: Occupancy = field(default_factory=Occupancy)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent import events
 from agent.core import (
+    answering,
     command_desk,
     credentials,
     delivery,
@@ -106,6 +107,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.vision.deadline(),
         state.passes.deadline(),
         state.codes.deadline(),
+        None if state.call is None else state.call.until,
         occupancy.deadline(state.occupancy, rules.visits.limit_s),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
@@ -130,6 +132,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.do(*orders)
     pass_entry.give_up(turn)
     ways_in.tend(turn)
+    answering.give_up(turn)
     end_long_visits(turn)
     requests.answer_in_time(turn)
     requests.tell_refusals(turn)
@@ -191,6 +194,7 @@ def _end(turn: Turn, code: int, reason: str) -> None:
 HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.DoorContactChanged: devices.on_contact,
     events.ExitButtonPressed: devices.on_exit_button,
+    events.CallButtonPressed: answering.on_press,
     events.MotionChanged: devices.on_motion,
     events.SignalChanged: signals.take,
     events.PersonCounted: signals.count,

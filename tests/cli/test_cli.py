@@ -146,6 +146,7 @@ def agent(tmp_path: Path) -> Iterator[_Agent]:
     ("command", "action", "words"),
     [
         ("unlock", "door.unlock", "released once"),
+        ("answer", "door.answer", "was not opened"),
         ("hold-open", "door.hold_open", "until `station door resume`"),
         ("block", "door.block", "blocked; leaving still works"),
         ("emergency", "door.emergency", "open for an emergency"),

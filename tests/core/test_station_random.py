@@ -289,6 +289,7 @@ VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
     events.ExitButtonPressed: lambda w, n: events.ExitButtonPressed(w.now),
+    events.CallButtonPressed: lambda w, n: events.CallButtonPressed(w.now),
     events.SignalChanged: lambda w, n: events.SignalChanged(
         w.now, WIRES[n % 4], (True, False, None, False)[n // 4 % 4]
     ),
