@@ -37,6 +37,7 @@ from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Plate, Rules
 from agent.core.supplies import DAY_S, SupplyRules
+from agent.core.tally import CounterRules
 from agent.credentials import CredentialChecker
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
@@ -259,6 +260,7 @@ def rules_of(settings: Settings) -> Rules:
         },
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
+        counter=CounterRules(settings.counter.fitted),
         calls=CallRules(settings.call_button.waits_s),
         has_vision=settings.vision.enabled,
         has_emergency=settings.emergency.enabled,

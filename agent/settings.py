@@ -282,6 +282,12 @@ class MotionSettings(Table):
     moving_when: Level = "high"
 
 
+class CounterSettings(Table):
+    """What counts the people who pass the door."""
+
+    fitted: bool = False
+
+
 class IndicatorSettings(Table):
     """Lights and the buzzer at the door; a pin that is not set is not fitted."""
 
@@ -480,6 +486,7 @@ class Settings(Table):
     bolt: BoltSettings = BoltSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     motion: MotionSettings = MotionSettings()
+    counter: CounterSettings = CounterSettings()
     indicator: IndicatorSettings = IndicatorSettings()
     camera: CameraSettings = CameraSettings()
     vision: VisionSettings = VisionSettings()

@@ -8,8 +8,10 @@ from typing import Any
 from agent.core import debounce, door, door_table, factors, occupancy, passback, verification
 from agent.core.access import REASON_OF, Reason, advice_for, refusal_of
 from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
+from agent.core.occupancy import Occupancy
 from agent.core.passback import Passback
 from agent.core.schedule import Admission
+from agent.core.tally import OPEN_PAIR_S
 from agent.core.turn import Turn
 from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
 
@@ -174,7 +176,13 @@ def _pass(turn: Turn, cause: Cause) -> None:
         return
     if turn.state.door.contact is door.Contact.UNKNOWN and turn.has_fault("lock.failed", "lock"):
         return  # the lock did not move, and nobody saw the door open
-    inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, turn.now)
+    _expect_at_counter(turn, cause)
+    begin_visit(turn, cause, turn.now)
+
+
+def begin_visit(turn: Turn, cause: Cause, at: float) -> None:
+    """Somebody is inside since `at` (station time)."""
+    inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, at)
     turn.set(occupancy=inside)
     ended = [each.visit for each in changes if isinstance(each, EndVisit)]
     body = {**_who(cause), "visit": inside.visits[-1].id, "ended": ended, "inside": inside.count}
@@ -182,31 +190,47 @@ def _pass(turn: Turn, cause: Cause) -> None:
 
 
 def _leave(turn: Turn, cause: Cause) -> None:
-    before = turn.state.occupancy
+    inside = turn.state.occupancy
     named = [member_id for member_id, until in turn.state.codes.leaving if turn.now < until]
+    ended: tuple[EndVisit, ...] = ()
     if named:
         turn.set(codes=replace(turn.state.codes, leaving=()))
-        inside = before
-        ended: tuple[EndVisit, ...] = ()
         for member_id in named:
+            _expect_at_counter(turn, cause)
             inside, more = occupancy.leave_named(inside, turn.now, "exit_reader", member_id)
             ended += more
     else:
-        inside, ended = occupancy.leave(before, turn.now, cause.way)
-    if inside is before:
-        return  # nobody was inside: the request to leave is in the log, but no visit ends
+        _expect_at_counter(turn, cause)
+        inside, ended = occupancy.leave(inside, turn.now, cause.way)
+    end_visits(turn, inside, ended, cause.way)
+
+
+def _expect_at_counter(turn: Turn, cause: Cause) -> None:
+    """Whoever was let through is the one whom the counter sees, not one more."""
+    if not turn.rules.counter.is_fitted:
+        return
+    pair_s = OPEN_PAIR_S
+    if turn.state.door.mode not in STANDING_OPEN:
+        pair_s = max(pair_s, turn.rules.door.open_for((cause,)))
+    tally = turn.state.tally
+    if cause.is_exit:
+        turn.set(tally=replace(tally, leaving=tally.leaving.expect(turn.now, turn.now + pair_s)))
+    else:
+        turn.set(tally=replace(tally, entering=tally.entering.expect(turn.now, turn.now + pair_s)))
+
+
+def end_visits(turn: Turn, inside: Occupancy, ended: tuple[EndVisit, ...], way: str) -> None:
+    """Somebody has left, and `inside` is who has not. From an empty room nobody leaves, and nothing is logged."""
+    if inside is turn.state.occupancy:
+        return
     turn.set(occupancy=inside)
-    body = {"way": cause.way, "visits": [each.visit for each in ended], "inside": inside.count}
+    body = {"way": way, "visits": [each.visit for each in ended], "inside": inside.count}
     turn.log("visit.left", body, visits=ended)
 
 
 def end_long_visits(turn: Turn) -> None:
     """Whoever is inside for so long has left unseen."""
-    inside, ended = occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s)
-    if ended:
-        turn.set(occupancy=inside)
-        body = {"way": "time_limit", "visits": [each.visit for each in ended], "inside": inside.count}
-        turn.log("visit.left", body, visits=ended)
+    end_visits(turn, *occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s), "time_limit")
 
 
 def _who(cause: Cause) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from agent.core.retention import RetentionRules
 from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
 from agent.core.supplies import Supply, SupplyRules
+from agent.core.tally import CounterRules, Tally
 from agent.core.verification import Code
 from agent.events import ClockRead, Member, MinuteReading
 
@@ -82,6 +83,7 @@ class Rules:
     supplies: Mapping[str, SupplyRules] = field(default_factory=dict)
     zone: tzinfo = UTC
     calls: CallRules = field(default_factory=CallRules)
+    counter: CounterRules = field(default_factory=CounterRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -138,6 +140,7 @@ class StationState:
     call: Call | None = None
     call_pressed_at: float | None = None
     occupancy: Occupancy = field(default_factory=Occupancy)
+    tally: Tally = field(default_factory=Tally)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)

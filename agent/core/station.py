@@ -13,6 +13,7 @@ from agent import events
 from agent.core import (
     answering,
     command_desk,
+    counting,
     credentials,
     delivery,
     devices,
@@ -108,6 +109,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.passes.deadline(),
         state.codes.deadline(),
         None if state.call is None else state.call.until,
+        state.tally.deadline(),
         occupancy.deadline(state.occupancy, rules.visits.limit_s),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
@@ -133,6 +135,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     pass_entry.give_up(turn)
     ways_in.tend(turn)
     answering.give_up(turn)
+    counting.settle(turn, turn.now)
     end_long_visits(turn)
     requests.answer_in_time(turn)
     requests.tell_refusals(turn)
@@ -187,6 +190,7 @@ def _end(turn: Turn, code: int, reason: str) -> None:
     if turn.state.is_ending:
         return
     turn.set(is_ending=True)
+    counting.settle_all(turn)
     turn.log("stopping", {"reason": reason})
     turn.do(Exit(code, reason))
 
@@ -197,7 +201,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.CallButtonPressed: answering.on_press,
     events.MotionChanged: devices.on_motion,
     events.SignalChanged: signals.take,
-    events.PersonCounted: signals.count,
+    events.PersonCounted: counting.on_count,
     events.ClockRead: _on_clock,
     events.SensorRead: sensing.on_reading,
     events.DeviceFailed: devices.on_device_failed,

@@ -23,6 +23,7 @@ from agent.core.requests import ACTIONS
 from agent.core.schedule import Admission, Schedule, Span
 from agent.core.station import HANDLERS
 from agent.core.supplies import SupplyRules
+from agent.core.tally import CounterRules
 from agent.effects import (
     AppendEntry,
     AuditGallery,
@@ -520,6 +521,7 @@ def check_published(play: Play) -> None:
     steps=STEPS,
     kind=st.sampled_from(LockKind),
     factors=st.integers(1, 2),
+    is_counted=st.booleans(),
     end=st.sampled_from(list(ENDS)),
     beginning=st.sampled_from([begin, ready]),
 )
@@ -527,6 +529,7 @@ def test_whatever_happens(
     steps: Sequence[tuple[type[Event], int, int, float, float]],
     kind: LockKind,
     factors: int,
+    is_counted: bool,
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
@@ -541,6 +544,7 @@ def test_whatever_happens(
         passes=PassRules(HERE),
         supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
     )
+    rules = replace(rules, counter=CounterRules(is_counted))
     world = World(beginning(*PEOPLE_AT_THE_START, rules=rules, restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:
