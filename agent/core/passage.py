@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, door_table, factors, occupancy, passback, verification
-from agent.core.access import REASON_OF, Reason, advice_for, refusal_of
+from agent.core import debounce, door, door_table, occupancy, verification
+from agent.core.access import REASON_OF, Reason, advice_for
 from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
 from agent.core.occupancy import Occupancy
-from agent.core.passback import Passback
-from agent.core.schedule import Admission
 from agent.core.tally import OPEN_PAIR_S
 from agent.core.turn import Turn
 from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
@@ -29,45 +27,6 @@ _ALARM_PATTERNS = {
 """Light and sound of each alarm, the most pressing first: one of them is shown at a time."""
 
 _ONLY_SHOWN = frozenset({Alarm.OPEN_WARNING})  # a reminder to whoever stands in the door; the log has the alarm itself
-
-
-def admit(turn: Turn, cause: Cause) -> Reason | None:
-    """Let a member in by `cause`, or say why not; either is logged and shown at the door.
-
-    `SECOND_NEEDED` is no refusal: the factor is held, and another one of the same member opens the door with it.
-    """
-    member = turn.state.members.get(cause.member_id or "")
-    reason = refusal_of(member, turn.state.door.mode, turn.state.admission)
-    if member is not None and reason is None:
-        reason = passback.refusal_of(turn.state.occupancy, member.id, turn.rules.visits)
-    if member is None or reason is not None:
-        refuse_entry(turn, reason or Reason.NOT_ENROLLED, cause.way, member_id=cause.member_id if member else None)
-        return reason or Reason.NOT_ENROLLED
-    held, way = factors.join(
-        turn.state.codes.held,
-        cause.way,
-        member.id,
-        turn.now,
-        window_s=turn.rules.recognition.code_window_s,
-        needed=factors_needed(turn),
-    )
-    turn.set(codes=replace(turn.state.codes, held=held))
-    if way is None:
-        advise(turn, Reason.SECOND_NEEDED)
-        turn.log("access.first_factor", _who(cause))
-        return Reason.SECOND_NEEDED
-    turn.set(code=None)
-    if turn.rules.visits.passback is not Passback.OFF and passback.is_inside(turn.state.occupancy, member.id):
-        turn.log("access.passback", _who(cause))
-    open_for(turn, replace(cause, way=way, needs_longer=member.needs_longer))
-    return None
-
-
-def factors_needed(turn: Turn) -> int:
-    """How many different ways must name the same member just now: 1 or 2, by the settings or by the hour."""
-    if turn.state.door.mode in STANDING_OPEN:
-        return 1
-    return 2 if turn.state.admission is Admission.TWO_FACTORS else turn.rules.codes.factors_needed
 
 
 def await_face(turn: Turn, way: str, member_ids: tuple[str, ...], presented_at: float) -> None:
@@ -98,7 +57,7 @@ def refuse_entry(
 ) -> None:
     """Log a refusal and tell the person at the door why."""
     turn.do(ShowIndication(advice_for(reason).pattern))
-    turn.log("access.refused", {"reason": reason.value, **_who(Cause(way, member_id, pass_id=pass_id))})
+    turn.log("access.refused", {"reason": reason.value, **who(Cause(way, member_id, pass_id=pass_id))})
 
 
 def advise(turn: Turn, reason: Reason) -> None:
@@ -114,7 +73,7 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
     if after.lock is not before.lock:
         drive_lock(turn, cause.seen_at)
     if entry:
-        turn.log(entry, _who(cause))
+        turn.log(entry, who(cause))
     for report in reports:
         _report(turn, report)
     if (order := after.wishes.order) is not before.wishes.order:
@@ -150,7 +109,7 @@ def _report(turn: Turn, report: door.Report) -> None:
         case door.Passed(cause):
             _pass(turn, cause)
         case door.Unused(cause):
-            turn.log("access.not_taken", _who(cause))
+            turn.log("access.not_taken", who(cause))
         case door.AlarmRaised(alarm):
             if alarm not in _ONLY_SHOWN:
                 turn.log("door.alarm_raised", {"alarm": alarm.value})
@@ -185,7 +144,7 @@ def begin_visit(turn: Turn, cause: Cause, at: float) -> None:
     inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, at)
     turn.set(occupancy=inside)
     ended = [each.visit for each in changes if isinstance(each, EndVisit)]
-    body = {**_who(cause), "visit": inside.visits[-1].id, "ended": ended, "inside": inside.count}
+    body = {**who(cause), "visit": inside.visits[-1].id, "ended": ended, "inside": inside.count}
     turn.log("visit.entered", body, visits=changes)
 
 
@@ -233,6 +192,7 @@ def end_long_visits(turn: Turn) -> None:
     end_visits(turn, *occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s), "time_limit")
 
 
-def _who(cause: Cause) -> dict[str, Any]:
+def who(cause: Cause) -> dict[str, Any]:
+    """Who came by which way, as the log has it."""
     who = {"way": cause.way, "member": cause.member_id}
     return who if cause.pass_id is None else {**who, "pass": cause.pass_id}

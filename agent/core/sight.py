@@ -5,8 +5,9 @@ from __future__ import annotations
 from agent import events
 from agent.core import recognition, registration, supervision, templates, verification
 from agent.core.access import Reason
+from agent.core.admission import admit
 from agent.core.door import Cause
-from agent.core.passage import admit, advise, await_face, refuse_entry
+from agent.core.passage import advise, await_face, refuse_entry
 from agent.core.problems import problem
 from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.turn import Turn

@@ -14,6 +14,7 @@ from agent.core import alarms, upkeep
 from agent.core.codes import CodeRules
 from agent.core.commands import COMMANDS, Refusal, Scope
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
+from agent.core.factors import count
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.pass_book import PassRules
 from agent.core.passes import Pass, station_digest
@@ -455,6 +456,11 @@ def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
             assert play.rules.codes.readers[cause.reader]  # who is inside may leave
         else:
             assert isinstance(cause, events.ExitButtonPressed)
+        if isinstance(cause, (events.FaceSeen, events.CardFound, events.PinChecked, events.PassChecked)):
+            granted = play.logged("access.granted")[-1]
+            is_strict = play.state.admission is Admission.TWO_FACTORS or play.rules.codes.factors_needed == 2
+            assert count(granted["way"]) >= 1 + is_strict
+            assert granted.get("pass") not in {each.pass_id for each in PASSES if each.is_once}  # not redeemed yet
         if isinstance(cause, events.FaceSeen):
             assert door.mode is Mode.NORMAL
             assert play.state.admission in (Admission.OPEN, Admission.MEMBERS) or not play.state.code
