@@ -205,6 +205,8 @@ _STORAGE_ORDERS = (
     effects.MoveCursor,
     effects.WriteReading,
     effects.SaveMember,
+    effects.ChangeMember,
+    effects.SuspendMember,
     effects.RecordConsent,
     effects.WithdrawConsent,
     effects.SaveCard,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from agent.core.alarms import Alarm
@@ -114,6 +114,15 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """A suspension, or its end, that storage was given and has not answered; the newest of a member."""
+
+    request: str
+    is_suspended: bool
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StationState:
     """Everything, frozen. Times are station time.
 
@@ -154,6 +163,7 @@ class StationState:
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
     removals: Mapping[str, Removal] = field(default_factory=dict)
     commands: Commands = field(default_factory=Commands)
+    suspensions: Mapping[str, Suspension] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from agent.core import (
     devices,
     door,
     hours,
+    membership,
     occupancy,
     pass_entry,
     publication,
@@ -156,6 +157,7 @@ def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
 def _on_clock(turn: Turn, event: events.ClockRead) -> None:
     hours.take(turn, event)
     stock.review(turn)
+    membership.end_suspensions(turn)
 
 
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
@@ -248,6 +250,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.QueryAnswered: records.on_query,
     events.MemberSaved: registration.on_saved,
     events.MemberErased: roster.on_erased,
+    events.MemberChanged: membership.on_changed,
+    events.MemberSuspended: membership.on_suspended,
     events.VaultDescribed: vault.on_described,
     events.VaultRotated: vault.on_rotated,
     events.VaultRefused: vault.on_refused,

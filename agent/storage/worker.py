@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.clock import Clock
+from agent.effects import ChangeMember
 from agent.events import (
     ConsentRecorded,
     ConsentWithdrawn,
@@ -18,8 +19,10 @@ from agent.events import (
     ErasureReceipt,
     Event,
     LoggedEntry,
+    MemberChanged,
     MemberErased,
     MemberSaved,
+    MemberSuspended,
     OutboxRead,
     PassRedeemed,
     PassRevoked,
@@ -40,6 +43,7 @@ from agent.storage.orders import (
     Alone,
     Orders,
     Pending,
+    PendingChange,
     PendingConsent,
     PendingCredential,
     PendingEntry,
@@ -49,11 +53,12 @@ from agent.storage.orders import (
     PendingReview,
     PendingRevocation,
     PendingSave,
+    PendingSuspension,
     PendingVault,
     PendingWithdrawal,
 )
 from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
-from agent.storage.stamps import Stamps
+from agent.storage.stamps import Stamps, rfc3339
 
 _logger = logging.getLogger(__name__)
 
@@ -272,6 +277,10 @@ class Worker:
                 self._redeem(pending)
             case PendingRevocation():
                 self._revoke(pending)
+            case PendingChange():
+                self._change(pending.order)
+            case PendingSuspension():
+                self._suspend(pending)
             case PendingCredential():
                 at_utc = Stamps(self._clock).text(pending.order.at)
                 with self._files.database.atomic():
@@ -295,6 +304,40 @@ class Worker:
         if pending.pass_id not in ledger.revoked_passes:
             ledger.append("revoked", **{"pass": pending.pass_id, "at_utc": Stamps(self._clock).text(pending.at)})
         self._post(PassRevoked(self._clock.now(), pending.request, pending.pass_id))
+
+    def _change(self, order: ChangeMember) -> None:
+        with self._files.database.atomic():
+            existed = members.change(self._files.database, order)
+        named = (("name", order.name), ("needs_longer", order.needs_longer))
+        changed = tuple(key for key, value in named if value is not None)
+        now = self._clock.now()
+        self._untold.append(MemberChanged(now, order.request, order.member_id, existed, changed, order.needs_longer))
+
+    def _suspend(self, pending: PendingSuspension) -> None:
+        """Into the ledger before the row: if the power fails between the two, the next start goes by the ledger."""
+        order, database = pending.order, self._files.database
+        enrolment = members.enrolment_of(database, order.member_id)
+        until_utc = None if order.until is None else rfc3339(order.until)
+        if enrolment is not None and not pending.is_in_ledger:
+            named = {"member": order.member_id, "enrolment": enrolment, "at_utc": Stamps(self._clock).text(order.at)}
+            if order.is_suspended:
+                self._files.ledger.append("suspended", **named, until=until_utc)
+            else:
+                self._files.ledger.append("resumed", **named)
+            pending.is_in_ledger = True
+        with database.atomic():
+            members.suspend(database, order.member_id, is_suspended=order.is_suspended, until_utc=until_utc)
+        self._untold.append(
+            MemberSuspended(
+                self._clock.now(),
+                order.request,
+                order.member_id,
+                enrolment is not None,
+                order.is_suspended,
+                order.until,
+                order.why,
+            )
+        )
 
     def _may_know(self, member_id: str) -> bool:
         """Whether this member is here, was once, or may be in a damaged database that is kept."""

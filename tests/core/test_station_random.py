@@ -29,6 +29,7 @@ from agent.effects import (
     AppendEntry,
     AuditGallery,
     BuildGallery,
+    ChangeMember,
     CheckPin,
     DeenergiseLock,
     EncodePhoto,
@@ -51,6 +52,7 @@ from agent.effects import (
     SavePin,
     SealCard,
     SealPin,
+    SuspendMember,
     WithdrawConsent,
 )
 from agent.events import (
@@ -124,6 +126,8 @@ class World:
             "what": tuple(REPORTED)[number % len(REPORTED)],
             "number": "123456" if number % 3 else "",
             "read": number % 3 == 0,
+            "needs_longer": number % 2 == 0,
+            **({"until": f"2026-11-2{number % 7}T12:00:00Z"} if number % 3 else {}),
             **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
         }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
@@ -198,6 +202,22 @@ class World:
             return events.MemberErased(self.now, "m-9", "r-0", existed=False)
         erasure = erasures[-1 - number % len(erasures)]
         return events.MemberErased(self.now, erasure.member_id, erasure.request, number % 2 == 0)
+
+    def put(self, number: int) -> Event:
+        changes = self.play.found(ChangeMember)
+        if not changes:
+            return events.MemberChanged(self.now, "r-0", "m-9", number % 2 == 0, ("needs_longer",), True)
+        change = changes[-1 - number % len(changes)]
+        return events.MemberChanged(self.now, change.request, change.member_id, number % 5 > 0, (), change.needs_longer)
+
+    def suspended(self, number: int) -> Event:
+        orders = self.play.found(SuspendMember)
+        if not orders:
+            return events.MemberSuspended(self.now, "r-0", "m-9", number % 2 == 0, is_suspended=True)
+        order = orders[-1 - number % len(orders)]
+        return events.MemberSuspended(
+            self.now, order.request, order.member_id, number % 5 > 0, order.is_suspended, order.until, order.why
+        )
 
     def consented(self, number: int) -> Event:
         orders = self.play.found(RecordConsent)
@@ -355,6 +375,8 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,
+    events.MemberChanged: World.put,
+    events.MemberSuspended: World.suspended,
     events.VaultDescribed: lambda w, n: events.VaultDescribed(w.now, f"r-{n}", {"locked": 0}),
     events.VaultRotated: lambda w, n: events.VaultRotated(w.now, f"r-{n}", "k-2", ("k-1",), n),
     events.VaultRefused: lambda w, n: events.VaultRefused(w.now, f"r-{n}", "vault.key_lost", "k-1"),
