@@ -109,7 +109,7 @@ def _report(turn: Turn, report: door.Report) -> None:
         case door.Passed(cause):
             _pass(turn, cause)
         case door.Unused(cause):
-            turn.log("access.not_taken", who(cause))
+            turn.log("access.not_taken", who(_still_named(turn, cause)))
         case door.AlarmRaised(alarm):
             if alarm not in _ONLY_SHOWN:
                 turn.log("door.alarm_raised", {"alarm": alarm.value})
@@ -136,7 +136,20 @@ def _pass(turn: Turn, cause: Cause) -> None:
     if turn.state.door.contact is door.Contact.UNKNOWN and turn.has_fault("lock.failed", "lock"):
         return  # the lock did not move, and nobody saw the door open
     _expect_at_counter(turn, cause)
-    begin_visit(turn, cause, turn.now)
+    named = _still_named(turn, cause)
+    member = turn.state.members.get(named.member_id or "")
+    if member is not None and member.is_suspended:
+        named = replace(named, member_id=None, pass_id=None)
+    begin_visit(turn, named, turn.now)
+
+
+def _still_named(turn: Turn, cause: Cause) -> Cause:
+    """The cause without a member who was erased since: nothing may name them any more, and no visit is theirs.
+
+    Whoever was let in goes in all the same, and counts as somebody; so does a member who was suspended since.
+    """
+    is_erased = cause.member_id is not None and cause.member_id not in turn.state.members
+    return replace(cause, member_id=None, pass_id=None) if is_erased else cause
 
 
 def begin_visit(turn: Turn, cause: Cause, at: float) -> None:
