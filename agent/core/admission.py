@@ -25,6 +25,7 @@ ANSWER_S = 1.0  # for the answer of an order that was carried out at the last mo
 QUIET_S = 10.0  # after an admission, for as long as somebody may still hold the code up
 MAX_REDEMPTIONS = 4  # of people who stand at one door at a time
 MAX_QUIET = 16
+MAX_RESTS = 200  # as many as there are visits; they end by themselves
 
 
 def admit(turn: Turn, cause: Cause, token: Pass | None = None) -> Reason | None:
@@ -95,10 +96,29 @@ def let_in(turn: Turn, cause: Cause) -> None:
     if is_noted and passback.is_inside(turn.state.occupancy, member_id or ""):
         turn.log("access.passback", who(cause))
     open_for(turn, cause)
+    if member_id is not None:
+        _rest(turn, member_id)
     if cause.pass_id is not None:
         book = turn.state.passes
         quiet = {**_still_quiet(book.quiet_until, turn.now), cause.pass_id: turn.now + QUIET_S}
         turn.set(passes=replace(book, quiet_until=dict(list(quiet.items())[-MAX_QUIET:])))
+
+
+def is_resting(turn: Turn, member_id: str) -> bool:
+    """Whether this member was just let in, so that their face alone is no new wish to come in.
+
+    Who goes in past the camera is lost from sight and found again, which makes a new track and would release the door
+    once more, behind them and for whoever follows. So for `again_s` after any admission of theirs their face opens
+    nothing; a card, a PIN, a pass or a number with the face do. It ends early when the release ran out unused, and when
+    somebody leaves: that may be they, who have forgotten something and come back within seconds.
+    """
+    return turn.now < turn.state.rests.get(member_id, turn.now)
+
+
+def _rest(turn: Turn, member_id: str) -> None:
+    rests = {key: until for key, until in turn.state.rests.items() if until > turn.now}
+    rests[member_id] = turn.now + turn.rules.recognition.again_s
+    turn.set(rests=dict(list(rests.items())[-MAX_RESTS:]))
 
 
 def refuse(turn: Turn, reason: Reason, cause: Cause) -> None:

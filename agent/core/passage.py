@@ -109,6 +109,7 @@ def _report(turn: Turn, report: door.Report) -> None:
         case door.Passed(cause):
             _pass(turn, cause)
         case door.Unused(cause):
+            turn.set(rests={key: each for key, each in turn.state.rests.items() if key != cause.member_id})
             turn.log("access.not_taken", who(_still_named(turn, cause)))
         case door.AlarmRaised(alarm):
             if alarm not in _ONLY_SHOWN:
@@ -195,7 +196,7 @@ def end_visits(turn: Turn, inside: Occupancy, ended: tuple[EndVisit, ...], way: 
     """Somebody has left, and `inside` is who has not. From an empty room nobody leaves, and nothing is logged."""
     if inside is turn.state.occupancy:
         return
-    turn.set(occupancy=inside)
+    turn.set(occupancy=inside, rests={})
     body = {"way": way, "visits": [each.visit for each in ended], "inside": inside.count}
     turn.log("visit.left", body, visits=ended)
 

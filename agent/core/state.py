@@ -126,7 +126,8 @@ class Suspension:
 class StationState:
     """Everything, frozen. Times are station time.
 
-    `review_at`: when retention is looked at next; `clock_offset_s`: UTC less station time at the last look.
+    `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
+    looked at next; `clock_offset_s`: UTC less station time at the last look.
     """
 
     started_at: float
@@ -144,6 +145,7 @@ class StationState:
     engine: tuple[str, str] | None = None
     tracks: Mapping[int, Track] = field(default_factory=dict)
     code: Code | None = None
+    rests: Mapping[str, float] = field(default_factory=dict)
     passes: PassBook = field(default_factory=PassBook)
     codes: Codes = field(default_factory=Codes)
     call: Call | None = None
