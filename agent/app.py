@@ -54,6 +54,7 @@ from agent.settings import ApplianceSettings, Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE
+from agent.storage.pruning import Retention
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
 from agent.vision.supervisor import VisionProcess
@@ -142,7 +143,8 @@ def build(
     post = inbox.post
     with ExitStack() as stack:
         keys = find_keys(settings.key_file, os.environ)
-        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys)
+        kept = Retention(settings.log.keep_days, settings.readings.keep_days, settings.mqtt.enabled)
+        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys, retention=kept)
         restored = writer.open()
         stack.callback(writer.close)
         link = _open_link(settings, clock, post)

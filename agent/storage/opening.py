@@ -41,6 +41,7 @@ from agent.storage.head import Head, HeadState, sync_directory
 from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
 from agent.storage.log import Entry, Log, read_hash, read_last
+from agent.storage.pruning import ABOUT_INSIDE, ABOUT_ORDER
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
 from agent.storage.set_aside import SUSPECT_MARK, set_aside
@@ -259,8 +260,8 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
     if rows.unusable:
         problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
-    inside = read_last(database, "station.visit.entered", "station.visit.left").get("inside")
-    order = read_last(database, "station.door.ordered").get("order")
+    inside = read_last(database, *ABOUT_INSIDE).get("inside")
+    order = read_last(database, *ABOUT_ORDER).get("order")
     return Restored(
         members=found,
         open_visits=visits.load_open(database),

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from agent.clock import Clock
@@ -32,7 +33,7 @@ from agent.events import (
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import consents, credentials, members, notes, visits
+from agent.storage import consents, credentials, members, notes, pruning, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
@@ -57,6 +58,7 @@ from agent.storage.orders import (
     PendingVault,
     PendingWithdrawal,
 )
+from agent.storage.pruning import Retention
 from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
 from agent.storage.stamps import Stamps, rfc3339
 
@@ -90,6 +92,7 @@ class Worker:
         clock: Clock,
         post: Callable[[Event], None],
         *,
+        retention: Retention | None = None,
         has_failed: bool = False,
     ) -> None:
         self._files = files
@@ -108,6 +111,8 @@ class Worker:
         self._retry_at = 0.0  # monotonic
         self._cursor_due_at = 0.0  # monotonic
         self._losses_due_at = 0.0  # monotonic
+        self._retention = retention
+        self._prune_at = clock.monotonic() + (retention.first_s if retention else 0.0)
 
     def run(self) -> None:
         """Until the end is ordered and nothing is left, or its deadline has come."""
@@ -125,6 +130,8 @@ class Worker:
             if is_first_of_end or self._clock.monotonic() >= self._retry_at:
                 self._attempt(self._write)
             self._gather_readings(is_last=is_stopping)
+            if not is_stopping and not self._orders.unfinished:
+                self._attempt(self._prune)  # never while somebody waits for the disk
             if is_stopping and (not self._orders.unfinished or self._clock.monotonic() >= self._orders.deadline):
                 return
 
@@ -419,6 +426,37 @@ class Worker:
         with self._files.database.atomic():
             self._put_cursor(cursor)
         self._cursor = cursor
+
+    def _prune(self) -> None:
+        """Let go of what is too old, some of it at a time."""
+        now = self._clock.monotonic()
+        if self._retention is None or now < self._prune_at:
+            return
+        self._prune_at = now + pruning.LATER_S  # also after a failure
+        wall = self._clock.wall()
+        if not wall.is_trusted:
+            return
+        is_more = self._prune_log(self._retention, wall.utc)
+        is_more |= self._files.readings.prune(self._retention.readings_cutoff(wall.utc))
+        self._prune_at = now + (pruning.AGAIN_S if is_more else pruning.EVERY_S)
+
+    def _prune_log(self, retention: Retention, now_utc: datetime) -> bool:
+        """Whether there may be more."""
+        files = self._files
+        end = pruning.find_end(files.database, retention.log_cutoff(now_utc), has_broker=retention.has_broker)
+        if end is None:
+            return False
+        try:
+            with files.database.atomic():
+                body = canonical(pruning.prune(files.database, end))
+                receipts = self._append([PendingEntry(self._clock.now(), pruning.PRUNED, body)], Stamps(self._clock))
+        except BaseException:
+            files.log.reload()
+            raise
+        self._untold.append(EntriesLogged(self._clock.now(), tuple(receipts)))
+        self._tell()
+        checkpoint(files.database)  # what went is in the write-ahead file still; a reader puts that off
+        return True
 
     def _put_cursor(self, cursor: tuple[int, int] | None) -> None:
         if cursor and cursor > self._cursor:

@@ -64,6 +64,7 @@ from agent.storage.orders import (
     PendingWithdrawal,
     pending_entry,
 )
+from agent.storage.pruning import Retention
 from agent.storage.reader import QueryReader
 from agent.storage.worker import Worker
 
@@ -88,8 +89,11 @@ class StorageWriter:
         clock: Clock,
         post: Callable[[Event], None],
         keys: KeyFile | None = None,
+        *,
+        retention: Retention | None = None,
     ) -> None:
-        """`keys`: of the templates; without it they are in the directory too."""
+        """`keys`: of the templates; without it they are in the directory too. `retention` None: everything stays."""
+        self._retention = retention
         self._directory = directory
         self._clock = clock
         self._post = post
@@ -206,6 +210,7 @@ class StorageWriter:
                     self._losses,
                     self._clock,
                     self._post,
+                    retention=self._retention,
                     has_failed=is_late,
                 )
                 worker.run()
