@@ -28,11 +28,13 @@ from agent.events import (
     ExitButtonPressed,
     KeyPressed,
     MotionChanged,
+    PersonCounted,
     SensorRead,
     SignalChanged,
     WorkerFailed,
 )
 from agent.settings import ButtonSettings, ReaderSettings, Settings
+from drivers.beam import BeamPair
 from drivers.bus import BusPoller, PolledDevice
 from drivers.button import PushButton
 from drivers.contact import Contact, DoorContact
@@ -43,6 +45,7 @@ from drivers.lock import Lock, LockRelay
 from drivers.motion import MotionSensor
 from drivers.pins import open_pins
 from drivers.signal import Signal, SignalContact
+from drivers.simulated.beam import SimulatedBeams
 from drivers.simulated.button import SimulatedPushButton
 from drivers.simulated.camera import Stage
 from drivers.simulated.contact import SimulatedDoorContact
@@ -70,6 +73,7 @@ class SimulatedParts:
     door: SimulatedDoor
     exit_button: SimulatedPushButton
     call_button: SimulatedPushButton
+    counter: SimulatedBeams
     motion: SimulatedMotionSensor
     indicator: SimulatedIndicator
     stage: Stage
@@ -192,6 +196,9 @@ class _Opening:
     def call_pressed(self, at: float) -> None:
         self.post(CallButtonPressed(at))
 
+    def person_counted(self, at: float, is_entering: bool) -> None:
+        self.post(PersonCounted(at, is_entering))
+
     def motion_changed(self, at: float, is_moving: bool) -> None:
         self.post(MotionChanged(at, is_moving))
 
@@ -252,6 +259,12 @@ class _Simulated(_Opening):
             door=SimulatedDoor(lock, contact, is_fail_safe=self.settings.lock.kind == "fail_safe"),
             exit_button=SimulatedPushButton("exit button", self.exit_pressed, clock=self.clock.now),
             call_button=SimulatedPushButton("call button", self.call_pressed, clock=self.clock.now),
+            counter=SimulatedBeams(
+                self.person_counted,
+                on_failed=self.failed("counter"),
+                on_recovered=self.recovered("counter"),
+                clock=self.clock.now,
+            ),
             motion=SimulatedMotionSensor(self.motion_changed, clock=self.clock.now),
             indicator=SimulatedIndicator(clock=self.clock.now),
             stage=Stage(stage_path(self.settings)),
@@ -260,7 +273,7 @@ class _Simulated(_Opening):
             readers=readers,
         )
         port = self.keep_lock(lambda: lock)
-        for each in (contact, parts.exit_button, parts.call_button, parts.motion, parts.indicator):
+        for each in (contact, parts.exit_button, parts.call_button, parts.counter, parts.motion, parts.indicator):
             self.stack.callback(each.close)
         for signal in signals.values():
             self.stack.callback(signal.close)
@@ -288,6 +301,7 @@ class _Real(_Opening):
         for name, (chosen, on_press) in self.buttons().items():
             self.attempt(name, partial(self._open_button, name, chosen, on_press, pins))
         self.attempt("motion", lambda: self._open_motion(pins))
+        self.attempt("counter", lambda: self._open_counter(pins))
         indicator = self.attempt("indicator", lambda: self._open_indicator(pins))
         return Hardware(lock, indicator, contact, None, dict(self._open_signals(pins)))
 
@@ -407,6 +421,22 @@ class _Real(_Opening):
                 clock=self.clock.now,
             )
             self.stack.callback(sensor.close)
+
+    def _open_counter(self, pins: Factory) -> None:
+        chosen = self.settings.counter
+        if chosen.fitted and chosen.outer_pin is not None and chosen.inner_pin is not None:
+            counter = BeamPair(
+                chosen.outer_pin,
+                chosen.inner_pin,
+                self.person_counted,
+                interrupted_is_high=chosen.interrupted_when == "high",
+                on_failed=self.failed("counter"),
+                on_recovered=self.recovered("counter"),
+                on_died=self.died,
+                pin_factory=pins,
+                clock=self.clock.now,
+            )
+            self.stack.callback(counter.close)
 
     def _open_indicator(self, pins: Factory) -> Indicator | None:
         chosen = self.settings.indicator

@@ -283,9 +283,12 @@ class MotionSettings(Table):
 
 
 class CounterSettings(Table):
-    """What counts the people who pass the door."""
+    """A pair of light barriers that counts the people who pass the door; the outer one is nearer to the street."""
 
     fitted: bool = False
+    outer_pin: Pin | None = None
+    inner_pin: Pin | None = None
+    interrupted_when: Level = "high"
 
 
 class IndicatorSettings(Table):
