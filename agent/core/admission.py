@@ -79,7 +79,10 @@ def admit_guest(turn: Turn, cause: Cause, token: Pass) -> Reason | None:
 
 
 def open_by(turn: Turn, cause: Cause, token: Pass | None) -> Reason | None:
-    """Everything that is needed was given: open, or have the pass redeemed first."""
+    """Everything that is needed was given: open, or have the pass redeemed first.
+
+    The dates of a pass were judged as it was shown; it may have waited for the second factor since, some seconds.
+    """
     if token is not None and token.pass_id in turn.state.passes.revoked:
         refuse(turn, Reason.PASS_REVOKED, cause)  # while it waited for the second factor
         return Reason.PASS_REVOKED
