@@ -23,6 +23,7 @@ from agent.command_gate import CommandGate, command_key
 from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
+from agent.core.calls import CallRules
 from agent.core.codes import CodeRules
 from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
@@ -36,6 +37,7 @@ from agent.core.recognition import RecognitionSettings
 from agent.core.retention import RetentionRules
 from agent.core.state import GallerySettings, Plate, Rules
 from agent.core.supplies import DAY_S, SupplyRules
+from agent.core.tally import CounterRules
 from agent.credentials import CredentialChecker
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
@@ -52,6 +54,7 @@ from agent.settings import ApplianceSettings, Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE
+from agent.storage.pruning import Retention
 from agent.storage.writer import StorageWriter
 from agent.vision.protocol import CameraConfig, SimulatedCameraConfig, SimulatedPortrait, VisionConfig
 from agent.vision.supervisor import VisionProcess
@@ -140,7 +143,8 @@ def build(
     post = inbox.post
     with ExitStack() as stack:
         keys = find_keys(settings.key_file, os.environ)
-        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys)
+        kept = Retention(settings.log.keep_days, settings.readings.keep_days, settings.mqtt.enabled)
+        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys, retention=kept)
         restored = writer.open()
         stack.callback(writer.close)
         link = _open_link(settings, clock, post)
@@ -203,6 +207,8 @@ _STORAGE_ORDERS = (
     effects.MoveCursor,
     effects.WriteReading,
     effects.SaveMember,
+    effects.ChangeMember,
+    effects.SuspendMember,
     effects.RecordConsent,
     effects.WithdrawConsent,
     effects.SaveCard,
@@ -258,6 +264,8 @@ def rules_of(settings: Settings) -> Rules:
         },
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
+        counter=CounterRules(settings.counter.fitted),
+        calls=CallRules(settings.call_button.waits_s),
         has_vision=settings.vision.enabled,
         has_emergency=settings.emergency.enabled,
         schedule=schedule_of(settings.schedule, settings.station.timezone),

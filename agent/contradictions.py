@@ -49,6 +49,8 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
         pins["contact.pin"] = settings.contact.pin
     if settings.exit_button.fitted:
         pins["exit_button.pin"] = settings.exit_button.pin
+    if settings.call_button.fitted:
+        pins["call_button.pin"] = settings.call_button.pin
     for name, wire in (("fire", settings.fire), ("tamper", settings.tamper), ("bolt", settings.bolt)):
         if wire.fitted:
             pins[f"{name}.pin"] = wire.pin
@@ -56,6 +58,8 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
         pins["emergency.pin"] = settings.emergency.pin
     if settings.motion.fitted:
         pins["motion.pin"] = settings.motion.pin
+    if settings.counter.fitted:
+        pins |= {"counter.outer_pin": settings.counter.outer_pin, "counter.inner_pin": settings.counter.inner_pin}
     for name in ("light_pin", "buzzer_pin"):
         if (pin := getattr(settings.indicator, name)) is not None:
             pins[f"indicator.{name}"] = pin
@@ -72,7 +76,7 @@ def _pins(settings: Settings) -> _Found:
             if where.startswith("readers."):
                 yield (where,), problem("settings.missing", where)
             elif not settings.hardware.simulated:
-                fitted = where.removesuffix(".pin") + ".fitted"
+                fitted = where.rpartition(".")[0] + ".fitted"
                 yield (where, fitted, "hardware.simulated"), problem("settings.missing", where)
         elif pin in users:
             other = users[pin]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.events import Consent, LoggedEntry, Member, MinuteReading, SealedCard, SealedPin
@@ -275,6 +276,32 @@ class SaveMember(Effect):
     name: str = field(repr=False)
     at: float = 0.0
     consent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMember(Effect):
+    """Change what is kept of a member beside their face; None leaves it. `MemberChanged` answers."""
+
+    request: str
+    member_id: str
+    at: float
+    name: str | None = field(default=None, repr=False)
+    needs_longer: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendMember(Effect):
+    """Suspend a member, or end that; a restored backup changes neither. `MemberSuspended` answers.
+
+    `until`: UTC, None: until somebody resumes them. `why`: `asked`, or `until` when its time was over.
+    """
+
+    request: str
+    member_id: str
+    is_suspended: bool
+    at: float
+    until: datetime | None = None
+    why: str = "asked"
 
 
 @dataclass(frozen=True, slots=True)

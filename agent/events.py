@@ -43,6 +43,11 @@ class ExitButtonPressed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CallButtonPressed(Event):
+    """Somebody at the door pressed the button that calls the station master (a raw edge)."""
+
+
+@dataclass(frozen=True, slots=True)
 class MotionChanged(Event):
     """The motion sensor saw movement begin or end (a raw edge)."""
 
@@ -484,6 +489,29 @@ class MemberSaved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberChanged(Event):
+    """What is kept of a member beside their face is changed, durably. `changed`: which of it; never a name itself."""
+
+    request: str
+    member_id: str
+    existed: bool
+    changed: tuple[str, ...] = ()
+    needs_longer: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSuspended(Event):
+    """A suspension, or its end, is in the ledger and on the disk (the answer to `SuspendMember`)."""
+
+    request: str
+    member_id: str
+    existed: bool
+    is_suspended: bool
+    until: datetime | None = None
+    why: str = "asked"
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureReceipt:
     """The proof of an erasure, without personal data.
 
@@ -619,13 +647,14 @@ class Restored:
 class Member:
     """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database.
 
-    `needs_longer`: the door's extended times are theirs.
+    `needs_longer`: the door's extended times are theirs. `suspended_until`: UTC, None: until somebody resumes them.
     """
 
     id: str
     templates: tuple[Template, ...] = ()
     is_suspended: bool = False
     needs_longer: bool = False
+    suspended_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gpiozero import Factory
 from agent.clock import Clock
 from agent.effects import ShowIndication
 from agent.events import (
+    CallButtonPressed,
     CardRead,
     DeviceFailed,
     DeviceRecovered,
@@ -27,13 +28,15 @@ from agent.events import (
     ExitButtonPressed,
     KeyPressed,
     MotionChanged,
+    PersonCounted,
     SensorRead,
     SignalChanged,
     WorkerFailed,
 )
-from agent.settings import ReaderSettings, Settings
+from agent.settings import ButtonSettings, ReaderSettings, Settings
+from drivers.beam import BeamPair
 from drivers.bus import BusPoller, PolledDevice
-from drivers.button import ExitButton
+from drivers.button import PushButton
 from drivers.contact import Contact, DoorContact
 from drivers.errors import DriverError
 from drivers.hid_reader import HidReader
@@ -42,7 +45,8 @@ from drivers.lock import Lock, LockRelay
 from drivers.motion import MotionSensor
 from drivers.pins import open_pins
 from drivers.signal import Signal, SignalContact
-from drivers.simulated.button import SimulatedExitButton
+from drivers.simulated.beam import SimulatedBeams
+from drivers.simulated.button import SimulatedPushButton
 from drivers.simulated.camera import Stage
 from drivers.simulated.contact import SimulatedDoorContact
 from drivers.simulated.door import SimulatedDoor
@@ -67,7 +71,9 @@ class SimulatedParts:
     """The handles of the simulated twins: what a hand would do at a real door."""
 
     door: SimulatedDoor
-    exit_button: SimulatedExitButton
+    exit_button: SimulatedPushButton
+    call_button: SimulatedPushButton
+    counter: SimulatedBeams
     motion: SimulatedMotionSensor
     indicator: SimulatedIndicator
     stage: Stage
@@ -187,6 +193,12 @@ class _Opening:
     def exit_pressed(self, at: float) -> None:
         self.post(ExitButtonPressed(at))
 
+    def call_pressed(self, at: float) -> None:
+        self.post(CallButtonPressed(at))
+
+    def person_counted(self, at: float, is_entering: bool) -> None:
+        self.post(PersonCounted(at, is_entering))
+
     def motion_changed(self, at: float, is_moving: bool) -> None:
         self.post(MotionChanged(at, is_moving))
 
@@ -245,7 +257,14 @@ class _Simulated(_Opening):
         }
         parts = SimulatedParts(
             door=SimulatedDoor(lock, contact, is_fail_safe=self.settings.lock.kind == "fail_safe"),
-            exit_button=SimulatedExitButton(self.exit_pressed, clock=self.clock.now),
+            exit_button=SimulatedPushButton("exit button", self.exit_pressed, clock=self.clock.now),
+            call_button=SimulatedPushButton("call button", self.call_pressed, clock=self.clock.now),
+            counter=SimulatedBeams(
+                self.person_counted,
+                on_failed=self.failed("counter"),
+                on_recovered=self.recovered("counter"),
+                clock=self.clock.now,
+            ),
             motion=SimulatedMotionSensor(self.motion_changed, clock=self.clock.now),
             indicator=SimulatedIndicator(clock=self.clock.now),
             stage=Stage(stage_path(self.settings)),
@@ -254,7 +273,7 @@ class _Simulated(_Opening):
             readers=readers,
         )
         port = self.keep_lock(lambda: lock)
-        for each in (contact, parts.exit_button, parts.motion, parts.indicator):
+        for each in (contact, parts.exit_button, parts.call_button, parts.counter, parts.motion, parts.indicator):
             self.stack.callback(each.close)
         for signal in signals.values():
             self.stack.callback(signal.close)
@@ -279,8 +298,10 @@ class _Real(_Opening):
         if pins is None:
             return Hardware(lock, None, None, None)
         contact = self.attempt("contact", lambda: self._open_contact(pins))
-        self.attempt("exit_button", lambda: self._open_exit_button(pins))
+        for name, (chosen, on_press) in self.buttons().items():
+            self.attempt(name, partial(self._open_button, name, chosen, on_press, pins))
         self.attempt("motion", lambda: self._open_motion(pins))
+        self.attempt("counter", lambda: self._open_counter(pins))
         indicator = self.attempt("indicator", lambda: self._open_indicator(pins))
         return Hardware(lock, indicator, contact, None, dict(self._open_signals(pins)))
 
@@ -334,14 +355,20 @@ class _Real(_Opening):
         self.stack.callback(signal.close)
         return signal
 
-    def _open_exit_button(self, pins: Factory) -> None:
-        chosen = self.settings.exit_button
+    def buttons(self) -> Mapping[str, tuple[ButtonSettings, Callable[[float], None]]]:
+        return {
+            "exit_button": (self.settings.exit_button, self.exit_pressed),
+            "call_button": (self.settings.call_button, self.call_pressed),
+        }
+
+    def _open_button(self, name: str, chosen: ButtonSettings, on_press: Callable[[float], None], pins: Factory) -> None:
         if chosen.fitted and chosen.pin is not None:
-            button = ExitButton(
+            button = PushButton(
+                name.replace("_", " "),
                 chosen.pin,
-                self.exit_pressed,
+                on_press,
                 pressed_is_high=chosen.pressed_when == "high",
-                on_failed=self.failed("exit_button"),
+                on_failed=self.failed(name),
                 pin_factory=pins,
                 clock=self.clock.now,
             )
@@ -394,6 +421,22 @@ class _Real(_Opening):
                 clock=self.clock.now,
             )
             self.stack.callback(sensor.close)
+
+    def _open_counter(self, pins: Factory) -> None:
+        chosen = self.settings.counter
+        if chosen.fitted and chosen.outer_pin is not None and chosen.inner_pin is not None:
+            counter = BeamPair(
+                chosen.outer_pin,
+                chosen.inner_pin,
+                self.person_counted,
+                interrupted_is_high=chosen.interrupted_when == "high",
+                on_failed=self.failed("counter"),
+                on_recovered=self.recovered("counter"),
+                on_died=self.died,
+                pin_factory=pins,
+                clock=self.clock.now,
+            )
+            self.stack.callback(counter.close)
 
     def _open_indicator(self, pins: Factory) -> Indicator | None:
         chosen = self.settings.indicator

@@ -205,12 +205,24 @@ class ContactSettings(Table):
     closed_when: Level = "low"
 
 
-class ExitButtonSettings(Table):
+class ButtonSettings(Table):
+    """A push button."""
+
+    fitted: bool = False
+    pin: Pin | None = None
+    pressed_when: Level = "low"
+
+
+class ExitButtonSettings(ButtonSettings):
     """The exit button's second contact (the first is wired to the lock itself)."""
 
     fitted: bool = True
-    pin: Pin | None = None
-    pressed_when: Level = "low"
+
+
+class CallButtonSettings(ButtonSettings):
+    """The button at the door that calls the station master."""
+
+    waits_s: float = Field(default=300.0, ge=30, le=3600)
 
 
 class FireSettings(Table):
@@ -268,6 +280,15 @@ class MotionSettings(Table):
     fitted: bool = False
     pin: Pin | None = None
     moving_when: Level = "high"
+
+
+class CounterSettings(Table):
+    """A pair of light barriers that counts the people who pass the door; the outer one is nearer to the street."""
+
+    fitted: bool = False
+    outer_pin: Pin | None = None
+    inner_pin: Pin | None = None
+    interrupted_when: Level = "high"
 
 
 class IndicatorSettings(Table):
@@ -461,12 +482,14 @@ class Settings(Table):
     door: DoorSettings = DoorSettings()
     contact: ContactSettings = ContactSettings()
     exit_button: ExitButtonSettings = ExitButtonSettings()
+    call_button: CallButtonSettings = CallButtonSettings()
     fire: FireSettings = FireSettings()
     emergency: EmergencySettings = EmergencySettings()
     tamper: TamperSettings = TamperSettings()
     bolt: BoltSettings = BoltSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     motion: MotionSettings = MotionSettings()
+    counter: CounterSettings = CounterSettings()
     indicator: IndicatorSettings = IndicatorSettings()
     camera: CameraSettings = CameraSettings()
     vision: VisionSettings = VisionSettings()

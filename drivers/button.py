@@ -1,4 +1,7 @@
-"""The button inside that lets people out. It is wired to the lock as well: leaving never waits for this program."""
+"""Push buttons: the one inside that lets people out, and the one at the door that calls the station master.
+
+The exit button is wired to the lock as well: leaving never waits for this program.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,16 @@ class Button(Protocol):
         """Release the button's pin; nothing is reported afterwards. Closing twice does nothing."""
 
 
-class ExitButton:
+class PushButton:
     """A `Button` on one pin: by default to ground, so that it reads low while pressed.
 
-    `on_press(at)` gets every press with its station time, bounces too, on the pin factory's thread.
-    `on_failed(at, reason)` is called once when the button cannot be read any more. Raises `PinError`.
+    `what` names it in errors. `on_press(at)` gets every press with its station time, bounces too, on the pin factory's
+    thread. `on_failed(at, reason)` is called once when the button cannot be read any more. Raises `PinError`.
     """
 
     def __init__(
         self,
+        what: str,
         pin: int,
         on_press: Callable[[float], None],
         *,
@@ -40,12 +44,11 @@ class ExitButton:
         pin_factory: Factory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._what = what
         self._on_press = on_press
         self._on_failed = on_failed
         self._pressed_is_high = pressed_is_high
-        self._input = EdgeInput(
-            "exit button", pin, pull=pull, on_edge=self._edge_seen, pin_factory=pin_factory, clock=clock
-        )
+        self._input = EdgeInput(what, pin, pull=pull, on_edge=self._edge_seen, pin_factory=pin_factory, clock=clock)
 
     @property
     def is_pressed(self) -> bool:
@@ -59,6 +62,6 @@ class ExitButton:
     def _edge_seen(self, at: float, is_high: bool | None) -> None:
         if is_high is None:
             if self._on_failed is not None:
-                self._on_failed(at, "the exit button cannot be read: check the GPIO chip, then restart")
+                self._on_failed(at, f"the {self._what} cannot be read: check the GPIO chip, then restart")
         elif is_high is self._pressed_is_high:
             self._on_press(at)

@@ -56,6 +56,8 @@ PATTERNS = MappingProxyType(
         "refused": _momentary(*(_BEEP_AND_FLASH, Step(0.12)) * 3),
         # Quick light without sound, for somebody who stands there but cannot be seen well.
         "look_here": _momentary(*(Step(0.1, light=True), Step(0.1)) * 4),
+        # Two even tones like a door bell's, and a light that says: wait.
+        "called": _momentary(*(Step(0.35, light=True, sound=True), Step(0.15)) * 2, Step(2.0, light=True)),
         # One short tone every other second: before the alarm, and not one yet.
         "close_the_door": _lasting(Step(0.06, light=True, sound=True), Step(1.94)),
         # A reminder that can be borne for minutes, for whoever holds the door may be carrying something.

@@ -337,6 +337,14 @@ def test_pins_are_needed_only_by_real_hardware_that_is_fitted(tmp_path: Path) ->
     assert {each.code for each in found.values()} == {"settings.missing"}
 
 
+def test_a_counter_needs_both_its_pins(tmp_path: Path) -> None:
+    found = _problems(
+        tmp_path, _MINIMUM.replace("simulated = true", "simulated = false") + "[counter]\nfitted = true\n"
+    )
+
+    assert {"counter.outer_pin", "counter.inner_pin"} <= found.keys()
+
+
 def test_a_simulated_meter_is_refused_on_real_hardware(tmp_path: Path) -> None:
     text = '[station]\nid = "t"\n[lock]\npin = 1\n[contact]\npin = 2\n[exit_button]\npin = 3\n'
     found = _only(tmp_path, text + "[appliances.kettle]\nkind = 'other'\n")

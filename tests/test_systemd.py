@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,7 +194,10 @@ def test_installing_twice_changes_nothing_and_keeps_the_settings(tmp_path: Path)
     assert first.returncode == 0, first.stderr
     settings = tmp_path / "etc/station-agent/station.toml"
     assert 'id = "gate-7"' in settings.read_text()
-    assert '\nkey_file = "/etc/station-agent/keys/template.keys"\n' in settings.read_text()
+    chosen = tomllib.loads(settings.read_text())
+    assert chosen["vault"]["key_file"] == "/etc/station-agent/keys/template.keys"
+    assert chosen["codes"]["key_file"] == "/etc/station-agent/keys/credential.keys"
+    assert "key_file" not in chosen.get("mqtt", {}).get("tls", {})
     assert (tmp_path / "etc/station-agent/keys").stat().st_mode & 0o777 == 0o700
     assert settings.stat().st_mode & 0o777 == 0o640
     assert "station-agent" in (tmp_path / "etc/passwd").read_text()

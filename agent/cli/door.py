@@ -1,4 +1,4 @@
-"""`station door …`: release, hold open, lock down, resume."""
+"""`station door …`: release, answer a call, hold open, lock down, resume."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def _order(action: str, config: ConfigOption, socket: SocketOption, zh: str, en:
 def unlock(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
     """开一次门 / Release the lock once."""
     _order("door.unlock", config, socket, "门锁已打开一次。", "The lock is released once.")
+
+
+@app.command("answer")
+def answer(config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None) -> None:
+    """应答门口的呼叫,不开门 / Tell the one who calls at the door that you come; opens nothing."""
+    _order("door.answer", config, socket, "已应答呼叫,门没有打开。", "The call is answered; the door was not opened.")
 
 
 @app.command("hold-open")

@@ -1,4 +1,4 @@
-"""`station members …`: enrol, confirm, list, data, withdraw, erase."""
+"""`station members …`: enrol, add, put, suspend, resume, confirm, list, data, withdraw, erase."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agent.cli.consent import ConsentLanguageOption, obtain
 from agent.cli.language import complain, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
-from agent.cli.times import local_date, local_time, zone_in
+from agent.cli.times import local_date, local_time, station_zone, utc_of, zone_in
 from agent.control.client import ControlClient, ControlError
 from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX, problem_from
 from agent.core.problems import Words, problem
@@ -31,11 +31,21 @@ _TITLES = (
     Words("编号", "id"),
     Words("姓名", "name"),
     Words("登记时间", "enrolled"),
-    Words("停用", "suspended"),
+    Words("暂停", "suspended"),
+    Words("加长时间", "longer"),
     Words("刷脸同意", "consent to face"),
 )
 
 MemberArgument = Annotated[str, typer.Argument(metavar="ID", help="成员编号 / The member's id")]
+
+
+NeedsLongerOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--needs-longer/--no-needs-longer",
+        help="进门需要更长时间 / Has the door's extended times",
+    ),
+]
 
 
 class Guardian(StrEnum):
@@ -119,6 +129,74 @@ def enrol(  # noqa: PLR0917 - the options of one command
     tell_problems(problem_from(each) for each in result.get("warnings", []))
 
 
+@app.command("add")
+def add(
+    member: MemberArgument,
+    name: Annotated[str, typer.Option("--name", help="姓名,只给站长看 / For the station master's eyes only")],
+    needs_longer: NeedsLongerOption = None,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """添加不刷脸的成员 / Take up a member without a face, who comes in by a card, a PIN or a pass."""
+    with reporting():
+        connect(config, socket).request("members.add", id=member, name=name, needs_longer=bool(needs_longer))
+    say(
+        f"已添加 {member}。发卡:station members card;设密码:station members pin。",
+        f"{member} is a member. Give them a card (`station members card`) or a PIN (`station members pin`).",
+    )
+
+
+@app.command("put")
+def put(
+    member: MemberArgument,
+    name: Annotated[str | None, typer.Option("--name", help="更正姓名 / Correct the name")] = None,
+    needs_longer: NeedsLongerOption = None,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """修改成员 / Change what is kept of a member; what is not given stays."""
+    if name is None and needs_longer is None:
+        complain("请给出 --name 或 --needs-longer。", "Give --name, or --needs-longer or --no-needs-longer.")
+        raise typer.Exit(2)
+    with reporting():
+        connect(config, socket).request("members.put", id=member, name=name, needs_longer=needs_longer)
+    say(f"已修改 {member}。", f"{member} is changed.")
+
+
+@app.command("suspend")
+def suspend(
+    member: MemberArgument,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", help="到(不含),站点时区,默认直到恢复 / Up to this time; else until `resume`"),
+    ] = None,
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """暂停成员进门 / Keep a member out from now on; leaving always works."""
+    with reporting():
+        client = connect(config, socket)
+        until_utc = None if until is None else utc_of(until, station_zone(client))
+        client.request("members.suspend", id=member, until=until_utc)
+    end = Words("直到 station members resume", "until `station members resume`")
+    if until is not None:
+        end = Words(f"至 {until:%Y-%m-%d %H:%M}", f"until {until:%Y-%m-%d %H:%M}")
+    say(f"已暂停 {member},{end.zh}。", f"{member} is suspended {end.en}.")
+
+
+@app.command("resume")
+def resume(
+    member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
+) -> None:
+    """恢复成员进门 / Let a suspended member come in again."""
+    with reporting():
+        connect(config, socket).request("members.resume", id=member)
+    say(f"已恢复 {member}。", f"{member} can come in again.")
+
+
 @app.command("confirm")
 def confirm(
     member: MemberArgument, config: ConfigOption = None, socket: SocketOption = None, _lang: LanguageOption = None
@@ -152,7 +230,8 @@ def list_members(
             row["id"],
             row.get("name"),
             local_time(row.get("created_at_utc"), zone),
-            yes if row.get("is_suspended") else "",
+            pick(_suspension_of(row, zone)),
+            yes if row.get("needs_longer") else "",
             pick(_consent_of(row, zone)),
         )
         for row in rows
@@ -327,6 +406,13 @@ def _print_receipt(receipt: dict[str, Any], zone: tzinfo) -> None:
     say(f"盐值 {receipt['salt']}", f"salt {receipt['salt']}")
     say(f"摘要 {receipt['digest']}", f"digest {receipt['digest']}")
     say("验证:printf '%s' '盐值:编号' | sha256sum", "to check: printf '%s' 'SALT:ID' | sha256sum")
+
+
+def _suspension_of(row: dict[str, Any], zone: tzinfo) -> Words:
+    if not row.get("is_suspended"):
+        return Words("", "")
+    until = row.get("suspended_until_utc")
+    return Words(f"至 {local_time(until, zone)}", f"until {local_time(until, zone)}") if until else Words("是", "yes")
 
 
 def _consent_of(row: dict[str, Any], zone: tzinfo) -> Words:

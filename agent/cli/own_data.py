@@ -27,7 +27,9 @@ _LABELS = {
     "id": Words("编号", "id"),
     "name": Words("姓名", "name"),
     "created_at_utc": Words("登记时间", "enrolled"),
-    "is_suspended": Words("停用", "suspended"),
+    "is_suspended": Words("暂停", "suspended"),
+    "suspended_until_utc": Words("暂停至", "suspended until"),
+    "needs_longer": Words("进门需要更长时间", "needs longer at the door"),
     "last_seen_on": Words("最近到访(UTC 日期)", "last seen (day in UTC)"),
     "version": Words("文本版本", "version of the text"),
     "language": Words("语言", "language"),
@@ -70,12 +72,17 @@ _LABELS = {
     "kind": Words("来源", "from"),
     "why": Words("原因", "because"),
     "templates": Words("人脸特征数", "stored faces"),
+    "changed": Words("修改项", "what was changed"),
     "within_s": Words("限时(秒)", "within seconds"),
 }
 
 _TYPES = {
     "station.member.consented": Words("同意刷脸", "consented"),
     "station.member.enrolled": Words("登记", "enrolled"),
+    "station.member.added": Words("添加", "taken up without a face"),
+    "station.member.changed": Words("修改", "changed"),
+    "station.member.suspended": Words("暂停进门", "suspended"),
+    "station.member.resumed": Words("恢复进门", "resumed"),
     "station.member.consent_ended": Words("同意结束", "the consent ended"),
     "station.access.granted": Words("门为其打开", "the door was opened"),
     "station.access.refused": Words("未能进门", "refused at the door"),
@@ -153,7 +160,7 @@ def _in_words(key: str, value: object, zone: tzinfo) -> str:
     words = _VALUES.get(key, {}).get(str(value))
     if words is not None:
         return pick(words)
-    if key.startswith("is_") or isinstance(value, bool):
+    if key.startswith("is_") or key == "needs_longer" or isinstance(value, bool):
         return pick(Words("是", "yes") if value else Words("否", "no"))
     if isinstance(value, str):
         return local_time(value, zone) if key.endswith("_utc") or key in _TIMES else value

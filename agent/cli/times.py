@@ -7,6 +7,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.control.client import ControlClient
+
 
 def zone_in(answer: Mapping[str, Any]) -> tzinfo:
     """The zone that an answer of the agent names; UTC when it names none that this machine knows."""
@@ -14,6 +16,18 @@ def zone_in(answer: Mapping[str, Any]) -> tzinfo:
         return ZoneInfo(str(answer["timezone"]))
     except (KeyError, ValueError, OSError):
         return UTC
+
+
+def station_zone(client: ControlClient) -> tzinfo:
+    """The station's zone, for times that are typed. Raises `ControlError`."""
+    return zone_in(client.request("status").get("station", {}))
+
+
+def utc_of(local: datetime | None, zone: tzinfo) -> str | None:
+    """RFC 3339 in UTC of a time that somebody typed without a zone: it is the station's."""
+    if local is None:
+        return None
+    return local.replace(tzinfo=zone).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local_time(stored: str | None, zone: tzinfo) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from agent.cli.connection import connect, reporting
 from agent.cli.language import complain, pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns, csv_lines
-from agent.cli.times import local_time, zone_in
+from agent.cli.times import local_time, station_zone, utc_of, zone_in
 from agent.control.client import ControlClient
 from agent.core.problems import Words
 
@@ -33,10 +33,12 @@ _TITLES = (
 )
 
 SinceOption = Annotated[
-    datetime | None, typer.Option("--since", help="从(含),本机时间 / From this local time on, included")
+    datetime | None,
+    typer.Option("--since", help="从(含),站点时区 / From this time at the station on, included"),
 ]
 UntilOption = Annotated[
-    datetime | None, typer.Option("--until", help="到(不含),本机时间 / Up to this local time, not included")
+    datetime | None,
+    typer.Option("--until", help="到(不含),站点时区 / Up to this time at the station, not included"),
 ]
 
 
@@ -54,7 +56,8 @@ def list_visits(
     """列出最近的到访 / List visits, newest first, in the station's time; with --json in UTC."""
     with reporting():
         client = connect(config, socket)
-        answer = client.request("visits.list", since=_utc(since), until=_utc(until), limit=limit)
+        since_utc, until_utc = _period(client, since, until)
+        answer = client.request("visits.list", since=since_utc, until=until_utc, limit=limit)
     rows, zone = answer["rows"], zone_in(answer)
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -85,7 +88,8 @@ def export(
 ) -> None:
     """导出全部到访,时间为 UTC / Export visits, oldest first, times in UTC; opens in Excel and WPS."""
     with reporting():
-        counted = _Counted(_pages(connect(config, socket), _utc(since), _utc(until)))
+        client = connect(config, socket)
+        counted = _Counted(_pages(client, *_period(client, since, until)))
         lines = csv_lines(COLUMNS, counted)
         if output is None:
             for line in lines:
@@ -98,6 +102,14 @@ def export(
             complain(f"无法写入 {output}:{error.strerror}", f"{output} cannot be written: {error.strerror}")
             raise typer.Exit(1) from None
     say(f"已写入 {output},到访 {counted.count} 条。", f"{output} is written; visits: {counted.count}.")
+
+
+def _period(client: ControlClient, since: datetime | None, until: datetime | None) -> tuple[str | None, str | None]:
+    """What was typed, in UTC; the station is asked for its zone only where it matters."""
+    if since is None and until is None:
+        return None, None
+    zone = station_zone(client)
+    return utc_of(since, zone), utc_of(until, zone)
 
 
 class _Counted:
@@ -135,8 +147,3 @@ def _write(output: Path, lines: Iterator[str]) -> None:
         unfinished.replace(output)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _utc(local: datetime | None) -> str | None:
-    """RFC 3339 in UTC of a time without zone, which is the machine's local time."""
-    return None if local is None else local.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

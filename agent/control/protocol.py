@@ -89,6 +89,7 @@ def _date(value: object) -> object:
 
 PlaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+PersonName = Annotated[str, BeforeValidator(_name), Field(max_length=100)]
 Photo = Annotated[bytes, BeforeValidator(_photo), Field(min_length=1, max_length=PHOTO_BYTES_MAX)]
 Time = Annotated[str, BeforeValidator(_time), Field(max_length=40)]
 CardNumber = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{1,32}$")]
@@ -128,6 +129,35 @@ class EnrolArguments(_Message):
     camera: bool = False
     again: bool = False
     consent: ConsentArguments | None = None
+
+
+class AddMemberArguments(_Message):
+    """Somebody who comes in by other ways than their face."""
+
+    id: MemberId
+    name: PersonName = Field(repr=False)
+    needs_longer: bool = False
+
+
+class PutMemberArguments(_Message):
+    """What is to be changed of a member; what is not given stays."""
+
+    id: MemberId
+    name: PersonName | None = Field(default=None, repr=False)
+    needs_longer: bool | None = None
+
+
+class SuspendArguments(_Message):
+    """Whom to keep out; `until` is not included, and without it they are kept out until they are resumed."""
+
+    id: MemberId
+    until: Time | None = None
+
+
+class ResumeArguments(_Message):
+    """Whom to let in again."""
+
+    id: MemberId
 
 
 class PresentCodeArguments(_Message):
@@ -260,6 +290,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "status": NoArguments,
         "subscribe": NoArguments,
         "door.unlock": NoArguments,
+        "door.answer": NoArguments,
         "door.hold_open": NoArguments,
         "door.block": NoArguments,
         "door.emergency": NoArguments,
@@ -274,12 +305,16 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "faults.update": FaultArguments,
         "faces.audit": AuditArguments,
         "consent.show": ConsentTextArguments,
+        "members.add": AddMemberArguments,
         "members.card": CardArguments,
         "members.data": DataArguments,
         "members.enrol": EnrolArguments,
         "members.erase": EraseArguments,
         "members.list": MembersArguments,
         "members.pin": PinArguments,
+        "members.put": PutMemberArguments,
+        "members.resume": ResumeArguments,
+        "members.suspend": SuspendArguments,
         "members.uncard": CredentialsArguments,
         "members.unpin": CredentialsArguments,
         "members.withdraw": WithdrawArguments,

@@ -150,7 +150,7 @@ def refusal_at(mode: Mode, admission: Admission) -> Reason | None:
     """Decide by the door's mode and the hour alone, as for a guest: None when they let in.
 
     `admission`: by the schedule, which does not matter while the door stands open. Whether one proof is enough is
-    decided by `passage.factors_needed`.
+    decided by `admission.factors_needed`.
     """
     if mode in REASON_OF:
         return REASON_OF[mode]

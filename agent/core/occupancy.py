@@ -116,9 +116,16 @@ def deadline(state: Occupancy, limit_s: float) -> float | None:
 
 
 def leave(state: Occupancy, now: float, how: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:
-    """Somebody leaves; from an empty room nobody does."""
+    """Somebody leaves; from an empty room nobody does.
+
+    Where all who are inside are anonymous, one is as good as another: it is whoever came first.
+    """
     if state.count == 0:
         return state, ()
+    if all(visit.member_id is None for visit in state.visits):
+        gone = state.unnamed_exits + 1
+        ended = tuple(EndVisit(visit.id, now, how) for visit in state.visits[:gone])
+        return replace(state, visits=state.visits[gone:], unnamed_exits=0), ended
     if state.count > 1:
         return replace(state, unnamed_exits=state.unnamed_exits + 1), ()
     is_certain = len(state.visits) == 1

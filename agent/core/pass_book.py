@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.core.passes import Pass
+from agent.core.door import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,12 @@ class PassRules:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """A pass for once that the disk is asked about. Station time: `until` is the order's, `given_up_at` the end."""
+    """A pass for once that the disk is asked about, and who comes in by it then.
 
-    token: Pass
-    seen_at: float
+    Station time: `until` is the order's, `given_up_at` the end.
+    """
+
+    cause: Cause
     until: float
     given_up_at: float
 

@@ -7,28 +7,23 @@ other way round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from agent import events
-from agent.core import supervision
+from agent.core import factors, supervision
 from agent.core.access import Reason, refusal_at, refusal_of
+from agent.core.admission import admit, admit_guest, factors_needed, let_in, refuse
 from agent.core.door import Cause
-from agent.core.pass_book import PassBook, Redemption
-from agent.core.passage import advise, factors_needed, open_for, refuse_entry
+from agent.core.pass_book import PassBook
+from agent.core.passage import advise, refuse_entry
 from agent.core.passes import Pass, Place, refusal_of_pass
 from agent.core.problems import problem
 from agent.core.turn import Turn
-from agent.effects import CheckPass, RedeemPass, RevokePass
+from agent.effects import CheckPass, RevokePass
 from agent.events import ControlRequested
 
-WAY = "pass"
+WAY = factors.PASS
 FRESH_S = 3.0  # from the frame to the judgement: after that whoever held the code may have gone
-REDEEM_S = 4.0  # for the disk; a rider in the rain waits no longer, and a card mostly takes 50 ms
-ANSWER_S = 1.0  # for the answer of an order that was carried out at the last moment
-QUIET_S = 10.0  # after an admission, for as long as somebody may still hold the code up
-MAX_REDEMPTIONS = 4  # of people who stand at one door at a time
-MAX_QUIET = 16
 MAX_REVOKED = 10_000  # one by one, by people; a key whose passes are all in doubt is taken out of the settings instead
 
 
@@ -64,16 +59,16 @@ def on_checked(turn: Turn, event: events.PassChecked) -> None:
         else:
             advise(turn, Reason.PASS_UNREADABLE)  # parcels and coats carry codes, too: the log is not for them
         return
-    book = turn.state.passes
-    if token.pass_id in book.redemptions or turn.now < book.quiet_until.get(token.pass_id, turn.now):
+    if _is_known(turn, token):
         return
+    cause = Cause(WAY, token.member_id, event.at, token.pass_id)
     reason = _refusal(turn, token, event)
     if reason is not None:
-        _refuse(turn, token, reason)
-    elif token.is_once:
-        _redeem(turn, token, event.at)
+        refuse(turn, reason, cause)
+    elif token.is_guest:
+        admit_guest(turn, cause, token)
     else:
-        _admit(turn, token, event.at)
+        admit(turn, cause, token)
 
 
 def on_redeemed(turn: Turn, event: events.PassRedeemed) -> None:
@@ -83,15 +78,15 @@ def on_redeemed(turn: Turn, event: events.PassRedeemed) -> None:
         return  # it was given up, and said so
     _forget(turn, event.pass_id)
     if event.outcome == "spent":
-        _refuse(turn, found.token, Reason.PASS_SPENT)
+        refuse(turn, Reason.PASS_SPENT, found.cause)
     elif event.outcome != "redeemed" or turn.now >= found.given_up_at:
-        _refuse(turn, found.token, Reason.PASS_NOT_REDEEMED)
-    elif found.token.pass_id in turn.state.passes.revoked:
-        _refuse(turn, found.token, Reason.PASS_REVOKED)
-    elif (reason := _refusal_of_holder(turn, found.token)) is not None:
-        _refuse(turn, found.token, reason)
+        refuse(turn, Reason.PASS_NOT_REDEEMED, found.cause)
+    elif event.pass_id in turn.state.passes.revoked:
+        refuse(turn, Reason.PASS_REVOKED, found.cause)
+    elif (reason := _refusal_of_holder(turn, found.cause)) is not None:
+        refuse(turn, reason, found.cause)
     else:
-        _admit(turn, found.token, found.seen_at)
+        let_in(turn, found.cause)
 
 
 def give_up(turn: Turn) -> None:
@@ -99,7 +94,7 @@ def give_up(turn: Turn) -> None:
     for pass_id, each in turn.state.passes.redemptions.items():
         if turn.now >= each.given_up_at:
             _forget(turn, pass_id)
-            _refuse(turn, each.token, Reason.PASS_NOT_REDEEMED)
+            refuse(turn, Reason.PASS_NOT_REDEEMED, each.cause)
 
 
 def put_off(book: PassBook, seconds: float) -> PassBook:
@@ -108,59 +103,34 @@ def put_off(book: PassBook, seconds: float) -> PassBook:
     return replace(book, redemptions=later)
 
 
+def _is_known(turn: Turn, token: Pass) -> bool:
+    """Whether this code is still held up: being redeemed, let in by a moment ago, or waiting for the second factor."""
+    book, held = turn.state.passes, turn.state.codes.held
+    if token.pass_id in book.redemptions or turn.now < book.quiet_until.get(token.pass_id, turn.now):
+        return True
+    return held is not None and held.token == token and turn.now < held.until and factors_needed(turn) > 1
+
+
 def _refusal(turn: Turn, token: Pass, event: events.PassChecked) -> Reason | None:
     book, rules = turn.state.passes, turn.rules.passes
     if not book.is_known:
         return Reason.PASS_NOT_CHECKED
     may_trust_clock = event.is_clock_trusted or rules.trusts_unset_clock
-    reason = refusal_of_pass(token, Place(rules.station, event.minute, may_trust_clock), book.revoked)
-    return reason or _refusal_of_holder(turn, token)
+    return refusal_of_pass(token, Place(rules.station, event.minute, may_trust_clock), book.revoked)
 
 
-def _refusal_of_holder(turn: Turn, token: Pass) -> Reason | None:
-    """A member by their pass is refused as by any other way; a guest by the door's mode and the hour alone.
-
-    Where two proofs are needed a pass is not one of them: it would have to be spent before the second is there.
-    """
+def _refusal_of_holder(turn: Turn, cause: Cause) -> Reason | None:
+    """What may have changed while the disk wrote. Not how many factors the hour needs: those were given before."""
     mode, admission = turn.state.door.mode, turn.state.admission
-    member = turn.state.members.get(token.holder)
-    reason = refusal_at(mode, admission) if token.is_guest else refusal_of(member, mode, admission)
-    if reason is None and factors_needed(turn) > 1:
-        return Reason.SECOND_NEEDED
-    return reason
-
-
-def _redeem(turn: Turn, token: Pass, seen_at: float) -> None:
-    book = turn.state.passes
-    if len(book.redemptions) >= MAX_REDEMPTIONS:
-        _refuse(turn, token, Reason.PASS_NOT_REDEEMED)
-        return
-    until = turn.now + REDEEM_S
-    waiting = {**book.redemptions, token.pass_id: Redemption(token, seen_at, until, until + ANSWER_S)}
-    turn.set(passes=replace(book, redemptions=waiting))
-    turn.do(RedeemPass(token.pass_id, turn.now, until))
+    if cause.member_id is None:
+        return refusal_at(mode, admission)
+    return refusal_of(turn.state.members.get(cause.member_id), mode, admission)
 
 
 def _forget(turn: Turn, pass_id: str) -> None:
     book = turn.state.passes
     left = {key: each for key, each in book.redemptions.items() if key != pass_id}
     turn.set(passes=replace(book, redemptions=left))
-
-
-def _admit(turn: Turn, token: Pass, seen_at: float) -> None:
-    open_for(turn, Cause(WAY, token.member_id, seen_at, token.pass_id))
-    book = turn.state.passes
-    quiet = {**_still_quiet(book.quiet_until, turn.now), token.pass_id: turn.now + QUIET_S}
-    turn.set(passes=replace(book, quiet_until=dict(list(quiet.items())[-MAX_QUIET:])))
-
-
-def _still_quiet(quiet_until: Mapping[str, float], now: float) -> dict[str, float]:
-    return {key: until for key, until in quiet_until.items() if until > now}
-
-
-def _refuse(turn: Turn, token: Pass, reason: Reason) -> None:
-    member_id = token.member_id if token.member_id in turn.state.members else None
-    refuse_entry(turn, reason, WAY, member_id, token.pass_id)
 
 
 # --- revoking --------------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, door_table, factors, occupancy, passback, verification
-from agent.core.access import REASON_OF, Reason, advice_for, refusal_of
+from agent.core import debounce, door, door_table, occupancy, verification
+from agent.core.access import REASON_OF, Reason, advice_for
 from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
-from agent.core.passback import Passback
-from agent.core.schedule import Admission
+from agent.core.occupancy import Occupancy
+from agent.core.tally import OPEN_PAIR_S
 from agent.core.turn import Turn
 from agent.effects import DeenergiseLock, EndVisit, EnergiseLock, ShowIndication
 
@@ -27,45 +27,6 @@ _ALARM_PATTERNS = {
 """Light and sound of each alarm, the most pressing first: one of them is shown at a time."""
 
 _ONLY_SHOWN = frozenset({Alarm.OPEN_WARNING})  # a reminder to whoever stands in the door; the log has the alarm itself
-
-
-def admit(turn: Turn, cause: Cause) -> Reason | None:
-    """Let a member in by `cause`, or say why not; either is logged and shown at the door.
-
-    `SECOND_NEEDED` is no refusal: the factor is held, and another one of the same member opens the door with it.
-    """
-    member = turn.state.members.get(cause.member_id or "")
-    reason = refusal_of(member, turn.state.door.mode, turn.state.admission)
-    if member is not None and reason is None:
-        reason = passback.refusal_of(turn.state.occupancy, member.id, turn.rules.visits)
-    if member is None or reason is not None:
-        refuse_entry(turn, reason or Reason.NOT_ENROLLED, cause.way, member_id=cause.member_id if member else None)
-        return reason or Reason.NOT_ENROLLED
-    held, way = factors.join(
-        turn.state.codes.held,
-        cause.way,
-        member.id,
-        turn.now,
-        window_s=turn.rules.recognition.code_window_s,
-        needed=factors_needed(turn),
-    )
-    turn.set(codes=replace(turn.state.codes, held=held))
-    if way is None:
-        advise(turn, Reason.SECOND_NEEDED)
-        turn.log("access.first_factor", _who(cause))
-        return Reason.SECOND_NEEDED
-    turn.set(code=None)
-    if turn.rules.visits.passback is not Passback.OFF and passback.is_inside(turn.state.occupancy, member.id):
-        turn.log("access.passback", _who(cause))
-    open_for(turn, replace(cause, way=way, needs_longer=member.needs_longer))
-    return None
-
-
-def factors_needed(turn: Turn) -> int:
-    """How many different ways must name the same member just now: 1 or 2, by the settings or by the hour."""
-    if turn.state.door.mode in STANDING_OPEN:
-        return 1
-    return 2 if turn.state.admission is Admission.TWO_FACTORS else turn.rules.codes.factors_needed
 
 
 def await_face(turn: Turn, way: str, member_ids: tuple[str, ...], presented_at: float) -> None:
@@ -96,7 +57,7 @@ def refuse_entry(
 ) -> None:
     """Log a refusal and tell the person at the door why."""
     turn.do(ShowIndication(advice_for(reason).pattern))
-    turn.log("access.refused", {"reason": reason.value, **_who(Cause(way, member_id, pass_id=pass_id))})
+    turn.log("access.refused", {"reason": reason.value, **who(Cause(way, member_id, pass_id=pass_id))})
 
 
 def advise(turn: Turn, reason: Reason) -> None:
@@ -112,7 +73,7 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
     if after.lock is not before.lock:
         drive_lock(turn, cause.seen_at)
     if entry:
-        turn.log(entry, _who(cause))
+        turn.log(entry, who(cause))
     for report in reports:
         _report(turn, report)
     if (order := after.wishes.order) is not before.wishes.order:
@@ -148,7 +109,8 @@ def _report(turn: Turn, report: door.Report) -> None:
         case door.Passed(cause):
             _pass(turn, cause)
         case door.Unused(cause):
-            turn.log("access.not_taken", _who(cause))
+            turn.set(rests={key: each for key, each in turn.state.rests.items() if key != cause.member_id})
+            turn.log("access.not_taken", who(_still_named(turn, cause)))
         case door.AlarmRaised(alarm):
             if alarm not in _ONLY_SHOWN:
                 turn.log("door.alarm_raised", {"alarm": alarm.value})
@@ -174,41 +136,77 @@ def _pass(turn: Turn, cause: Cause) -> None:
         return
     if turn.state.door.contact is door.Contact.UNKNOWN and turn.has_fault("lock.failed", "lock"):
         return  # the lock did not move, and nobody saw the door open
-    inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, turn.now)
+    _expect_at_counter(turn, cause)
+    named = _still_named(turn, cause)
+    member = turn.state.members.get(named.member_id or "")
+    if member is not None and member.is_suspended:
+        named = replace(named, member_id=None, pass_id=None)
+    begin_visit(turn, named, turn.now)
+
+
+def _still_named(turn: Turn, cause: Cause) -> Cause:
+    """The cause without a member who was erased since: nothing may name them any more, and no visit is theirs.
+
+    Whoever was let in goes in all the same, and counts as somebody; so does a member who was suspended since.
+    """
+    is_erased = cause.member_id is not None and cause.member_id not in turn.state.members
+    return replace(cause, member_id=None, pass_id=None) if is_erased else cause
+
+
+def begin_visit(turn: Turn, cause: Cause, at: float) -> None:
+    """Somebody is inside since `at` (station time)."""
+    inside, changes = occupancy.enter(turn.state.occupancy, turn.rules.visit_prefix, cause.member_id, at)
     turn.set(occupancy=inside)
     ended = [each.visit for each in changes if isinstance(each, EndVisit)]
-    body = {**_who(cause), "visit": inside.visits[-1].id, "ended": ended, "inside": inside.count}
+    body = {**who(cause), "visit": inside.visits[-1].id, "ended": ended, "inside": inside.count}
     turn.log("visit.entered", body, visits=changes)
 
 
 def _leave(turn: Turn, cause: Cause) -> None:
-    before = turn.state.occupancy
+    inside = turn.state.occupancy
     named = [member_id for member_id, until in turn.state.codes.leaving if turn.now < until]
+    ended: tuple[EndVisit, ...] = ()
     if named:
         turn.set(codes=replace(turn.state.codes, leaving=()))
-        inside = before
-        ended: tuple[EndVisit, ...] = ()
         for member_id in named:
+            _expect_at_counter(turn, cause)
             inside, more = occupancy.leave_named(inside, turn.now, "exit_reader", member_id)
             ended += more
     else:
-        inside, ended = occupancy.leave(before, turn.now, cause.way)
-    if inside is before:
-        return  # nobody was inside: the request to leave is in the log, but no visit ends
-    turn.set(occupancy=inside)
-    body = {"way": cause.way, "visits": [each.visit for each in ended], "inside": inside.count}
+        _expect_at_counter(turn, cause)
+        inside, ended = occupancy.leave(inside, turn.now, cause.way)
+    end_visits(turn, inside, ended, cause.way)
+
+
+def _expect_at_counter(turn: Turn, cause: Cause) -> None:
+    """Whoever was let through is the one whom the counter sees, not one more."""
+    if not turn.rules.counter.is_fitted:
+        return
+    pair_s = OPEN_PAIR_S
+    if turn.state.door.mode not in STANDING_OPEN:
+        pair_s = max(pair_s, turn.rules.door.open_for((cause,)))
+    tally = turn.state.tally
+    if cause.is_exit:
+        turn.set(tally=replace(tally, leaving=tally.leaving.expect(turn.now, turn.now + pair_s)))
+    else:
+        turn.set(tally=replace(tally, entering=tally.entering.expect(turn.now, turn.now + pair_s)))
+
+
+def end_visits(turn: Turn, inside: Occupancy, ended: tuple[EndVisit, ...], way: str) -> None:
+    """Somebody has left, and `inside` is who has not. From an empty room nobody leaves, and nothing is logged."""
+    if inside is turn.state.occupancy:
+        return
+    turn.set(occupancy=inside, rests={})
+    body = {"way": way, "visits": [each.visit for each in ended], "inside": inside.count}
     turn.log("visit.left", body, visits=ended)
 
 
 def end_long_visits(turn: Turn) -> None:
     """Whoever is inside for so long has left unseen."""
-    inside, ended = occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s)
-    if ended:
-        turn.set(occupancy=inside)
-        body = {"way": "time_limit", "visits": [each.visit for each in ended], "inside": inside.count}
-        turn.log("visit.left", body, visits=ended)
+    end_visits(turn, *occupancy.expire(turn.state.occupancy, turn.now, turn.rules.visits.limit_s), "time_limit")
 
 
-def _who(cause: Cause) -> dict[str, Any]:
+def who(cause: Cause) -> dict[str, Any]:
+    """Who came by which way, as the log has it."""
     who = {"way": cause.way, "member": cause.member_id}
     return who if cause.pass_id is None else {**who, "pass": cause.pass_id}

@@ -41,6 +41,9 @@ def refusal_of(occupancy: Occupancy, member_id: str, rules: VisitRules) -> Reaso
     if rules.passback is Passback.HARD and is_inside(occupancy, member_id):
         return Reason.ALREADY_INSIDE
     has_visit = any(each.member_id == member_id for each in occupancy.visits)  # coming again makes nobody more
-    if rules.capacity is not None and occupancy.count >= rules.capacity and not has_visit:
-        return Reason.FULL
-    return None
+    return Reason.FULL if is_full(occupancy, rules) and not has_visit else None
+
+
+def is_full(occupancy: Occupancy, rules: VisitRules) -> bool:
+    """Whether as many are inside as may be."""
+    return rules.capacity is not None and occupancy.count >= rules.capacity

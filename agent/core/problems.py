@@ -480,6 +480,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "先执行 station door resume。",
         "Run `station door resume` first.",
     ),
+    "door.no_call": _error(
+        "门口没有人呼叫,或呼叫已结束。",
+        "Nobody at the door is calling, or the call is over.",
+        "用 station status 查看;需要开门时执行 station door unlock。",
+        "See `station status`; to open the door run `station door unlock`.",
+    ),
     "door.no_emergency": _error(
         "本站没有启用紧急开门。",
         "This station offers no emergency opening.",

@@ -73,7 +73,9 @@ def _door(state: StationState) -> Body:
         "admission": state.admission.value,
         "lock": door.lock.value if is_obeyed else "unknown",
         "contact": door.contact.value,
-        "alarms": sorted([*(alarm.value for alarm in door.alarms), *state.codes.alarms]),
+        "alarms": sorted(
+            [*(alarm.value for alarm in door.alarms), *state.codes.alarms, *([] if state.call is None else ["call"])]
+        ),
     }
 
 

@@ -158,6 +158,12 @@ def _rest(track: Track, at: float) -> Track:
     return Track(track.first_at, quiet_until=at + rest_s, refusals=min(track.refusals + 1, 8))
 
 
+def rest_until(tracks: Tracks, number: int, at: float) -> Tracks:
+    """Try this track again no sooner than `at` (station time), and no later for having been recognised."""
+    track = tracks.get(number)
+    return tracks if track is None else {**tracks, number: replace(track, quiet_until=at)}
+
+
 def end(tracks: Tracks, number: int) -> Tracks:
     """The face is gone."""
     return {key: track for key, track in tracks.items() if key != number}

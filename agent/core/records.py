@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import command_desk, outbox, pass_entry, requests, roster, stock, templates, upkeep, vault, ways_in
+from agent.core import (
+    command_desk,
+    membership,
+    outbox,
+    pass_entry,
+    requests,
+    roster,
+    stock,
+    templates,
+    upkeep,
+    vault,
+    ways_in,
+)
 from agent.core.occupancy import Visit, rejoin
 from agent.core.problems import problem
 from agent.core.turn import Turn
@@ -31,7 +43,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     found = event.restored
     visits = tuple(Visit(each.id, each.member_id, turn.now) for each in found.open_visits)
     turn.set(
-        members={each.id: each for each in found.members},
+        members={each.id: each for each in membership.still_suspended(turn, found.members)},
         occupancy=rejoin(turn.state.occupancy, visits),
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )

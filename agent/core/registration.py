@@ -50,7 +50,7 @@ def begin(turn: Turn, asked: ControlRequested) -> None:
     photos, is_camera = asked.arguments.get("photos", ()), asked.arguments.get("camera", False)
     given = consent.given(asked.arguments.get("consent"), turn.rules.consent, asked.actor.name)
     is_again, member_id = asked.arguments.get("again", False), asked.arguments["id"]
-    refusal = _taken(turn, member_id, is_again=is_again) or _refusal(turn, photos, is_camera=is_camera)
+    refusal = taken(turn, member_id, is_again=is_again) or _refusal(turn, photos, is_camera=is_camera)
     if refusal is None and isinstance(given, Problem):
         refusal = given
     if refusal is not None or isinstance(given, Problem):
@@ -136,11 +136,18 @@ def on_saved(turn: Turn, event: events.MemberSaved) -> None:
     if removal is not None:
         _on_saved_in_vain(turn, event, removal)
         return
-    turn.set(members={**turn.state.members, event.member.id: event.member})
+    known = turn.state.members.get(event.member.id)
+    saved = event.member
+    if known is not None:  # who was suspended since their pictures were taken is so still
+        saved = replace(known, templates=event.member.templates)
+    turn.set(members={**turn.state.members, saved.id: saved})
     templates.rebuild_gallery(turn)
     waiting = turn.forget(event.request)
-    look_alikes = waiting.result.get("look_alikes", []) if waiting else []
-    turn.log("member.enrolled", {"member": event.member.id, "look_alikes": look_alikes}, tag=event.request)
+    if event.member.templates:
+        look_alikes = waiting.result.get("look_alikes", []) if waiting else []
+        turn.log("member.enrolled", {"member": event.member.id, "look_alikes": look_alikes}, tag=event.request)
+    else:
+        turn.log("member.added", {"member": event.member.id}, tag=event.request)
     if waiting:
         turn.answer_when_logged(event.request, waiting.result, _WHERE)
 
@@ -181,10 +188,12 @@ def run_out(turn: Turn, begun: Enrolment) -> None:
     stop(turn, begun.request, reason)
 
 
-def _taken(turn: Turn, member_id: str, *, is_again: bool) -> Problem | None:
+def taken(turn: Turn, member_id: str, *, is_again: bool) -> Problem | None:
     """An id is one person's for as long as they are a member: nobody takes it over, not by a slip either."""
     if member_id in turn.state.members and not is_again:
         return problem("member.exists", "id", member_id)
+    if not is_again and any(each.result.get("member") == member_id for each in turn.state.waiting.values()):
+        return problem("request.busy", "id", "this id is being saved for somebody")
     if is_again and member_id not in turn.state.members:
         return problem("member.unknown", member_id)
     return None
@@ -234,7 +243,7 @@ def _finish(turn: Turn, begun: Enrolment) -> None:
     known = turn.state.members.get(begun.member_id)
     found = enrolment.fault_in(begun, turn.state.engine[0], turn.rules.enrolment)
     if found is None:  # somebody may have got this id since this began
-        found = _taken(turn, begun.member_id, is_again=begun.is_again)
+        found = taken(turn, begun.member_id, is_again=begun.is_again)
     if found is not None:
         turn.refuse(begun.request, found)
     elif known is not None and enrolment.is_of_another(known, template):
@@ -247,11 +256,8 @@ def _finish(turn: Turn, begun: Enrolment) -> None:
 
 def _save(turn: Turn, begun: Enrolment, template: Template, likenesses: enrolment.Likenesses) -> None:
     known = turn.state.members.get(begun.member_id)
-    is_suspended = known is not None and known.is_suspended
-    member = Member(begun.member_id, templates.renewed(known, template), is_suspended)
-    # What removes a former member of this id was ordered before.
-    turn.set(removals={key: each for key, each in turn.state.removals.items() if key != begun.member_id})
-    turn.do(SaveMember(begun.request, member, begun.name, turn.now, begun.consent_id))
+    member = replace(known or Member(begun.member_id), templates=templates.renewed(known, template))
+    order_save(turn, SaveMember(begun.request, member, begun.name, turn.now, begun.consent_id))
     result = {
         "member": begun.member_id,
         "again": begun.is_again,
@@ -260,6 +266,13 @@ def _save(turn: Turn, begun: Enrolment, template: Template, likenesses: enrolmen
         "warnings": likenesses.warnings(),
     }
     turn.expect(begun.request, problem("storage.failed", _WHERE, "the member is not on the disk yet"), result)
+
+
+def order_save(turn: Turn, order: SaveMember) -> None:
+    """Have a member saved; `on_saved` follows."""
+    # What removes a former member of this id was ordered before.
+    turn.set(removals={key: each for key, each in turn.state.removals.items() if key != order.member.id})
+    turn.do(order)
 
 
 def _advise(turn: Turn, begun: Enrolment, words: Words) -> None:

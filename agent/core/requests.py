@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.core import (
+    answering,
     audit,
     credentials,
+    membership,
     pass_entry,
     publication,
     refusals,
@@ -147,7 +149,18 @@ def _unlock(turn: Turn, asked: ControlRequested) -> None:
         _refuse_at_door(turn, asked, reason.value)
         return
     open_for(turn, Cause("remote", seen_at=asked.at))
+    answering.answer(turn, asked.actor, "opened")
     _record(turn, asked, {"lock": turn.state.door.lock.value})
+
+
+def _answer_call(turn: Turn, asked: ControlRequested) -> None:
+    """Say that somebody has seen the call, which opens nothing."""
+    call = turn.state.call
+    if call is None:
+        turn.refuse(asked.request, problem("door.no_call", "door"))
+        return
+    answering.answer(turn, asked.actor, "answered")
+    _record(turn, asked, {"waited_s": round(turn.now - call.began_at, 3)}, needs_lock=False)
 
 
 def _refuse_at_door(turn: Turn, asked: ControlRequested, reason: str) -> None:
@@ -181,16 +194,18 @@ def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
             return
         settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
         put(turn, what)
+        if what is Input.HOLD_OPEN:
+            answering.answer(turn, asked.actor, "opened")
         _record(turn, asked, {"mode": turn.state.door.mode.value})
 
     return carry_out
 
 
-def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any]) -> None:
+def _record(turn: Turn, asked: ControlRequested, result: Mapping[str, Any], *, needs_lock: bool = True) -> None:
     """Log who told the door what, and answer when that is durable and the lock obeyed."""
     body = {"action": asked.action, "actor": asked.actor.name, "kind": asked.actor.kind, **result}
     turn.log("control.done", body, tag=asked.request)
-    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=True)
+    turn.answer_when_logged(asked.request, result, asked.action, needs_lock=needs_lock)
 
 
 def _query(name: str) -> Callable[[Turn, ControlRequested], None]:
@@ -229,6 +244,7 @@ ACTIONS: Mapping[str, Action] = {
     "status": Action("viewer", _status),
     "subscribe": Action("viewer", _subscribe),
     "door.unlock": Action("master", _unlock),
+    "door.answer": Action("master", _answer_call),
     "door.hold_open": Action("master", _change_mode(Input.HOLD_OPEN)),
     "door.block": Action("master", _change_mode(Input.BLOCK)),
     "door.emergency": Action("master", _begin_emergency),
@@ -243,12 +259,16 @@ ACTIONS: Mapping[str, Action] = {
     "faults.update": Action("master", upkeep.update_fault),
     "faces.audit": Action("master", _audit_faces),
     "consent.show": Action("master", registration.show_consent),
+    "members.add": Action("master", membership.add),
     "members.card": Action("master", credentials.add_card),
     "members.data": Action("master", roster.read_data),
     "members.enrol": Action("master", registration.begin),
     "members.erase": Action("master", roster.erase),
     "members.list": Action("master", _query("members_list")),
     "members.pin": Action("master", credentials.set_pin),
+    "members.put": Action("master", membership.change),
+    "members.resume": Action("master", membership.resume),
+    "members.suspend": Action("master", membership.suspend),
     "members.uncard": Action("master", credentials.remove_cards),
     "members.unpin": Action("master", credentials.remove_pin),
     "members.withdraw": Action("master", roster.withdraw),

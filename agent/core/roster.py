@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import events
 from agent.core import occupancy, own_data, registration, retention, stock, templates
+from agent.core.passage import end_visits
 from agent.core.problems import problem
 from agent.core.state import Removal
 from agent.core.turn import Turn
@@ -84,11 +85,7 @@ def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:
 
 def _end_visits(turn: Turn, member_id: str) -> None:
     """Before the erasure, which makes their visits nobody's."""
-    inside, ended = occupancy.forget(turn.state.occupancy, member_id, turn.now)
-    if ended:
-        turn.set(occupancy=inside)
-        body = {"way": "erased", "visits": [each.visit for each in ended], "inside": inside.count}
-        turn.log("visit.left", body, visits=ended)
+    end_visits(turn, *occupancy.forget(turn.state.occupancy, member_id, turn.now), "erased")
 
 
 def _withdraw(turn: Turn, request: str, member_id: str, why: str) -> None:

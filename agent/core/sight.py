@@ -5,8 +5,9 @@ from __future__ import annotations
 from agent import events
 from agent.core import recognition, registration, supervision, templates, verification
 from agent.core.access import Reason
+from agent.core.admission import admit, is_resting
 from agent.core.door import Cause
-from agent.core.passage import admit, advise, await_face, refuse_entry
+from agent.core.passage import advise, await_face, refuse_entry
 from agent.core.problems import problem
 from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
 from agent.core.turn import Turn
@@ -66,7 +67,10 @@ def on_face(turn: Turn, event: events.FaceSeen) -> None:
     match decision:
         case Recognised(member_id, _distance, first_at):
             turn.set(code=None)  # one code is one person's
-            admit(turn, Cause(way, member_id, first_at))
+            if way == "face" and is_resting(turn, member_id):
+                turn.set(tracks=recognition.rest_until(turn.state.tracks, event.track, turn.state.rests[member_id]))
+            else:
+                admit(turn, Cause(way, member_id, first_at))
         case Unrecognised(_):
             refuse_entry(turn, Reason.NOT_ENROLLED, way)
         case CodeNeeded(_):

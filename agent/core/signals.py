@@ -1,4 +1,4 @@
-"""Wires that say one thing: fire, the break glass, tampering, the lock's bolt, and the counter of people.
+"""Wires that say one thing: fire, the break glass, tampering and the lock's bolt.
 
 Each is debounced like the door contact. A signal that can no longer be read keeps saying what it said last, for neither
 a fire nor its end may be made up; the fault tells. Only of the bolt is nothing known then.
@@ -14,7 +14,7 @@ from agent.core.door import Input
 from agent.core.passage import put
 from agent.core.state import Rules, StationState
 from agent.core.turn import Turn
-from agent.events import PersonCounted, SignalChanged
+from agent.events import SignalChanged
 
 _UNREAD: Debounced[bool | None] = Debounced(None, None)
 
@@ -64,9 +64,3 @@ def follow_emergency(turn: Turn) -> None:
     is_wanted = turn.rules.has_emergency and (turn.state.is_emergency_ordered or is_glass_broken(turn.state))
     if is_wanted is not turn.state.door.wishes.is_emergency:
         put(turn, Input.EMERGENCY_BEGAN if is_wanted else Input.EMERGENCY_ENDED)
-
-
-def count(turn: Turn, event: PersonCounted) -> None:
-    """A counter saw somebody go in or out."""
-    if event.is_entering:
-        put(turn, Input.ENTERED)

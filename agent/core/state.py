@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from agent.core.alarms import Alarm
 from agent.core.appliance import Appliance, Profile
+from agent.core.calls import Call, CallRules
 from agent.core.codes import CodeRules, Codes
 from agent.core.commands import Commands
 from agent.core.consent import ConsentRules
@@ -28,6 +29,7 @@ from agent.core.retention import RetentionRules
 from agent.core.schedule import Admission, Schedule
 from agent.core.supervision import Supervision
 from agent.core.supplies import Supply, SupplyRules
+from agent.core.tally import CounterRules, Tally
 from agent.core.verification import Code
 from agent.events import ClockRead, Member, MinuteReading
 
@@ -80,6 +82,8 @@ class Rules:
     visits: VisitRules = field(default_factory=VisitRules)
     supplies: Mapping[str, SupplyRules] = field(default_factory=dict)
     zone: tzinfo = UTC
+    calls: CallRules = field(default_factory=CallRules)
+    counter: CounterRules = field(default_factory=CounterRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -110,10 +114,20 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """A suspension, or its end, that storage was given and has not answered; the newest of a member."""
+
+    request: str
+    is_suspended: bool
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StationState:
     """Everything, frozen. Times are station time.
 
-    `review_at`: when retention is looked at next; `clock_offset_s`: UTC less station time at the last look.
+    `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
+    looked at next; `clock_offset_s`: UTC less station time at the last look.
     """
 
     started_at: float
@@ -131,9 +145,13 @@ class StationState:
     engine: tuple[str, str] | None = None
     tracks: Mapping[int, Track] = field(default_factory=dict)
     code: Code | None = None
+    rests: Mapping[str, float] = field(default_factory=dict)
     passes: PassBook = field(default_factory=PassBook)
     codes: Codes = field(default_factory=Codes)
+    call: Call | None = None
+    call_pressed_at: float | None = None
     occupancy: Occupancy = field(default_factory=Occupancy)
+    tally: Tally = field(default_factory=Tally)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)
@@ -147,6 +165,7 @@ class StationState:
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)
     removals: Mapping[str, Removal] = field(default_factory=dict)
     commands: Commands = field(default_factory=Commands)
+    suspensions: Mapping[str, Suspension] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -11,12 +11,15 @@ from typing import Any
 
 from agent import events
 from agent.core import (
+    answering,
     command_desk,
+    counting,
     credentials,
     delivery,
     devices,
     door,
     hours,
+    membership,
     occupancy,
     pass_entry,
     publication,
@@ -106,6 +109,8 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.vision.deadline(),
         state.passes.deadline(),
         state.codes.deadline(),
+        None if state.call is None else state.call.until,
+        state.tally.deadline(),
         occupancy.deadline(state.occupancy, rules.visits.limit_s),
         state.outbox.deadline(rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
@@ -130,6 +135,8 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     turn.do(*orders)
     pass_entry.give_up(turn)
     ways_in.tend(turn)
+    answering.give_up(turn)
+    counting.settle(turn, turn.now)
     end_long_visits(turn)
     requests.answer_in_time(turn)
     requests.tell_refusals(turn)
@@ -150,6 +157,7 @@ def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
 def _on_clock(turn: Turn, event: events.ClockRead) -> None:
     hours.take(turn, event)
     stock.review(turn)
+    membership.end_suspensions(turn)
 
 
 def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
@@ -184,6 +192,7 @@ def _end(turn: Turn, code: int, reason: str) -> None:
     if turn.state.is_ending:
         return
     turn.set(is_ending=True)
+    counting.settle_all(turn)
     turn.log("stopping", {"reason": reason})
     turn.do(Exit(code, reason))
 
@@ -191,9 +200,10 @@ def _end(turn: Turn, code: int, reason: str) -> None:
 HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.DoorContactChanged: devices.on_contact,
     events.ExitButtonPressed: devices.on_exit_button,
+    events.CallButtonPressed: answering.on_press,
     events.MotionChanged: devices.on_motion,
     events.SignalChanged: signals.take,
-    events.PersonCounted: signals.count,
+    events.PersonCounted: counting.on_count,
     events.ClockRead: _on_clock,
     events.SensorRead: sensing.on_reading,
     events.DeviceFailed: devices.on_device_failed,
@@ -240,6 +250,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.QueryAnswered: records.on_query,
     events.MemberSaved: registration.on_saved,
     events.MemberErased: roster.on_erased,
+    events.MemberChanged: membership.on_changed,
+    events.MemberSuspended: membership.on_suspended,
     events.VaultDescribed: vault.on_described,
     events.VaultRotated: vault.on_rotated,
     events.VaultRefused: vault.on_refused,

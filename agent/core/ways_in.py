@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent import events
-from agent.core import guessing, keypad, verification
+from agent.core import guessing, keypad
 from agent.core.access import Reason
+from agent.core.admission import admit
 from agent.core.codes import CHECK_S, DURESS_S, MAX_LEAVING, Codes, Question, without
 from agent.core.door import Cause
 from agent.core.guessing import Guesses
 from agent.core.keypad import CodeTyped, NumberTyped
-from agent.core.passage import admit, advise, let_out, refuse_entry
+from agent.core.passage import advise, let_out, refuse_entry
 from agent.core.problems import problem
 from agent.core.turn import Turn
 from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SealCard
@@ -151,10 +152,7 @@ def _on_answer(turn: Turn, request: str, member_id: str | None) -> Question | No
         _count_wrong(turn, question.way, guesses)
         return question
     _keep(turn, question.way, guessing.right(guesses, turn.now))
-    if admit(turn, Cause(question.way, member_id, question.seen_at)) is Reason.SECOND_NEEDED:
-        window_s = turn.rules.recognition.code_window_s
-        # The second may be their face, and only theirs: compared with one, not with all.
-        turn.set(code=verification.present(question.way, (member_id,), turn.now, window_s), tracks={})
+    admit(turn, Cause(question.way, member_id, question.seen_at))
     return question
 
 

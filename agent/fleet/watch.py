@@ -5,12 +5,13 @@ For the demo, the tests and the central server's tools. It shares the contract's
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -28,11 +29,52 @@ _MAX_READINGS = 10_000  # batches kept
 _MAX_COMPLAINTS = 100  # the first ones tell what is wrong; the number counts the rest
 _ANSWER_S = 10.0  # for CONNACK and SUBACK
 _CLOSE_S = 2.0
+# Messages that wait to be sorted in: at 64 KiB each 16 MiB at the worst. Beyond it the connection is not read on, so
+# the rest waits at the broker, which keeps it as long as it keeps anything for a subscriber.
+MAX_SIGNALS = 256
+_LOOK_UP_S = 0.1  # how soon a network thread that waits for room notices the end
 # A watcher is one of few, so it comes back faster than stations do, to be there before them.
 _BACKOFF = Backoff(first_s=0.2, longest_s=5.0, least_s=0.05)
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
+
+
+class Signals:
+    """What one connection reports, at most `MAX_SIGNALS` at a time.
+
+    `put` is for its network thread, `get` for the watcher's. `put` waits for room, for as long as nothing is closed:
+    what is dropped here would be missing from the log for good.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Queue[Signal | None] = Queue(MAX_SIGNALS)
+        self._is_closed = threading.Event()
+
+    def put(self, signal: Signal) -> None:
+        """Add one at the end; after `close` it is dropped."""
+        while not self._is_closed.is_set():
+            try:
+                self._waiting.put(signal, timeout=_LOOK_UP_S)
+            except Full:
+                continue
+            return
+
+    def get(self, timeout_s: float | None) -> Signal | None:
+        """The next one; None when somebody only woke. Raises `Empty`."""
+        return self._waiting.get(timeout=timeout_s)
+
+    def wake(self) -> None:
+        """Let `get` return; where signals wait it does so anyway."""
+        with contextlib.suppress(Full):
+            self._waiting.put_nowait(None)
+
+    def close(self) -> None:
+        """Nobody reads any more: let go of the network thread."""
+        self._is_closed.set()
+
+    def __len__(self) -> int:
+        return self._waiting.qsize()
 
 
 class Watcher:
@@ -52,7 +94,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._main, name="fleet-watcher", daemon=True)
         self._closing = threading.Event()
         self._changed = threading.Condition()  # guards all that follows
-        self._signals: SimpleQueue[Signal | None] = SimpleQueue()
+        self._signals = Signals()
         self._is_subscribed = False
         self._failure = ""
         self._entries: OrderedDict[tuple[str, int, int], LogEvent] = OrderedDict()
@@ -74,7 +116,7 @@ class Watcher:
         """Disconnect and end the thread; what was received stays."""
         self._closing.set()
         with self._changed:
-            self._signals.put(None)
+            self._signals.wake()
         if self._thread.ident is not None:
             self._thread.join(_CLOSE_S)
 
@@ -167,7 +209,7 @@ class Watcher:
 
     def _watch_once(self) -> str:
         """Live through one connection; returns why it ended."""
-        signals: SimpleQueue[Signal | None] = SimpleQueue()
+        signals = Signals()
         with self._changed:
             self._signals = signals
         if self._closing.is_set():
@@ -180,12 +222,13 @@ class Watcher:
         except OSError as error:
             return str(error)
         finally:
+            signals.close()
             connection.leave(_CLOSE_S / 2) if self._closing.is_set() else connection.cut()
 
-    def _listen(self, connection: Connection, signals: SimpleQueue[Signal | None]) -> str:
+    def _listen(self, connection: Connection, signals: Signals) -> str:
         while not self._closing.is_set():
             try:
-                signal = signals.get(timeout=None if self.is_subscribed else _ANSWER_S)
+                signal = signals.get(None if self.is_subscribed else _ANSWER_S)
             except Empty:
                 return "the broker does not answer"
             match signal:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.events import STORAGE_NOT_OPENED, Event, OutboxRead, Restored, StorageFailed, StorageOpened
+from agent.events import STORAGE_NOT_OPENED, Event, Member, OutboxRead, Restored, StorageFailed, StorageOpened
 from agent.storage import consents, members, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
@@ -135,6 +135,10 @@ class Opening:
         self._post(StorageOpened(self._clock.now(), replace(restored, members=still, open_visits=visits)))
 
 
+def _suspended(restored: Restored, enrolments: Mapping[str, str], ledger: Ledger | None) -> tuple[Member, ...]:
+    return restored.members if ledger is None else members.as_in_ledger(restored.members, enrolments, ledger)
+
+
 def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | None:
     """What a start would find, without writing anything; None when the database is damaged or marked as such.
 
@@ -155,6 +159,7 @@ def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | No
             if vault.fault is not None and vault.fault.code == KEY_LOST and not templates.is_any_sealed(database):
                 restored = replace(restored, faults=())  # the first key is made once the files can be written
             enrolments = members.enrolments(database)
+            restored = replace(restored, members=_suspended(restored, dict(enrolments), ledger))
             rest_on = consents.consents_of_all(database)
         finally:
             database.close()

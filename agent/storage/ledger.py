@@ -3,8 +3,9 @@
 One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's canonical JSON without it, eight
 hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
 `withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `spent` and
-`revoked` (pass), `credential_removed` (token: of a card or a PIN that must not be there), `epoch`. A reader passes over
-kinds that it does not know, so later ones need no new format.
+`revoked` (pass), `credential_removed` (token: of a card or a PIN that must not be there), `suspended` (member,
+enrolment, until: UTC or null) and `resumed` (member, enrolment: the last of the two holds), `epoch`. A reader passes
+over kinds that it does not know, so later ones need no new format.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Ledger:
         self._spent: set[str] = set()
         self._revoked: set[str] = set()
         self._removed: set[str] = set()
+        self._suspensions: dict[tuple[str, str], tuple[bool, str | None]] = {}
         is_new = not path.exists()
         flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -61,7 +63,8 @@ class Ledger:
 
     def knows(self, member_id: str) -> bool:
         """Whether any line is about this id: then it was enrolled here once, and a backup may hold it."""
-        return member_id in self._enrolled_since_erasure or any(id_ == member_id for id_, _ in self._withdrawn)
+        named = {id_ for id_, _ in self._withdrawn} | {id_ for id_, _ in self._suspensions}
+        return member_id in self._enrolled_since_erasure or member_id in named
 
     def was_erased(self, member_id: str) -> bool:
         """Whether this id was ever erased here."""
@@ -87,6 +90,10 @@ class Ledger:
     def must_remove(self, token: str) -> bool:
         """Whether this card or PIN was taken away."""
         return token in self._removed
+
+    def suspension_of(self, member_id: str, enrolment: str) -> tuple[bool, str | None] | None:
+        """Whether this member is suspended and until when; None when nobody ever said."""
+        return self._suspensions.get((member_id, enrolment))
 
     def close(self) -> None:
         """Close the file."""
@@ -123,6 +130,10 @@ class Ledger:
                 self._revoked.add(pass_id)
             case {"kind": "credential_removed", "token": str(token)}:
                 self._removed.add(token)
+            case {"kind": "suspended", "member": str(member_id), "enrolment": str(enrolment), "until": until}:
+                self._suspensions[member_id, enrolment] = (True, until if isinstance(until, str) else None)
+            case {"kind": "resumed", "member": str(member_id), "enrolment": str(enrolment)}:
+                self._suspensions[member_id, enrolment] = (False, None)
             case {"kind": "epoch", "epoch": int(epoch)}:
                 self.highest_epoch = max(self.highest_epoch, epoch)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from agent.effects import ChangeMember
 from agent.events import Member
 from agent.storage import templates
 from agent.storage.database import Database
+from agent.storage.ledger import Ledger
 from agent.storage.log import blank_bodies_naming
 from agent.storage.notes import blank_naming as blank_notes_naming
+from agent.storage.stamps import parse_rfc3339, rfc3339
 from agent.storage.vault import Vault
 
 
@@ -17,15 +24,23 @@ def check(member: Member) -> None:
 
 
 def save(database: Database, vault: Vault, member: Member, name: str, *, created_at_utc: str, enrolment: str) -> None:
-    """Insert or replace a member and all their templates; `created_at_utc` and `enrolment` of an existing row stay.
+    """Insert a member, or replace name and templates of one who is there; all the rest of an existing row stays.
 
     Raises `KeyFaultError` when there are templates and the vault has no key.
     """
     connection = database.conn
     connection.execute(
-        "INSERT INTO members (id, name, created_at_utc, is_suspended, enrolment) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET name = excluded.name, is_suspended = excluded.is_suspended",
-        (member.id, name, created_at_utc, int(member.is_suspended), enrolment),
+        "INSERT INTO members (id, name, created_at_utc, is_suspended, suspended_until_utc, needs_longer, enrolment) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+        (
+            member.id,
+            name,
+            created_at_utc,
+            int(member.is_suspended),
+            None if member.suspended_until is None else rfc3339(member.suspended_until),
+            int(member.needs_longer),
+            enrolment,
+        ),
     )
     templates.replace(database, vault, member)
 
@@ -68,5 +83,67 @@ def enrolments(database: Database) -> list[tuple[str, str]]:
 def load(database: Database, vault: Vault) -> tuple[tuple[Member, ...], templates.Found]:
     """Every member with the templates that can be opened, and what the rows of templates hold."""
     rows = templates.load(database, vault)
-    found = database.conn.execute("SELECT id, is_suspended FROM members ORDER BY id").fetchall()
-    return tuple(Member(id_, tuple(rows.readable.get(id_, ())), bool(suspended)) for id_, suspended in found), rows
+    # A disk that cannot be written is read as an older agent left it.
+    added = "needs_longer, suspended_until_utc" if _has_column(database, "needs_longer") else "0, NULL"
+    found = database.conn.execute(f"SELECT id, is_suspended, {added} FROM members ORDER BY id").fetchall()  # noqa: S608
+    return tuple(
+        Member(id_, tuple(rows.readable.get(id_, ())), bool(suspended), bool(needs_longer), _moment(until))
+        for id_, suspended, needs_longer, until in found
+    ), rows
+
+
+def change(database: Database, order: ChangeMember) -> bool:
+    """Change what the order names; False when there is no such member."""
+    return bool(
+        database.conn.execute(
+            "UPDATE members SET name = coalesce(?, name), needs_longer = coalesce(?, needs_longer) WHERE id = ?",
+            (order.name, None if order.needs_longer is None else int(order.needs_longer), order.member_id),
+        ).rowcount
+    )
+
+
+def suspend(database: Database, member_id: str, *, is_suspended: bool, until_utc: str | None) -> None:
+    """Suspend them, or end that."""
+    database.conn.execute(
+        "UPDATE members SET is_suspended = ?, suspended_until_utc = ? WHERE id = ?",
+        (int(is_suspended), until_utc, member_id),
+    )
+
+
+def enrolment_of(database: Database, member_id: str) -> str | None:
+    """Which enrolment this member's row is of; None when there is none."""
+    row = database.conn.execute("SELECT enrolment FROM members WHERE id = ?", [member_id]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def suspend_again(database: Database, ledger: Ledger) -> int:
+    """Suspend whom a backup let in again, and the other way round; returns how many."""
+    count = 0
+    rows = database.conn.execute("SELECT id, enrolment, is_suspended, suspended_until_utc FROM members").fetchall()
+    for member_id, enrolment, is_suspended, until_utc in rows:
+        wanted = ledger.suspension_of(member_id, enrolment)
+        if wanted is not None and wanted != (bool(is_suspended), until_utc):
+            suspend(database, member_id, is_suspended=wanted[0], until_utc=wanted[1])
+            count += 1
+    return count
+
+
+def as_in_ledger(found: Iterable[Member], enrolments: Mapping[str, str], ledger: Ledger) -> tuple[Member, ...]:
+    """The same for members who were read from a disk that cannot be written."""
+    wanted = [(each, ledger.suspension_of(each.id, enrolments.get(each.id, ""))) for each in found]
+    return tuple(
+        each if last is None else replace(each, is_suspended=last[0], suspended_until=_moment(last[1]))
+        for each, last in wanted
+    )
+
+
+def _has_column(database: Database, name: str) -> bool:
+    return any(row[1] == name for row in database.conn.execute("PRAGMA table_info(members)"))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time that nobody can read ends no suspension."""
+    try:
+        return None if text is None else parse_rfc3339(text).astimezone(UTC)
+    except ValueError:
+        return None

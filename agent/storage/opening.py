@@ -41,6 +41,7 @@ from agent.storage.head import Head, HeadState, sync_directory
 from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
 from agent.storage.log import Entry, Log, read_hash, read_last
+from agent.storage.pruning import ABOUT_INSIDE, ABOUT_ORDER
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
 from agent.storage.set_aside import SUSPECT_MARK, set_aside
@@ -172,30 +173,37 @@ def _continue_or_begin(
     if progress.epoch and progress.reason != "first_start":
         problems.append(f"log_epoch_began: the log begins epoch {progress.epoch} ({progress.reason})")
     with database.atomic():
-        erased = [id_ for id_, enrolment in members.enrolments(database) if ledger.must_erase(id_, enrolment)]
-        for member_id in erased:
-            members.erase(database, member_id)
-        withdrawn = _withdraw_again(database, ledger, clock)
-        removed = credentials.remove_again(database, ledger)
-        if erased or withdrawn or removed:
-            applied = {"erased": len(erased), "withdrawn": withdrawn, "credentials": removed}
+        applied = _apply_ledger(database, ledger, clock)
+        if any(applied.values()):
             entries.append(_entry("station.ledger.applied", applied, stamps, now))
-        if erased:
-            problems.append(f"members_erased_again: {len(erased)} members that a backup brought back were erased")
-        if withdrawn:
-            problems.append(
-                f"consents_withdrawn_again: the faces of {withdrawn} members that a backup brought back were erased"
-            )
-        if removed:
-            problems.append(
-                f"credentials_removed_again: {removed} cards or PINs that a backup brought back were removed"
-            )
+        problems += [sentence.format(count) for key, sentence in _APPLIED.items() if (count := applied[key])]
         log.append(entries, new_epoch=new_epoch)
-    if erased or withdrawn or removed:
+    if any(applied.values()):
         checkpoint(database)
     if head.position != log.newest:
         head.write(log.newest)
     return problems
+
+
+_APPLIED = {
+    "erased": "members_erased_again: {} members that a backup brought back were erased",
+    "withdrawn": "consents_withdrawn_again: the faces of {} members that a backup brought back were erased",
+    "credentials": "credentials_removed_again: {} cards or PINs that a backup brought back were removed",
+    "suspensions": "suspensions_applied_again: {} members are suspended, or not, as they were before a backup",
+}
+
+
+def _apply_ledger(database: Database, ledger: Ledger, clock: Clock) -> dict[str, int]:
+    """Do again what an old backup has undone; how much of each."""
+    erased = [id_ for id_, enrolment in members.enrolments(database) if ledger.must_erase(id_, enrolment)]
+    for member_id in erased:
+        members.erase(database, member_id)
+    return {
+        "erased": len(erased),
+        "withdrawn": _withdraw_again(database, ledger, clock),
+        "credentials": credentials.remove_again(database, ledger),
+        "suspensions": members.suspend_again(database, ledger),
+    }
 
 
 def _withdraw_again(database: Database, ledger: Ledger, clock: Clock) -> int:
@@ -252,8 +260,8 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
     if rows.unusable:
         problems.append(f"templates_unreadable: {rows.unusable} templates cannot be used; enrol these members again")
     cursor = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
-    inside = read_last(database, "station.visit.entered", "station.visit.left").get("inside")
-    order = read_last(database, "station.door.ordered").get("order")
+    inside = read_last(database, *ABOUT_INSIDE).get("inside")
+    order = read_last(database, *ABOUT_ORDER).get("order")
     return Restored(
         members=found,
         open_visits=visits.load_open(database),

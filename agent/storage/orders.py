@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from agent.effects import (
     AppendEntry,
+    ChangeMember,
     MoveCursor,
     ReadOutbox,
     RemoveCredentials,
     SaveCard,
     SavePin,
+    SuspendMember,
     VisitChange,
     WriteReading,
 )
@@ -145,8 +147,25 @@ class PendingCredential:
     in_ledger: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class PendingChange:
+    """A `ChangeMember`."""
+
+    order: ChangeMember
+
+
+@dataclass(slots=True)
+class PendingSuspension:
+    """A `SuspendMember`. `is_in_ledger`: an attempt before put its line there."""
+
+    order: SuspendMember
+    is_in_ledger: bool = False
+
+
 Alone = (
     PendingErasure
+    | PendingChange
+    | PendingSuspension
     | PendingWithdrawal
     | PendingReview
     | PendingVault

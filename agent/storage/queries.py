@@ -126,7 +126,7 @@ QUERIES: Mapping[str, Query] = {
     ),
     # For the station master: the only query that gives names.
     "members_list": Query(
-        "SELECT members.id, name, created_at_utc, is_suspended, last_seen_on, "
+        "SELECT members.id, name, created_at_utc, is_suspended, suspended_until_utc, needs_longer, last_seen_on, "
         "(SELECT count(*) FROM templates WHERE member_id = members.id) AS templates, "
         "version AS consent_version, until_utc AS consent_until_utc, ended_why AS consent_ended "
         "FROM members LEFT JOIN consents ON consents.id = members.consent_id "
@@ -135,7 +135,9 @@ QUERIES: Mapping[str, Query] = {
     ),
     # One person's own data, part by part. Of a template everything but the numbers, which nobody can read.
     "member_row": Query(
-        "SELECT id, name, created_at_utc, is_suspended, last_seen_on FROM members WHERE id = :id", {"id": ...}
+        "SELECT id, name, created_at_utc, is_suspended, suspended_until_utc, needs_longer, last_seen_on "
+        "FROM members WHERE id = :id",
+        {"id": ...},
     ),
     "member_consents": Query(
         "SELECT version, language, text_sha256, purpose, how, recorded_by, is_under_age, guardian, given_at_utc, "

@@ -20,6 +20,9 @@ _logger = logging.getLogger(__name__)
 # Minutes that wait for a disk that does not write: 20 sensors with 5 quantities for over three hours, about 10 MB.
 _WAITING_ROWS = 20_000
 
+# Deleted in one transaction: an hour of a hundred quantities, some megabytes of a card at the most.
+PRUNED_ROWS = 6_000
+
 _UPSERT = """
     INSERT INTO readings (minute, sensor, quantity, minimum, mean, maximum, count) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (minute, sensor, quantity) DO UPDATE SET
@@ -93,6 +96,23 @@ class Readings:
         for key in ready:
             del self._minutes[key]
         return tuple(MinuteReading(*key, m.minimum, m.total / m.count, m.maximum, m.count) for key, m in ready.items())
+
+    def prune(self, before: str, limit: int = PRUNED_ROWS) -> bool:
+        """Delete minutes before the one named, about `limit` rows at a time; whether more are left.
+
+        A failure is of no matter: it is tried again with the next call.
+        """
+        connection = self._database.conn
+        try:
+            with self._database.atomic():
+                last = connection.execute(
+                    "SELECT minute FROM readings WHERE minute < ? ORDER BY minute LIMIT 1 OFFSET ?", (before, limit - 1)
+                ).fetchone()
+                connection.execute("DELETE FROM readings WHERE minute < ?", [before if last is None else f"{last[0]}+"])
+        except DatabaseError as error:
+            _logger.debug("readings are not pruned: %s", explain(error))
+            return False
+        return last is not None
 
     def close(self) -> None:
         """Close the database; what was not written is gone."""

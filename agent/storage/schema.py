@@ -181,6 +181,13 @@ def m006_notes(db: Database) -> None:
     """)
 
 
+@STATION()
+def m007_needs_longer_and_suspensions(db: Database) -> None:
+    """Who has the door's extended times, and until when (UTC) somebody is suspended: NULL until they are resumed."""
+    db.execute("ALTER TABLE members ADD COLUMN needs_longer INTEGER NOT NULL DEFAULT 0 CHECK (needs_longer IN (0, 1))")
+    db.execute("ALTER TABLE members ADD COLUMN suspended_until_utc TEXT")
+
+
 @READINGS()
 def r001_readings(db: Database) -> None:
     """One row for a minute (UTC, `2026-11-22T03:04Z`), a sensor and a quantity."""

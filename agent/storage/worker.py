@@ -7,9 +7,11 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from agent.clock import Clock
+from agent.effects import ChangeMember
 from agent.events import (
     ConsentRecorded,
     ConsentWithdrawn,
@@ -18,8 +20,10 @@ from agent.events import (
     ErasureReceipt,
     Event,
     LoggedEntry,
+    MemberChanged,
     MemberErased,
     MemberSaved,
+    MemberSuspended,
     OutboxRead,
     PassRedeemed,
     PassRevoked,
@@ -29,7 +33,7 @@ from agent.events import (
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import consents, credentials, members, notes, visits
+from agent.storage import consents, credentials, members, notes, pruning, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
@@ -40,6 +44,7 @@ from agent.storage.orders import (
     Alone,
     Orders,
     Pending,
+    PendingChange,
     PendingConsent,
     PendingCredential,
     PendingEntry,
@@ -49,11 +54,13 @@ from agent.storage.orders import (
     PendingReview,
     PendingRevocation,
     PendingSave,
+    PendingSuspension,
     PendingVault,
     PendingWithdrawal,
 )
+from agent.storage.pruning import Retention
 from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
-from agent.storage.stamps import Stamps
+from agent.storage.stamps import Stamps, rfc3339
 
 _logger = logging.getLogger(__name__)
 
@@ -85,6 +92,7 @@ class Worker:
         clock: Clock,
         post: Callable[[Event], None],
         *,
+        retention: Retention | None = None,
         has_failed: bool = False,
     ) -> None:
         self._files = files
@@ -103,6 +111,8 @@ class Worker:
         self._retry_at = 0.0  # monotonic
         self._cursor_due_at = 0.0  # monotonic
         self._losses_due_at = 0.0  # monotonic
+        self._retention = retention
+        self._prune_at = clock.monotonic() + (retention.first_s if retention else 0.0)
 
     def run(self) -> None:
         """Until the end is ordered and nothing is left, or its deadline has come."""
@@ -120,6 +130,8 @@ class Worker:
             if is_first_of_end or self._clock.monotonic() >= self._retry_at:
                 self._attempt(self._write)
             self._gather_readings(is_last=is_stopping)
+            if not is_stopping and not self._orders.unfinished:
+                self._attempt(self._prune)  # never while somebody waits for the disk
             if is_stopping and (not self._orders.unfinished or self._clock.monotonic() >= self._orders.deadline):
                 return
 
@@ -272,6 +284,10 @@ class Worker:
                 self._redeem(pending)
             case PendingRevocation():
                 self._revoke(pending)
+            case PendingChange():
+                self._change(pending.order)
+            case PendingSuspension():
+                self._suspend(pending)
             case PendingCredential():
                 at_utc = Stamps(self._clock).text(pending.order.at)
                 with self._files.database.atomic():
@@ -295,6 +311,40 @@ class Worker:
         if pending.pass_id not in ledger.revoked_passes:
             ledger.append("revoked", **{"pass": pending.pass_id, "at_utc": Stamps(self._clock).text(pending.at)})
         self._post(PassRevoked(self._clock.now(), pending.request, pending.pass_id))
+
+    def _change(self, order: ChangeMember) -> None:
+        with self._files.database.atomic():
+            existed = members.change(self._files.database, order)
+        named = (("name", order.name), ("needs_longer", order.needs_longer))
+        changed = tuple(key for key, value in named if value is not None)
+        now = self._clock.now()
+        self._untold.append(MemberChanged(now, order.request, order.member_id, existed, changed, order.needs_longer))
+
+    def _suspend(self, pending: PendingSuspension) -> None:
+        """Into the ledger before the row: if the power fails between the two, the next start goes by the ledger."""
+        order, database = pending.order, self._files.database
+        enrolment = members.enrolment_of(database, order.member_id)
+        until_utc = None if order.until is None else rfc3339(order.until)
+        if enrolment is not None and not pending.is_in_ledger:
+            named = {"member": order.member_id, "enrolment": enrolment, "at_utc": Stamps(self._clock).text(order.at)}
+            if order.is_suspended:
+                self._files.ledger.append("suspended", **named, until=until_utc)
+            else:
+                self._files.ledger.append("resumed", **named)
+            pending.is_in_ledger = True
+        with database.atomic():
+            members.suspend(database, order.member_id, is_suspended=order.is_suspended, until_utc=until_utc)
+        self._untold.append(
+            MemberSuspended(
+                self._clock.now(),
+                order.request,
+                order.member_id,
+                enrolment is not None,
+                order.is_suspended,
+                order.until,
+                order.why,
+            )
+        )
 
     def _may_know(self, member_id: str) -> bool:
         """Whether this member is here, was once, or may be in a damaged database that is kept."""
@@ -376,6 +426,37 @@ class Worker:
         with self._files.database.atomic():
             self._put_cursor(cursor)
         self._cursor = cursor
+
+    def _prune(self) -> None:
+        """Let go of what is too old, some of it at a time."""
+        now = self._clock.monotonic()
+        if self._retention is None or now < self._prune_at:
+            return
+        self._prune_at = now + pruning.LATER_S  # also after a failure
+        wall = self._clock.wall()
+        if not wall.is_trusted:
+            return
+        is_more = self._prune_log(self._retention, wall.utc)
+        is_more |= self._files.readings.prune(self._retention.readings_cutoff(wall.utc))
+        self._prune_at = now + (pruning.AGAIN_S if is_more else pruning.EVERY_S)
+
+    def _prune_log(self, retention: Retention, now_utc: datetime) -> bool:
+        """Whether there may be more."""
+        files = self._files
+        end = pruning.find_end(files.database, retention.log_cutoff(now_utc), has_broker=retention.has_broker)
+        if end is None:
+            return False
+        try:
+            with files.database.atomic():
+                body = canonical(pruning.prune(files.database, end))
+                receipts = self._append([PendingEntry(self._clock.now(), pruning.PRUNED, body)], Stamps(self._clock))
+        except BaseException:
+            files.log.reload()
+            raise
+        self._untold.append(EntriesLogged(self._clock.now(), tuple(receipts)))
+        self._tell()
+        checkpoint(files.database)  # what went is in the write-ahead file still; a reader puts that off
+        return True
 
     def _put_cursor(self, cursor: tuple[int, int] | None) -> None:
         if cursor and cursor > self._cursor:

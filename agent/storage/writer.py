@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.clock import Clock
 from agent.effects import (
     AppendEntry,
+    ChangeMember,
     DescribeVault,
     Effect,
     EraseMember,
@@ -33,6 +34,7 @@ from agent.effects import (
     SaveCard,
     SaveMember,
     SavePin,
+    SuspendMember,
     WithdrawConsent,
     WriteReading,
 )
@@ -48,6 +50,7 @@ from agent.storage.opening import READINGS_DATABASE, STATION_DATABASE, OpenFiles
 from agent.storage.orders import (
     Orders,
     Pending,
+    PendingChange,
     PendingConsent,
     PendingCredential,
     PendingErasure,
@@ -56,10 +59,12 @@ from agent.storage.orders import (
     PendingReview,
     PendingRevocation,
     PendingSave,
+    PendingSuspension,
     PendingVault,
     PendingWithdrawal,
     pending_entry,
 )
+from agent.storage.pruning import Retention
 from agent.storage.reader import QueryReader
 from agent.storage.worker import Worker
 
@@ -84,8 +89,11 @@ class StorageWriter:
         clock: Clock,
         post: Callable[[Event], None],
         keys: KeyFile | None = None,
+        *,
+        retention: Retention | None = None,
     ) -> None:
-        """`keys`: of the templates; without it they are in the directory too."""
+        """`keys`: of the templates; without it they are in the directory too. `retention` None: everything stays."""
+        self._retention = retention
         self._directory = directory
         self._clock = clock
         self._post = post
@@ -202,6 +210,7 @@ class StorageWriter:
                     self._losses,
                     self._clock,
                     self._post,
+                    retention=self._retention,
                     has_failed=is_late,
                 )
                 worker.run()
@@ -222,6 +231,12 @@ def _pending_of(effect: Effect) -> Pending:
             return PendingRedemption(effect.pass_id, effect.at, effect.until)
         case RevokePass():
             return PendingRevocation(effect.request, effect.pass_id, effect.at)
+        case ChangeMember():
+            canonical([effect.member_id, effect.name])
+            return PendingChange(effect)
+        case SuspendMember():
+            canonical(effect.member_id)
+            return PendingSuspension(effect)
         case SaveCard() | SavePin() | RemoveCredentials():
             canonical([effect.member_id, effect.number if isinstance(effect, SavePin) else ""])
             return PendingCredential(effect, secrets.token_hex(8))

@@ -1,4 +1,4 @@
-"""An exit button without wires."""
+"""A push button without wires."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collections.abc import Callable
 from drivers.errors import DeviceClosedError
 
 
-class SimulatedExitButton:
+class SimulatedPushButton:
     """A `drivers.button.Button` that is pressed by calls.
 
-    It never bounces, does not release the lock by a wire of its own as a real one does, and `on_press` runs on the
-    thread that presses.
+    It never bounces, and `on_press` runs on the thread that presses. As an exit button it does not release the lock by
+    a wire of its own, as a real one does.
     """
 
-    def __init__(self, on_press: Callable[[float], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, what: str, on_press: Callable[[float], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._what = what
         self._on_press = on_press
         self._clock = clock
         self._is_pressed = False
@@ -25,7 +28,7 @@ class SimulatedExitButton:
     def is_pressed(self) -> bool:
         """See `Button`."""
         if self._is_closed:
-            raise DeviceClosedError("the simulated exit button is closed: read nothing after the shutdown")
+            raise DeviceClosedError(f"the simulated {self._what} is closed: read nothing after the shutdown")
         return self._is_pressed
 
     def close(self) -> None:

@@ -146,6 +146,7 @@ def agent(tmp_path: Path) -> Iterator[_Agent]:
     ("command", "action", "words"),
     [
         ("unlock", "door.unlock", "released once"),
+        ("answer", "door.answer", "was not opened"),
         ("hold-open", "door.hold_open", "until `station door resume`"),
         ("block", "door.block", "blocked; leaving still works"),
         ("emergency", "door.emergency", "open for an emergency"),
@@ -397,6 +398,48 @@ def test_all_members_are_listed_page_by_page(agent: _Agent) -> None:
     assert [row["id"] for row in json.loads(as_json.stdout)] == ["m-1", "m-2"]
 
 
+def test_who_is_suspended_and_who_needs_longer_stands_in_the_list(agent: _Agent) -> None:
+    row = {"id": "m-1", "name": "x", "created_at_utc": "2026-11-01", "is_suspended": 1, "needs_longer": 1}
+    rows = [[{**row, "suspended_until_utc": "2026-12-24T10:30:00.000Z"}, {**row, "id": "m-2"}], []]
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result={"rows": rows[len(agent.asked) - 1], "timezone": "Asia/Shanghai"})
+    ]
+    lines = agent.run("members", "list").stdout.splitlines()
+
+    assert lines[1].split() == ["m-1", "x", "2026-11-01", "until", "2026-12-24", "18:30", "yes"]
+    assert lines[2].split() == ["m-2", "x", "2026-11-01", "yes", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("command", "action", "arguments", "words"),
+    [
+        (("add", "m-1", "--name", "x"), "members.add", {"name": "x", "needs_longer": False}, "m-1 is a member"),
+        (("add", "m-1", "--name", "x", "--needs-longer"), "members.add", {"name": "x", "needs_longer": True}, "member"),
+        (("put", "m-1", "--no-needs-longer"), "members.put", {"needs_longer": False}, "is changed"),
+        (("put", "m-1", "--name", "y"), "members.put", {"name": "y"}, "is changed"),
+        (("suspend", "m-1"), "members.suspend", {}, "until `station members resume`"),
+        (("resume", "m-1"), "members.resume", {}, "can come in again"),
+    ],
+)
+def test_members_are_taken_up_changed_suspended_and_resumed(
+    agent: _Agent, command: tuple[str, ...], action: str, arguments: dict[str, Any], words: str
+) -> None:
+    done = agent.run("members", *command)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout
+    assert (agent.asked[0].action, agent.asked[0].arguments) == (action, {"id": "m-1", **arguments})
+
+
+def test_the_end_of_a_suspension_is_typed_in_the_stations_time(agent: _Agent) -> None:
+    agent.answer = in_shanghai
+    done = agent.run("members", "suspend", "m-1", "--until", "2026-12-24")
+
+    assert agent.asked[1].arguments == {"id": "m-1", "until": "2026-12-23T16:00:00.000Z"}
+    assert "until 2026-12-24 00:00" in done.stdout
+    assert agent.run("members", "put", "m-1").returncode == 2
+
+
 # --- consent and what follows from it --------------------------------------------------------------------------------
 
 
@@ -549,14 +592,31 @@ def test_own_data_of_nobody_is_said_so(agent: _Agent) -> None:
     assert "no such member" in done.stderr
 
 
-def test_visits_are_listed_for_a_period_in_local_time(agent: _Agent) -> None:
-    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"rows": [_VISIT]})]
-    shown = _run(
-        "visits", "list", "--since", "2026-11-01", "--limit", "5", "--config", agent.config, env={"TZ": "Asia/Shanghai"}
-    )
+def in_shanghai(asked: ControlRequested) -> list[Reply]:
+    """An agent whose station is in China."""
+    status = {"station": {"id": "s-1", "name": "", "timezone": "Asia/Shanghai"}}
+    rows = {"rows": [_VISIT] if asked.action == "visits.list" else [], "timezone": "Asia/Shanghai"}
+    return [Reply(asked.request, ok=True, result=status if asked.action == "status" else rows)]
 
-    assert agent.asked[0].arguments == {"since": "2026-10-31T16:00:00.000Z", "limit": 5}
-    assert shown.stdout.splitlines()[1].split() == ["v-1", "m-1", "2026-11-01", "10:00"]
+
+@pytest.mark.parametrize("machine", ["America/New_York", "UTC"])
+def test_a_period_is_typed_in_the_stations_time_whatever_the_machines_is(agent: _Agent, machine: str) -> None:
+    agent.answer = in_shanghai
+    period = ("--since", "2026-11-01", "--until", "2026-11-02 08:30:00", "--config", agent.config)
+    shown = _run("visits", "list", *period, "--limit", "5", env={"TZ": machine})
+    _run("visits", "export", *period, env={"TZ": machine})
+
+    expected = {"since": "2026-10-31T16:00:00.000Z", "until": "2026-11-02T00:30:00.000Z"}
+    assert agent.asked[1].arguments == {**expected, "limit": 5}
+    assert shown.stdout.splitlines()[1].split() == ["v-1", "m-1", "2026-11-01", "18:00"]
+    assert expected.items() <= agent.asked[3].arguments.items()
+
+
+def test_without_a_period_nothing_else_is_asked(agent: _Agent) -> None:
+    agent.answer = in_shanghai
+    agent.run("visits", "list")
+
+    assert [asked.action for asked in agent.asked] == ["visits.list"]
     assert agent.run("visits", "list", "--limit", "501").returncode == 2
     assert agent.run("visits", "list", "--since", "yesterday").returncode == 2
 

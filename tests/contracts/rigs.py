@@ -9,14 +9,14 @@ from contextlib import ExitStack, closing
 from gpiozero import Factory, InputDevice, OutputDevice
 from gpiozero.pins.mock import MockFactory
 
-from drivers.button import Button, ExitButton
+from drivers.button import Button, PushButton
 from drivers.contact import Contact, DoorContact
 from drivers.indicator import Indicator, LightAndBuzzer
 from drivers.lock import Lock, LockRelay
 from drivers.motion import Motion, MotionSensor
 from drivers.pins import GpiodFactory, open_pins
 from drivers.signal import Signal, SignalContact
-from drivers.simulated.button import SimulatedExitButton
+from drivers.simulated.button import SimulatedPushButton
 from drivers.simulated.contact import SimulatedDoorContact
 from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
@@ -46,7 +46,7 @@ class Rig(ABC):
     def move_door(self, *, is_open: bool) -> None: ...
 
     @abstractmethod
-    def button(self, on_press: Callable[[float], None], clock: Clock) -> Button: ...
+    def button(self, what: str, on_press: Callable[[float], None], clock: Clock) -> Button: ...
 
     @abstractmethod
     def push_button(self, *, is_down: bool) -> None: ...
@@ -85,8 +85,8 @@ class SimulatedRig(Rig):
         else:
             self._contact.shut_door()
 
-    def button(self, on_press: Callable[[float], None], clock: Clock) -> Button:
-        self._button = self.on_exit.enter_context(closing(SimulatedExitButton(on_press, clock=clock)))
+    def button(self, what: str, on_press: Callable[[float], None], clock: Clock) -> Button:
+        self._button = self.on_exit.enter_context(closing(SimulatedPushButton(what, on_press, clock=clock)))
         return self._button
 
     def push_button(self, *, is_down: bool) -> None:
@@ -154,9 +154,9 @@ class PinRig(Rig):
     def move_door(self, *, is_open: bool) -> None:
         self.drive(is_open)
 
-    def button(self, on_press: Callable[[float], None], clock: Clock) -> Button:
+    def button(self, what: str, on_press: Callable[[float], None], clock: Clock) -> Button:
         self.drive(True)
-        button = ExitButton(self.input, on_press, pin_factory=self.factory, clock=clock)
+        button = PushButton(what, self.input, on_press, pin_factory=self.factory, clock=clock)
         return self.on_exit.enter_context(closing(button))
 
     def push_button(self, *, is_down: bool) -> None:

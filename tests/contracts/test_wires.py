@@ -11,6 +11,7 @@ from drivers.indicator import PATTERNS
 from tests.contracts.rigs import Rig
 from tests.drivers.waiting import eventually
 
+BUTTONS = ["exit button", "call button"]
 AHEAD_S = 86_400.0  # a station whose time was skipped by a day
 
 
@@ -93,9 +94,10 @@ def test_a_contact_that_is_closed_reports_nothing(rig: Rig) -> None:
 # --- button ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_button_reports_presses_and_not_releases(rig: Rig) -> None:
+@pytest.mark.parametrize("what", BUTTONS)
+def test_a_button_reports_presses_and_not_releases(rig: Rig, what: str) -> None:
     pressed: list[float] = []
-    button = rig.button(pressed.append, station_time)
+    button = rig.button(what, pressed.append, station_time)
     assert button.is_pressed is False
     began = station_time()
     for is_down in (True, False, True):
@@ -105,14 +107,15 @@ def test_a_button_reports_presses_and_not_releases(rig: Rig) -> None:
     assert began - 0.001 <= pressed[0] <= pressed[1] <= station_time() + 0.001
 
 
-def test_a_button_that_is_closed_reports_nothing(rig: Rig) -> None:
+@pytest.mark.parametrize("what", BUTTONS)
+def test_a_button_that_is_closed_reports_nothing(rig: Rig, what: str) -> None:
     pressed: list[float] = []
-    button = rig.button(pressed.append, station_time)
+    button = rig.button(what, pressed.append, station_time)
     button.close()
     button.close()
     rig.push_button(is_down=True)
     assert pressed == []
-    with pytest.raises(DeviceClosedError, match="closed: read nothing"):
+    with pytest.raises(DeviceClosedError, match=f"{what} .*closed: read nothing"):
         _ = button.is_pressed
 
 

@@ -120,3 +120,17 @@ def test_an_erasure_after_an_unnamed_exit_leaves_the_count_as_it_is() -> None:
     inside, _ = leave(inside, 3.0, "exit_button")
     after, _ = forget(inside, "m-1", 4.0)
     assert (after.count, len(after.visits), after.unnamed_exits) == (1, 1, 0)
+
+
+def test_of_anonymous_visits_whoever_came_first_leaves() -> None:
+    state, _ = come(Occupancy(), None, None, None)
+    state, ended = go(state, 2)
+    assert [each.visit for each in ended] == ["a-1", "a-2"]
+    assert (state.count, [each.id for each in state.visits]) == (1, ["a-3"])
+
+
+def test_exits_from_before_the_last_name_left_end_anonymous_visits_with_the_next() -> None:
+    state = Occupancy((Visit("v-1", None), Visit("v-2", None), Visit("v-3", None)), unnamed_exits=1)
+    state, ended = go(state)
+    assert [each.visit for each in ended] == ["v-1", "v-2"]
+    assert (state.count, state.unnamed_exits) == (1, 0)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent.core import pass_entry
+from agent.core import admission
+from agent.core.admission import ANSWER_S, MAX_REDEMPTIONS, QUIET_S, REDEEM_S
 from agent.core.pass_book import PassRules
-from agent.core.pass_entry import ANSWER_S, FRESH_S, MAX_REDEMPTIONS, MAX_REVOKED, QUIET_S, REDEEM_S
+from agent.core.pass_entry import FRESH_S, MAX_REVOKED
 from agent.core.passes import Pass, in_order, station_digest
 from agent.effects import AppendEntry, CheckPass, RedeemPass, RevokePass
 from agent.events import (
@@ -263,7 +264,7 @@ def test_what_is_remembered_of_passes_is_bounded() -> None:
     play = station()
     for n in range(60):
         show(play, replace(GUEST, pass_id=f"{n:016x}"))
-    assert len(play.state.passes.quiet_until) == pass_entry.MAX_QUIET
+    assert len(play.state.passes.quiet_until) == admission.MAX_QUIET
 
 
 # --- revoking --------------------------------------------------------------------------------------------------------

@@ -267,3 +267,35 @@ def test_every_light_that_the_rules_ask_for_exists() -> None:
     play.wait(60.0)
     assert set(play.patterns()) >= {"granted", "refused", "alarm", "off"}
     assert set(play.patterns()) <= set(PATTERNS)
+
+
+# --- who is a member no longer as they pass --------------------------------------------------------------------------
+
+
+def test_who_is_erased_between_grant_and_passing_goes_in_as_somebody() -> None:
+    play = ready(member("m-1", 1))
+    play.see_face(1)
+    play.ask("members.erase", id="m-1")
+    play.take()
+    play.move_leaf(is_open=True)
+    (entered,) = play.logged("visit.entered")
+    assert (entered["way"], entered["member"], entered["inside"]) == ("face", None, 1)
+    assert "m-1" not in repr(play.found(AppendEntry))
+
+
+def test_who_is_erased_and_does_not_come_is_named_by_nothing_either() -> None:
+    play = ready(member("m-1", 1))
+    play.see_face(1)
+    play.ask("members.erase", id="m-1")
+    play.take()
+    play.wait(60.0)
+    assert play.logged("access.not_taken") == [{"way": "face", "member": None}]
+
+
+def test_who_is_suspended_between_grant_and_passing_begins_no_visit_of_theirs() -> None:
+    play = ready(member("m-1", 1))
+    play.see_face(1)
+    play.ask("members.suspend", id="m-1")
+    play.move_leaf(is_open=True)
+    assert [each["member"] for each in play.logged("visit.entered")] == [None]
+    assert play.state.occupancy.visits[0].member_id is None

@@ -14,6 +14,7 @@ from agent.core import alarms, upkeep
 from agent.core.codes import CodeRules
 from agent.core.commands import COMMANDS, Refusal, Scope
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
+from agent.core.factors import count
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.pass_book import PassRules
 from agent.core.passes import Pass, station_digest
@@ -23,10 +24,12 @@ from agent.core.requests import ACTIONS
 from agent.core.schedule import Admission, Schedule, Span
 from agent.core.station import HANDLERS
 from agent.core.supplies import SupplyRules
+from agent.core.tally import CounterRules
 from agent.effects import (
     AppendEntry,
     AuditGallery,
     BuildGallery,
+    ChangeMember,
     CheckPin,
     DeenergiseLock,
     EncodePhoto,
@@ -49,6 +52,7 @@ from agent.effects import (
     SavePin,
     SealCard,
     SealPin,
+    SuspendMember,
     WithdrawConsent,
 )
 from agent.events import (
@@ -122,6 +126,8 @@ class World:
             "what": tuple(REPORTED)[number % len(REPORTED)],
             "number": "123456" if number % 3 else "",
             "read": number % 3 == 0,
+            "needs_longer": number % 2 == 0,
+            **({"until": f"2026-11-2{number % 7}T12:00:00Z"} if number % 3 else {}),
             **({"camera": True} if number % 5 == 0 else {"photos": (b"photo",) * (1 + number % 3)}),
         }
         return events.ControlRequested(self.now, request, Actor("local", "somebody", role), action, arguments)
@@ -196,6 +202,22 @@ class World:
             return events.MemberErased(self.now, "m-9", "r-0", existed=False)
         erasure = erasures[-1 - number % len(erasures)]
         return events.MemberErased(self.now, erasure.member_id, erasure.request, number % 2 == 0)
+
+    def put(self, number: int) -> Event:
+        changes = self.play.found(ChangeMember)
+        if not changes:
+            return events.MemberChanged(self.now, "r-0", "m-9", number % 2 == 0, ("needs_longer",), True)
+        change = changes[-1 - number % len(changes)]
+        return events.MemberChanged(self.now, change.request, change.member_id, number % 5 > 0, (), change.needs_longer)
+
+    def suspended(self, number: int) -> Event:
+        orders = self.play.found(SuspendMember)
+        if not orders:
+            return events.MemberSuspended(self.now, "r-0", "m-9", number % 2 == 0, is_suspended=True)
+        order = orders[-1 - number % len(orders)]
+        return events.MemberSuspended(
+            self.now, order.request, order.member_id, number % 5 > 0, order.is_suspended, order.until, order.why
+        )
 
     def consented(self, number: int) -> Event:
         orders = self.play.found(RecordConsent)
@@ -289,6 +311,7 @@ VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
     events.ExitButtonPressed: lambda w, n: events.ExitButtonPressed(w.now),
+    events.CallButtonPressed: lambda w, n: events.CallButtonPressed(w.now),
     events.SignalChanged: lambda w, n: events.SignalChanged(
         w.now, WIRES[n % 4], (True, False, None, False)[n // 4 % 4]
     ),
@@ -352,6 +375,8 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,
+    events.MemberChanged: World.put,
+    events.MemberSuspended: World.suspended,
     events.VaultDescribed: lambda w, n: events.VaultDescribed(w.now, f"r-{n}", {"locked": 0}),
     events.VaultRotated: lambda w, n: events.VaultRotated(w.now, f"r-{n}", "k-2", ("k-1",), n),
     events.VaultRefused: lambda w, n: events.VaultRefused(w.now, f"r-{n}", "vault.key_lost", "k-1"),
@@ -453,6 +478,11 @@ def check_lock(before: Lock, cause: Event, play: Play, seen: int) -> None:
             assert play.rules.codes.readers[cause.reader]  # who is inside may leave
         else:
             assert isinstance(cause, events.ExitButtonPressed)
+        if isinstance(cause, (events.FaceSeen, events.CardFound, events.PinChecked, events.PassChecked)):
+            granted = play.logged("access.granted")[-1]
+            is_strict = play.state.admission is Admission.TWO_FACTORS or play.rules.codes.factors_needed == 2
+            assert count(granted["way"]) >= 1 + is_strict
+            assert granted.get("pass") not in {each.pass_id for each in PASSES if each.is_once}  # not redeemed yet
         if isinstance(cause, events.FaceSeen):
             assert door.mode is Mode.NORMAL
             assert play.state.admission in (Admission.OPEN, Admission.MEMBERS) or not play.state.code
@@ -519,6 +549,7 @@ def check_published(play: Play) -> None:
     steps=STEPS,
     kind=st.sampled_from(LockKind),
     factors=st.integers(1, 2),
+    is_counted=st.booleans(),
     end=st.sampled_from(list(ENDS)),
     beginning=st.sampled_from([begin, ready]),
 )
@@ -526,6 +557,7 @@ def test_whatever_happens(
     steps: Sequence[tuple[type[Event], int, int, float, float]],
     kind: LockKind,
     factors: int,
+    is_counted: bool,
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
@@ -540,6 +572,7 @@ def test_whatever_happens(
         passes=PassRules(HERE),
         supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
     )
+    rules = replace(rules, counter=CounterRules(is_counted))
     world = World(beginning(*PEOPLE_AT_THE_START, rules=rules, restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:

@@ -46,15 +46,17 @@ def rises(levels: list[bool]) -> int:
 
 def test_the_table_has_the_patterns_that_the_rules_order() -> None:
     assert set(PATTERNS) == {
-        "granted", "refused", "look_here", "close_the_door", "door_open_too_long", "alarm", "ready", "fault", "off",
+        "granted", "refused", "look_here", "called", "close_the_door", "door_open_too_long", "alarm",
+        "ready", "fault", "off",
     }  # fmt: skip
-    assert {name for name, pattern in PATTERNS.items() if not pattern.lasts} == {"granted", "refused", "look_here"}
+    momentary = {"granted", "refused", "look_here", "called"}
+    assert {name for name, pattern in PATTERNS.items() if not pattern.lasts} == momentary
     assert all(step.seconds > 0 for pattern in PATTERNS.values() for step in pattern.steps)
 
 
 def test_only_what_concerns_the_rider_sounds() -> None:
     sounding = {name for name, pattern in PATTERNS.items() if any(step.sound for step in pattern.steps)}
-    assert sounding == {"granted", "refused", "close_the_door", "door_open_too_long", "alarm"}
+    assert sounding == {"granted", "refused", "called", "close_the_door", "door_open_too_long", "alarm"}
 
 
 def test_granted_and_refused_differ_in_their_sound() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from gpiod.line import Bias
 
-from drivers.button import ExitButton
+from drivers.button import PushButton
 from drivers.contact import DoorContact
 from drivers.motion import MotionSensor
 from drivers.pins import GpiodFactory
@@ -60,7 +60,7 @@ def test_a_contact_on_a_chip_that_went_away_is_neither_open_nor_shut(fake: FakeG
 
 def test_a_button_to_the_supply_can_be_told(fake: FakeGpiod, pins: GpiodFactory) -> None:
     pressed: list[float] = []
-    button = ExitButton(4, pressed.append, pressed_is_high=True, pull="down", pin_factory=pins)
+    button = PushButton("call button", 4, pressed.append, pressed_is_high=True, pull="down", pin_factory=pins)
     assert button.is_pressed is False
     fake.wire(4, True)
     fake.wire(4, False)
@@ -71,7 +71,9 @@ def test_a_button_to_the_supply_can_be_told(fake: FakeGpiod, pins: GpiodFactory)
 def test_a_button_and_a_sensor_that_cannot_be_read_any_more_say_so_once(fake: FakeGpiod, pins: GpiodFactory) -> None:
     reasons: list[str] = []
     events: list[object] = []
-    button = ExitButton(4, events.append, on_failed=lambda _at, reason: reasons.append(reason), pin_factory=pins)
+    button = PushButton(
+        "exit button", 4, events.append, on_failed=lambda _at, reason: reasons.append(reason), pin_factory=pins
+    )
     sensor = MotionSensor(
         5,
         lambda _at, is_moving: events.append(is_moving),

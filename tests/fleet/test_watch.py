@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from agent.fleet.watch import Watcher
+from agent.fleet.watch import MAX_SIGNALS, Signals, Watcher
 from agent.mqtt.client import Accepted, Acknowledged, Broker, Connection, Signal
 from agent.mqtt.payloads import Message, Status, encode, log_event
 from tests.broker import Mosquitto, free_port
@@ -174,3 +175,35 @@ def test_closing_is_safe_before_the_start_and_twice(mosquitto: Mosquitto) -> Non
     watcher.close()
     watcher.close()
     assert not watcher.is_subscribed
+
+
+def test_what_comes_faster_than_it_is_sorted_in_waits_at_the_broker_and_none_is_lost(
+    broker: Broker, watcher: Watcher
+) -> None:
+    count = 3 * MAX_SIGNALS
+    sender = Sender(broker)
+    entries = make_entries(count)
+    with watcher._changed:  # the watcher cannot sort anything in meanwhile
+        for entry in entries:
+            sender.send(LOG, log_event("demo-1", entry, NOW))
+        until = time.monotonic() + PATIENCE_S
+        while len(watcher._signals) < MAX_SIGNALS and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(watcher._signals) == MAX_SIGNALS
+    assert watcher.wait_for(lambda each: len(each.entries()) == count, PATIENCE_S)
+    sender.close()
+
+
+def test_a_network_thread_that_waits_for_room_is_let_go_at_the_end() -> None:
+    signals = Signals()
+    for _ in range(MAX_SIGNALS):
+        signals.put(Acknowledged(1))
+    signals.wake()  # does not wait
+    thread = threading.Thread(target=signals.put, args=(Acknowledged(2),))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    signals.close()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert len(signals) == MAX_SIGNALS

@@ -197,7 +197,9 @@ def test_templates_that_a_backup_brings_back_after_a_withdrawal_are_erased_again
     assert any(code == "consents_withdrawn_again" for code, _ in restored.problems)
     assert rows(state, "SELECT member_id FROM templates") == [("m-2",)]
     bodies = rows(state, "SELECT body FROM log WHERE type = 'station.ledger.applied'")
-    assert [json.loads(body) for (body,) in bodies] == [{"erased": 0, "withdrawn": 1, "credentials": 0}]
+    assert [json.loads(body) for (body,) in bodies] == [
+        {"erased": 0, "withdrawn": 1, "credentials": 0, "suspensions": 0}
+    ]
 
 
 def test_a_consent_given_after_a_withdrawal_stands(open_writer: Opener, inbox: Inbox) -> None:

@@ -77,3 +77,33 @@ def test_the_door_times_of_the_settings_reach_the_rules(tmp_path: Path) -> None:
     assert (rules.door.relock_grace_s, rules.door.relock_delay_s) == (0.4, 0.5)
     assert rules.schedule is not None
     assert rules.schedule.otherwise is Admission.CLOSED
+
+
+def test_a_call_at_the_door_is_shown_until_it_is_answered(tmp_path: Path) -> None:
+    with running(write_settings(tmp_path, {"call_button": {"fitted": True, "waits_s": 600.0}})) as station:
+        station.parts.call_button.press()
+        eventually(lambda: station.status()["parts"]["door"]["alarms"] == ["call"], "the call is shown")
+        assert "called" in {pattern for _at, pattern in station.parts.indicator.shown}
+        station.client.request("door.answer")
+        assert station.status()["parts"]["door"]["alarms"] == []
+        with pytest.raises(ControlError, match="Nobody at the door is calling"):
+            station.client.request("door.answer")
+
+
+def test_who_is_counted_while_the_door_is_held_open_is_inside(tmp_path: Path) -> None:
+    with running(write_settings(tmp_path, {"counter": {"fitted": True}})) as station:
+        station.client.request("door.hold_open")
+        for _ in range(2):
+            station.parts.counter.enter()
+        station.parts.counter.turn_back()
+        eventually(lambda: station.status()["parts"]["occupancy"]["count"] == 2, "two came in")
+        station.parts.counter.leave()
+        eventually(lambda: station.status()["parts"]["occupancy"]["count"] == 1, "one has left")
+        station.parts.counter.block()
+        eventually(lambda: "counter" in {each["where"] for each in faults(station)}, "a blocked beam is a fault")
+        station.parts.counter.unblock()
+        eventually(lambda: faults(station) == [], "and is over")
+
+
+def faults(station: Station) -> list[Mapping[str, Any]]:
+    return list(station.status()["parts"]["health"]["faults"])
