@@ -24,6 +24,7 @@ WORDS: Mapping[str, Words] = {
     "open_too_long": Words("门开着的时间过长", "the door stands open for too long"),
     "lock_fault": Words("门锁没有动作", "the lock did not follow its relay"),
     "contact_fault": Words("门磁无法读取", "the door contact cannot be read"),
+    "call": Words("门口有人呼叫站长", "somebody at the door calls the station master"),
     "duress": Words("胁迫报警", "somebody entered under duress"),
     "guessing": Words("有人反复输错,该方式已停用", "wrong codes: that way in is blocked for a while"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agent.core import alarms
 from agent.core.access import Advice
 from agent.core.calls import BOUNCE_S, Call
 from agent.core.problems import Words
@@ -46,6 +47,9 @@ def answer(turn: Turn, actor: Actor, how: str) -> None:
     if turn.state.call is None:
         return
     _end(turn, turn.state.call, how, actor.name)
+    alarm = turn.state.alarms.get("call")
+    if alarm is not None:  # whoever answers has seen it
+        turn.set(alarms=alarms.changed_by(turn.state.alarms, {"call": alarms.acknowledged(alarm)}))
     if how == "answered":
         turn.do(ShowIndication(ANSWERED.pattern))
 

@@ -11,7 +11,7 @@ import pytest
 from agent.core import repairs
 from agent.core.repairs import MAX_REPAIRS, MAX_STEPS, STEPS, Stage
 from agent.effects import AppendEntry, KeepNotes
-from agent.events import CameraFailed, CameraRecovered, ClockRead, DoorContactChanged, Restored
+from agent.events import CallButtonPressed, CameraFailed, CameraRecovered, ClockRead, DoorContactChanged, Restored
 from tests.core.station_play import RULES, VIEWER, Play, begin, ready
 
 CAMERA = "camera.failed@camera"
@@ -255,6 +255,29 @@ def test_a_reminder_to_close_the_door_is_no_alarm() -> None:
     play.wait(21.0)
     assert [each.value for each in play.state.door.alarms] == ["open_warning"]
     assert play.state.alarms == {}
+
+
+def test_a_call_is_an_alarm_until_it_is_answered() -> None:
+    play = ready()
+    play.put(CallButtonPressed(play.now))
+    assert play.state.alarms["call"].is_active
+    play.ask("alarms.acknowledge", alarm="call")
+    assert play.state.call is None
+    assert play.state.alarms == {}
+
+
+def test_opening_answers_the_call_and_its_alarm() -> None:
+    play = ready()
+    play.put(CallButtonPressed(play.now))
+    play.ask("door.unlock")
+    assert play.state.alarms == {}
+
+
+def test_a_call_that_nobody_answered_stays_to_be_seen() -> None:
+    play = ready()
+    play.put(CallButtonPressed(play.now))
+    play.wait(RULES.calls.waits_s + 1)
+    assert not play.state.alarms["call"].is_active
 
 
 @pytest.mark.parametrize("action", ["faults.update", "faults.report", "alarms.acknowledge"])
