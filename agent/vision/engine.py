@@ -48,7 +48,9 @@ class FaceEngine(Protocol):
     weights: str
     detector_name: str
 
-    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None) -> list[Face]:
+    def detect(
+        self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None
+    ) -> list[Face]:
         """Faces above the score floor, largest first. `frame_rgb`: (H, W, 3) uint8 RGB, else ValueError.
 
         `exhaustive`: look for small faces too where a large one was found (a photo that must show one person).
@@ -100,7 +102,9 @@ class DlibEngine:
         self._aligner = aligner
         self._embedder = embedder
 
-    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None) -> list[Face]:
+    def detect(
+        self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None
+    ) -> list[Face]:
         """See `FaceEngine`."""
         frame_rgb = _checked(frame_rgb)
         found = self._detector.detect(frame_rgb, exhaustive=exhaustive, within=within)
@@ -125,7 +129,9 @@ class SFaceEngine:
         except cv2.error as error:
             raise EngineError(f"OpenCV {cv2.__version__} cannot read SFace's file: {error.err}") from error
 
-    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None) -> list[Face]:
+    def detect(
+        self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None
+    ) -> list[Face]:
         """See `FaceEngine`."""
         return _faces(self._detector.detect(_checked(frame_rgb), exhaustive=exhaustive, within=within))
 
