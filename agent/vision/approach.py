@@ -27,7 +27,7 @@ def empty_doorway() -> Picture:
     return np.broadcast_to(columns[None, :, None], (FRAME_PX[1], FRAME_PX[0], 3)).copy()
 
 
-def frames_of(portrait: Picture, face_px: int, *, count: int = 8) -> Iterator[Picture]:
+def frames_of(portrait: Picture, face_px: int, *, count: int = 4) -> Iterator[Picture]:
     """Frames before that wall, each a step aside of the last, with fresh noise; the face so wide as HOG draws it."""
     from agent.vision.detector import HogDetector
 
@@ -45,5 +45,5 @@ def frames_of(portrait: Picture, face_px: int, *, count: int = 8) -> Iterator[Pi
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float64)
         person = cv2.warpAffine(portrait, matrix, FRAME_PX)
         frame = np.where(cv2.warpAffine(mask, matrix, FRAME_PX)[..., None] > 127, person, empty_doorway())
-        frame = frame + noise.normal(0, _NOISE_LEVELS, frame.shape)
+        frame = frame + _NOISE_LEVELS * noise.standard_normal(frame.shape, np.float32)
         yield np.clip(frame, 0, 255).astype(np.uint8)
