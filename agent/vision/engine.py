@@ -48,10 +48,13 @@ class FaceEngine(Protocol):
     weights: str
     detector_name: str
 
-    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Face]:
+    def detect(
+        self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None
+    ) -> list[Face]:
         """Faces above the score floor, largest first. `frame_rgb`: (H, W, 3) uint8 RGB, else ValueError.
 
         `exhaustive`: look for small faces too where a large one was found (a photo that must show one person).
+        `within`: far faces may be looked for in this box alone (x, y, width, height in pixels); near ones everywhere.
         """
 
     def vector(self, frame_rgb: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
@@ -99,10 +102,12 @@ class DlibEngine:
         self._aligner = aligner
         self._embedder = embedder
 
-    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Face]:
+    def detect(
+        self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None
+    ) -> list[Face]:
         """See `FaceEngine`."""
         frame_rgb = _checked(frame_rgb)
-        found = self._detector.detect(frame_rgb, exhaustive=exhaustive)
+        found = self._detector.detect(frame_rgb, exhaustive=exhaustive, within=within)
         return _faces([self._aligner.align(frame_rgb, detection) for detection in found])
 
     def vector(self, frame_rgb: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
@@ -124,9 +129,11 @@ class SFaceEngine:
         except cv2.error as error:
             raise EngineError(f"OpenCV {cv2.__version__} cannot read SFace's file: {error.err}") from error
 
-    def detect(self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False) -> list[Face]:
+    def detect(
+        self, frame_rgb: NDArray[np.uint8], *, exhaustive: bool = False, within: Box | None = None
+    ) -> list[Face]:
         """See `FaceEngine`."""
-        return _faces(self._detector.detect(_checked(frame_rgb), exhaustive=exhaustive))
+        return _faces(self._detector.detect(_checked(frame_rgb), exhaustive=exhaustive, within=within))
 
     def vector(self, frame_rgb: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """See `FaceEngine`."""

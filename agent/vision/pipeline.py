@@ -9,6 +9,7 @@ from agent.vision.gate import MotionGate
 from agent.vision.liveness import PhotoLiveness, Verdict
 from agent.vision.protocol import CodeSeen, FaceSeen, FaceUnusable, Fact, TrackEnded, encode_vector
 from agent.vision.quality import Floors, unusable
+from agent.vision.search import FaceSearch
 from agent.vision.tracking import Track, Tracker
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Pipeline:
         self._floors = floors
         self._order = order
         self._gate = MotionGate()
+        self._search = FaceSearch(engine)
         self._tracker = Tracker()
         self._codes = CodeReader()
         self._advised_at = float("-inf")
@@ -54,7 +56,8 @@ class Pipeline:
 
     def _look_for_faces(self, frame: Frame) -> list[Fact]:
         floor = self._floors.score
-        faces = [face for face in self._engine.detect(frame.picture) if floor is None or face.score >= floor]
+        found = self._search.find(frame.picture, self._gate.moved, frame.at)
+        faces = [face for face in found if floor is None or face.score >= floor]
         track, ended = self._tracker.follow(faces[0] if faces else None, frame.at)
         facts = self._ended(ended, frame.at)
         if track is not None:

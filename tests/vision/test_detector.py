@@ -80,7 +80,9 @@ def test_where_no_face_is_sure_the_best_alone_counts_but_not_for_a_photo(monkeyp
         ((0.3, 0.5, 0.9), [0.9, 0.5], [0.9, 0.5]),
         ((-0.2,), [], []),
     ):
-        monkeypatch.setattr(detector_module, "FrontalFaceDetector", lambda scores=scores: _Scores(*scores))
+        monkeypatch.setattr(
+            detector_module, "FrontalFaceDetector", lambda _levels=None, scores=scores: _Scores(*scores)
+        )
         hog = HogDetector()
         assert [each.score for each in hog.detect(frame)] == found
         assert [each.score for each in hog.detect(frame, exhaustive=True)] == sure
@@ -113,6 +115,51 @@ def test_the_largest_face_comes_first(
     assert len(faces) == 2
     assert _holds(faces[0], 165, 240)
     assert _holds(faces[1], 503, 105)
+
+
+def _faces_scene(picture: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
+    return _on_grey(_resized(picture[:200, 120:330], width_px / 88), 60, 10)
+
+
+@pytest.mark.parametrize("width_px", [90, 110])
+def test_a_far_face_is_looked_for_where_it_is_said_to_be(width_px: int, collins: NDArray[np.uint8]) -> None:
+    frame = _faces_scene(collins, width_px)
+    factor = width_px / 88
+    x, y = 60 + round(103 * factor), 10 + round(105 * factor)
+    (face,) = HogDetector().detect(frame, within=(x - width_px, y - width_px, 2 * width_px, 2 * width_px))
+    assert _holds(face, x, y)
+    (anywhere,) = HogDetector().detect(frame)
+    assert abs(face.box[0] - anywhere.box[0]) <= 10
+    assert abs(face.box[1] - anywhere.box[1]) <= 10
+
+
+def test_a_far_face_is_not_looked_for_elsewhere(collins: NDArray[np.uint8]) -> None:
+    assert HogDetector().detect(_faces_scene(collins, 90), within=(400, 200, 200, 200)) == []
+
+
+def test_a_near_face_is_found_wherever_it_is(collins: NDArray[np.uint8]) -> None:
+    frame = _faces_scene(collins, 200)
+    assert len(HogDetector().detect(frame, within=(500, 400, 100, 70))) == 1
+
+
+@pytest.mark.parametrize(
+    "within",
+    [(700, 10, 50, 50), (-90, -90, 50, 50), (10, 10, 0, 0), (10, 10, -5, 5), (0, 0, 1, 480), (-500, -500, 3000, 3000)],
+)
+def test_a_box_that_lies_outside_or_is_empty_is_survived(
+    within: tuple[int, int, int, int], detector: Detector, collins: NDArray[np.uint8]
+) -> None:
+    found = detector.detect(_faces_scene(collins, 90), within=within)
+    assert len(found) in {0, 1}
+
+
+def test_so_many_levels_of_the_pyramid_are_searched_as_asked(collins: NDArray[np.uint8]) -> None:
+    """Else a dlib that writes its detector in another way would go unnoticed, and the second look be slower."""
+    grey = cv2.cvtColor(_resized(collins[:300, 80:380], 2.0), cv2.COLOR_RGB2GRAY).astype(np.uint8)  # a face 176 px wide
+    assert FrontalFaceDetector(3).find(grey, HOG_SCORE_FLOOR) == []
+    whole = FrontalFaceDetector().find(grey, HOG_SCORE_FLOOR)
+    assert len(whole) == 1
+    assert FrontalFaceDetector(127).find(grey, HOG_SCORE_FLOOR) == whole
 
 
 def test_a_grey_picture_holds_the_same_face(detector: Detector, collins: NDArray[np.uint8]) -> None:

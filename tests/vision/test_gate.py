@@ -63,6 +63,34 @@ def test_somebody_who_comes_slowly_opens_it(wall: Picture) -> None:
     assert 30 + 4 * (moments[0] - 5) <= 80  # before the face is large enough to count
 
 
+def test_what_moved_lies_in_its_box(wall: Picture) -> None:
+    gate = MotionGate()
+    noise = SensorNoise(SIZE, levels=3, seed=1)
+    gate.is_open(noise.over(wall), 0.0)
+    assert gate.moved is None  # nothing is known yet
+    gate.is_open(noise.over(wall), 0.1)
+    assert gate.moved is None
+    gate.is_open(noise.over(with_person(wall, 100, x=200)), 0.2)
+    assert gate.moved is not None
+    x, y, width, height = gate.moved
+    assert 200 - 50 - 16 <= x <= 200 - 50 + 8
+    assert 200 + 50 - 8 <= x + width <= 200 + 50 + 16
+    assert 200 - 70 - 16 <= y <= 200 - 70 + 8
+    assert 200 + 70 - 8 <= y + height <= 200 + 70 + 16
+    gate.is_open(noise.over(wall), 0.3)
+    assert gate.moved is None
+
+
+def test_after_a_gap_it_is_not_known_what_moved(wall: Picture) -> None:
+    gate = MotionGate()
+    gate.is_open(wall, 0.0)
+    gate.is_open(with_person(wall, 100), 0.1)
+    assert gate.moved is not None
+    gate.forget()
+    gate.is_open(with_person(wall, 100), 0.2)
+    assert gate.moved is None
+
+
 @pytest.mark.parametrize("levels", [40, -40])
 def test_a_lamp_that_lights_everything_hardly_opens_it(wall: Picture, levels: int) -> None:
     lit = np.clip(wall.astype(int) + levels, 0, 255).astype(np.uint8)

@@ -113,6 +113,20 @@ def test_a_photo_with_two_people_is_refused(collins: Picture, hopper: Picture, h
     assert refusal(stored(Image.fromarray(both)), hog_engine) == "two_faces"
 
 
+@pytest.mark.parametrize("width_px", [90, 110])
+def test_a_small_second_face_in_a_large_photo_is_seen(
+    width_px: int, collins: Picture, hopper: Picture, hog_engine: DlibEngine
+) -> None:
+    scene = Image.new("RGB", (1280, 960), (120, 120, 120))
+    scene.paste(Image.fromarray(hopper).resize((819, 960)), (0, 0))
+    alone = stored(scene, "JPEG", quality=95)
+    assert encode_photo(alone, hog_engine).shape == (128,)
+    factor = width_px / 88  # HOG draws 88 px in the portrait
+    small = Image.fromarray(collins[:200, 120:330])
+    scene.paste(small.resize((round(210 * factor), round(200 * factor))), (950, 100))
+    assert refusal(stored(scene, "JPEG", quality=95), hog_engine) == "two_faces"
+
+
 def test_a_small_face_is_refused(image: Image.Image, yunet_engine: DlibEngine) -> None:
     assert refusal(stored(image.resize((256, 256))), yunet_engine) == "face_too_small"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agent.vision.capture import Frame
+from agent.vision.detector import Box
 from agent.vision.engine import DlibEngine, Face
 from agent.vision.gate import LINGER_S
 from agent.vision.pipeline import ADVICE_S, BRISK_VECTORS, Pipeline
@@ -38,9 +39,9 @@ class CountingEngine:
         self.detector_name = engine.detector_name
         self.detections = 0
 
-    def detect(self, frame_rgb: Picture, *, exhaustive: bool = False) -> list[Face]:
+    def detect(self, frame_rgb: Picture, *, exhaustive: bool = False, within: Box | None = None) -> list[Face]:
         self.detections += 1
-        return self._engine.detect(frame_rgb, exhaustive=exhaustive)
+        return self._engine.detect(frame_rgb, exhaustive=exhaustive, within=within)
 
     def vector(self, frame_rgb: Picture, face: Face) -> NDArray[np.float32]:
         return self._engine.vector(frame_rgb, face)
