@@ -51,11 +51,11 @@ class Limits:
     is_needed_when_empty: bool = False
 
 
-_PLAIN = Limits(hold_s=3.0, pause_min_s=8.0, bridge_s=20.0)
+_PLAIN = Limits(hold_s=1.5, pause_min_s=8.0, bridge_s=20.0)
 
 KINDS: Mapping[str, Limits] = {
     "microwave": Limits(
-        hold_s=3.0,
+        hold_s=1.5,
         pause_min_s=8.0,  # shorter than anybody changes one meal for the next
         bridge_s=20.0,
         dead_max_s=600.0,
@@ -64,7 +64,7 @@ KINDS: Mapping[str, Limits] = {
         is_used_by_hand=True,
     ),
     "kettle": Limits(
-        hold_s=3.0,
+        hold_s=1.5,
         pause_min_s=8.0,
         bridge_s=30.0,
         dead_max_s=600.0,
@@ -73,7 +73,7 @@ KINDS: Mapping[str, Limits] = {
         is_used_by_hand=True,
     ),
     "water_dispenser": Limits(
-        hold_s=3.0,
+        hold_s=1.5,
         pause_min_s=15.0,
         bridge_s=60.0,
         idle_max_s=6 * HOUR_S,
@@ -83,7 +83,7 @@ KINDS: Mapping[str, Limits] = {
         is_needed_when_empty=True,
     ),
     "refrigerator": Limits(
-        hold_s=4.0,  # the inrush and the lamp behind the door are shorter
+        hold_s=1.5,
         pause_min_s=8.0,  # an overload protector pauses longer, and its starts are to be counted
         bridge_s=180.0,
         idle_max_s=4 * HOUR_S,
@@ -94,17 +94,17 @@ KINDS: Mapping[str, Limits] = {
         is_needed_when_empty=True,
     ),
     "air_conditioner": Limits(
-        hold_s=4.0, pause_min_s=8.0, bridge_s=180.0, dead_max_s=600.0, short_s=240.0, short_starts=5
+        hold_s=1.5, pause_min_s=8.0, bridge_s=180.0, dead_max_s=600.0, short_s=240.0, short_starts=5
     ),
-    "heater": Limits(hold_s=3.0, pause_min_s=8.0, bridge_s=60.0, weak_below=0.4),
+    "heater": Limits(hold_s=1.5, pause_min_s=8.0, bridge_s=60.0, weak_below=0.4),
     "tyre_inflator": Limits(
-        hold_s=3.0, pause_min_s=8.0, bridge_s=20.0, run_max_s=0.5 * HOUR_S, weak_below=0.4, is_used_by_hand=True
+        hold_s=1.5, pause_min_s=8.0, bridge_s=20.0, run_max_s=0.5 * HOUR_S, weak_below=0.4, is_used_by_hand=True
     ),
     "television": _PLAIN,
     "charger": _PLAIN,
     "light": _PLAIN,
-    "aed": Limits(hold_s=3.0, dead_max_s=600.0, is_needed_when_empty=True),
-    "router": Limits(hold_s=3.0, dead_max_s=600.0, is_needed_when_empty=True),
+    "aed": Limits(hold_s=1.5, dead_max_s=600.0, is_needed_when_empty=True),
+    "router": Limits(hold_s=1.5, dead_max_s=600.0, is_needed_when_empty=True),
     "other": _PLAIN,
 }
 """Every kind that the settings know, and three that they may."""
