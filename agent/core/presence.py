@@ -6,7 +6,7 @@ Proc. IEEE 77, 1989). What gives it its strength is the door: through a closed o
 sleeper whom no sensor sees stays inside, and a sensor that begins to see somebody in a closed and empty room is wrong.
 
 The constants are chosen, not measured, and stand in one table. Their reasons: people who eat or use a phone trip a PIR
-every half minute or so; those who nap, every twenty minutes; in an empty room sun and draught trip it a few times a
+every half minute or so; those who nap, every quarter of an hour; in an empty room sun and draught trip it a few times a
 day. A 24 GHz radar sees breathing, misses a person a few minutes in a hundred and is fooled by a fan or a curtain now
 and then; its mistakes last, so that a minute of it counts far less than sixty seconds would.
 
@@ -25,6 +25,8 @@ from agent.core.presence_sensors import Kind, Sensor
 STEP_S = 20.0  # of the filter: short beside every rate below
 MAX_STEPS = 90  # half an hour; a longer silence of the loop leaves the rest to what comes next
 
+SURELY_EMPTY = 0.1  # with no more than this for `FORGET_S` seconds nobody is counted any more
+FORGET_S = 180.0
 OCCUPIED_FROM, EMPTY_TO = 0.65, 0.35  # between them nothing is claimed
 
 
@@ -32,11 +34,12 @@ OCCUPIED_FROM, EMPTY_TO = 0.65, 0.35  # between them nothing is claimed
 class Rates:
     """Per second, and probabilities. `moved`, `radar`: for empty, moving, still."""
 
-    falls_still: float = 1 / 600
-    moves_again: float = 1 / 900
-    moved: tuple[float, float, float] = (1 / 14_400, 1 / 40, 1 / 1_200)
+    falls_still: float = 1 / 2_400
+    moves_again: float = 1 / 1_800
+    moved: tuple[float, float, float] = (1 / 21_600, 1 / 40, 1 / 900)
     radar: tuple[float, float, float] = (0.03, 0.97, 0.93)
     radar_weight: float = 0.5  # of a minute of it, for its mistakes last
+    radar_most: float = 25.0  # times the odds without radars
     leaves_closed: float = 1 / 86_400  # a contact that missed an opening
     enters_closed: float = 1 / 2_592_000
     leaves_open: float = 1 / 150
@@ -45,8 +48,8 @@ class Rates:
     enters_unseen: float = 1 / 7_200
     opened_enters: float = 0.93  # of openings while nobody is inside: nobody else could have wanted in or out
     opened_last_leaves: float = 0.45  # of openings with one person inside, of whom nothing else is known
-    left_was_last: float = 0.97  # somebody left, and nobody else is counted
-    left_not_last: float = 0.03
+    left_was_last: float = 0.92  # somebody left, and nobody else is counted; counts are wrong now and then
+    left_not_last: float = 0.15
     used: tuple[float, float, float] = (0.002, 0.05, 0.01)  # an oven was started
 
 
@@ -122,6 +125,8 @@ def tend(state: Presence, now: float) -> Presence:
     }
     if any(sensors[name] is not each for name, each in state.sensors.items()):
         state = replace(state, sensors=sensors)
+    if state.count and state.claim is Inside.EMPTY and state.occupied < SURELY_EMPTY and now - state.since >= FORGET_S:
+        state = replace(state, count=0)  # somebody was counted twice, or left unseen
     return _claim(state)
 
 
@@ -134,13 +139,13 @@ def door_moved(
     state = replace(state, is_open=is_open, door_at=at if is_open is not None else state.door_at)
     if has_opened and not (entered or left):
         leaves = RATES.opened_last_leaves if state.count <= 1 else RATES.left_not_last
-        state = _cross(state, RATES.opened_enters, leaves)
-        state = _hear(replace(state, moved_at=at), at)
+        count = 1 if state.claim is Inside.EMPTY and not state.has_counter else state.count
+        state = _hear(replace(_cross(state, RATES.opened_enters, leaves), moved_at=at, count=count), at)
     return _claim(state)
 
 
-def passed(state: Presence, is_entering: bool, inside: int, at: float, *, by_counter: bool = False) -> Presence:
-    """Somebody came in or left, and so many are counted to be inside now.
+def passed(state: Presence, is_entering: bool, at: float, *, by_counter: bool = False) -> Presence:
+    """Somebody came in or left.
 
     `by_counter`: beams in the door said so; from the first time on visits no longer count, for they miss who comes
     in behind another.
@@ -148,13 +153,12 @@ def passed(state: Presence, is_entering: bool, inside: int, at: float, *, by_cou
     state = _advance(state, at)
     if state.has_counter and not by_counter:
         return _claim(replace(state, moved_at=at))
-    if by_counter:
-        inside = state.count + 1 if is_entering else max(0, state.count - 1)
-    state = replace(state, count=inside, has_counter=by_counter or state.has_counter, moved_at=at)
+    count = state.count + 1 if is_entering else max(0, state.count - 1)
+    state = replace(state, count=count, has_counter=by_counter or state.has_counter, moved_at=at)
     if is_entering:
         state = _cross(state, 0.99, 0.0)
     else:
-        state = _cross(state, 0.0, RATES.left_was_last if inside == 0 else RATES.left_not_last)
+        state = _cross(state, 0.0, RATES.left_was_last if count == 0 else RATES.left_not_last)
     return _claim(_hear(state, at))
 
 
@@ -207,6 +211,7 @@ def _advance(state: Presence, now: float) -> Presence:
         belief = _step(belief, step_s, ways)
         for is_on in radars:
             belief = _see_radar(belief, is_on, step_s)
+        belief = _bound(belief, base) if radars else base
         left_s -= step_s
         if left_s <= 0:
             break
@@ -257,6 +262,17 @@ def _see_radar(belief: Belief, is_on: bool, step_s: float) -> Belief:
     power = RATES.radar_weight * step_s / 60
     e, m, s = ((rate if is_on else 1 - rate) ** power for rate in RATES.radar)
     return _normal((belief[0] * e, belief[1] * m, belief[2] * s))
+
+
+def _bound(belief: Belief, base: Belief) -> Belief:
+    """Let radars outvote the rest only so far: their mistakes last, and one that hangs never gives in."""
+    occupied, most = 1 - belief[0], RATES.radar_most
+    odds, base_odds = occupied / belief[0], (1 - base[0]) / base[0]
+    bounded = min(max(odds, base_odds / most), base_odds * most)
+    if bounded == odds:
+        return belief
+    share = bounded / (1 + bounded) / occupied
+    return _normal((1 / (1 + bounded), belief[1] * share, belief[2] * share))
 
 
 def _cross(state: Presence, enters: float, last_leaves: float) -> Presence:

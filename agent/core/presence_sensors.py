@@ -12,7 +12,9 @@ from enum import StrEnum
 LOOK_S = 60.0  # how often the sensors and the passing time are looked at
 ENTRY_S = 120.0  # so soon after the door moved a radar may first see who came in
 SURELY = 0.9  # the probability from which the others are sure
-STUCK_ON_S = 1800.0  # one that sees somebody for so long in a room that all others show to be empty
+STUCK_ON_S = 1800.0  # in all, that one sees somebody without a break in a room that all others show to be empty
+EPISODE_S = 120.0  # the least that counts as once: who has just gone is often seen for a moment longer
+STUCK_EPISODES = 3  # so many times the room emptied, and it did not notice
 HELD_S = 7200.0  # a PIR that never lets go: even a full room has a still second within two hours
 DEAF_AFTER = 8  # so many people came, left or cooked, and it never said anything
 DEAF_S = 3600.0
@@ -28,15 +30,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """Times are station time. `odd_since`: alone in seeing somebody since then. `unheard`: times it should have seen.
+    """Times are station time. `unheard`: times it should have seen somebody and did not.
 
-    `is_odd`: it began to see somebody where nobody could have come from.
+    `odd_since`: alone in seeing somebody since then; `odd_s`, `odd_times`: how long and how often before, since it last
+    saw nobody. `is_odd`: it began to see somebody where nobody could have come from.
     """
 
     kind: Kind
     is_on: bool | None = None
     since: float = 0.0
     odd_since: float | None = None
+    odd_s: float = 0.0
+    odd_times: int = 0
     is_odd: bool = False
     unheard: int = 0
     unheard_since: float = 0.0
@@ -58,6 +63,8 @@ def see(state: Sensor, is_on: bool, at: float, *, is_odd: bool = False) -> Senso
         is_on=is_on,
         since=at,
         odd_since=None,
+        odd_s=0.0,
+        odd_times=0,
         is_odd=is_odd,
         unheard=0 if is_on else state.unheard,
         is_stuck=state.is_stuck and not is_recovered,
@@ -83,7 +90,15 @@ def judge(state: Sensor, now: float, occupied: float, others_see: bool) -> Senso
     if state.kind is Kind.MOTION and now - state.since >= HELD_S:
         return replace(state, is_stuck=True)
     if state.kind is Kind.MOTION or others_see or occupied > 1 - SURELY:
-        return state if state.odd_since is None else replace(state, odd_since=None)
+        return state if state.odd_since is None else _end_episode(state, now - state.odd_since)
     if state.odd_since is None:
         return replace(state, odd_since=now)
-    return replace(state, is_stuck=True) if now - state.odd_since >= STUCK_ON_S else state
+    odd_s = now - state.odd_since
+    times = state.odd_times + (odd_s >= EPISODE_S)
+    return replace(state, is_stuck=True) if times >= STUCK_EPISODES or state.odd_s + odd_s >= STUCK_ON_S else state
+
+
+def _end_episode(state: Sensor, lasted_s: float) -> Sensor:
+    if lasted_s < EPISODE_S:
+        return replace(state, odd_since=None)
+    return replace(state, odd_since=None, odd_s=state.odd_s + lasted_s, odd_times=state.odd_times + 1)
