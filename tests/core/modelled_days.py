@@ -69,6 +69,7 @@ def _meter(
     noise: float = 0.02,
     noise_w: float = 0.1,
     silences_per_day: float = 3.0,
+    every_s: float = READ_EVERY_S,
 ) -> Readings:
     """Read a power through a meter: 1 Wh and 0.1 W steps, noise, bad readings, readings that fail, silences."""
     silences: list[Span] = []
@@ -85,7 +86,7 @@ def _meter(
     used_ws, at, begin_kwh = 0.0, 0.0, rng.randrange(1000) / 10
     while at < days * DAY_S:
         true_w = power(at)
-        used_ws += true_w * READ_EVERY_S
+        used_ws += true_w * every_s
         volts = rng.gauss(228, 1.5)
         if not _within(silences, at) and rng.random() > 0.01:
             read_w = max(0.0, true_w * rng.gauss(1, noise) + (rng.gauss(0, noise_w) if true_w > 0.3 else 0.0))
@@ -93,7 +94,7 @@ def _meter(
                 read_w = rng.choice([0.0, 3000.0, read_w * 10])
             kwh = begin_kwh + int(used_ws / 3600) / 1000
             said.append((at, {"power_w": round(read_w, 1), "energy_kwh": round(kwh, 3), "voltage_v": round(volts, 1)}))
-        at += READ_EVERY_S
+        at += every_s
     lost = [(max((t for t, _ in said if t <= a), default=a), b) for a, b in silences] if silences else []
     return Readings(said, runs, lost)
 
@@ -102,7 +103,7 @@ def _meter(
 
 
 def microwave(seed: int, days: float = 1.0, *, dead_from: float = float("inf"), on_from: float = float("inf"),
-              tripped_from: float = float("inf")) -> Readings:  # fmt: skip
+              tripped_from: float = float("inf"), every_s: float = READ_EVERY_S) -> Readings:  # fmt: skip
     """15 uses a day, a quarter of them at half power; `dead_from`: the magnetron is, fan and lamp go on."""
     rng = random.Random(f"microwave {seed}")
     full_w, low_w, standby_w = rng.uniform(1050, 1450), rng.uniform(40, 70), rng.uniform(1.5, 3.5)
@@ -130,12 +131,14 @@ def microwave(seed: int, days: float = 1.0, *, dead_from: float = float("inf"), 
             return low_w if at >= dead_from or _within(paused, at) else full_w
         return 15.0 if _within(lamps, at) else standby_w
 
-    made = _meter(rng, days, runs, power)
+    made = _meter(rng, days, runs, power, every_s=every_s)
     made.off_from = tripped_from
     return made
 
 
-def kettle(seed: int, days: float = 1.0, *, on_from: float = float("inf")) -> Readings:
+def kettle(
+    seed: int, days: float = 1.0, *, on_from: float = float("inf"), every_s: float = READ_EVERY_S
+) -> Readings:
     """10 times a day 1.8 kW for some minutes, nothing in between but a meter that wavers."""
     rng = random.Random(f"kettle {seed}")
     full_w = rng.uniform(1500, 2000)
@@ -147,13 +150,14 @@ def kettle(seed: int, days: float = 1.0, *, on_from: float = float("inf")) -> Re
         runs.append((begin, begin + rng.uniform(90, 400)))
     if on_from < days * DAY_S:
         runs = [each for each in runs if each[1] < on_from] + [(on_from, days * DAY_S)]
-    made = _meter(rng, days, runs, lambda at: full_w if _within(runs, at) else 0.0, noise=0.05)
+    made = _meter(rng, days, runs, lambda at: full_w if _within(runs, at) else 0.0, noise=0.05, every_s=every_s)
     made.is_standby_drawn = False
     return made
 
 
 def water_dispenser(seed: int, days: float = 1.0, *, half_from: float = float("inf"),
-                    cold_from: float = float("inf"), on_from: float = float("inf")) -> Readings:  # fmt: skip
+                    cold_from: float = float("inf"), on_from: float = float("inf"),
+                    every_s: float = READ_EVERY_S) -> Readings:  # fmt: skip
     """Its tank is kept hot: it heats every 25 to 50 minutes, and after each cup.
 
     `half_from`: one of its two elements is burnt; `cold_from`: both; `on_from`: the thermostat no longer opens.
@@ -186,7 +190,7 @@ def water_dispenser(seed: int, days: float = 1.0, *, half_from: float = float("i
     def power(now: float) -> float:
         return standby_w + (full_w * (0.5 if now >= half_from else 1.0) if _within(runs, now) else 0.0)
 
-    return _meter(rng, days, runs, power, noise=0.03)
+    return _meter(rng, days, runs, power, noise=0.03, every_s=every_s)
 
 
 @dataclass
@@ -200,7 +204,7 @@ class Fridge:
 
 
 def fridge(seed: int, days: float = 1.0, *, tripped_from: float = float("inf"), short_from: float = float("inf"),
-           ajar_from: float = float("inf")) -> Fridge:  # fmt: skip
+           ajar_from: float = float("inf"), every_s: float = READ_EVERY_S) -> Fridge:  # fmt: skip
     """A compressor that follows the temperature inside, a door that people open.
 
     `short_from`: its overload protector cuts it off; `ajar_from`: its door does not close, it runs and stays warm.
@@ -251,9 +255,9 @@ def fridge(seed: int, days: float = 1.0, *, tripped_from: float = float("inf"), 
         if not _within(runs, now):
             return standby_w + lamp_w
         n = bisect_right(runs, (now, float("inf"))) - 1
-        return standby_w + lamp_w + full_w * (5.0 if now - runs[n][0] < READ_EVERY_S else 1.0)
+        return standby_w + lamp_w + full_w * (5.0 if now - runs[n][0] < 1.0 else 1.0)
 
-    readings = _meter(rng, days, runs, power)
+    readings = _meter(rng, days, runs, power, every_s=every_s)
     readings.is_standby_drawn = standby_w > 0
     readings.off_from = tripped_from
     return Fridge(readings, temperatures, warm_from)
