@@ -271,6 +271,23 @@ def restored(values: Mapping[str, Any]) -> Appliance:
     )
 
 
+def joined(state: Appliance, before: Appliance) -> Appliance:
+    """Add what was kept of an earlier run and could not be read at the start."""
+    histogram = PowerHistogram(
+        tuple(a + b for a, b in zip(state.histogram.seconds, before.histogram.seconds, strict=True)),
+        state.histogram.watched_s + before.histogram.watched_s,
+    )
+    cycles = replace(
+        state.cycles,
+        count=state.cycles.count + before.cycles.count,
+        in_use_s=state.cycles.in_use_s + before.cycles.in_use_s,
+        peaks=(*before.cycles.peaks, *state.cycles.peaks)[-appliance_cycles.KEPT :],
+        pauses=(*before.cycles.pauses, *state.cycles.pauses)[-appliance_cycles.KEPT :],
+    )
+    used = replace(state.energy, total_kwh=state.energy.total_kwh + before.energy.total_kwh)
+    return replace(state, energy=used, cycles=cycles, histogram=histogram, levels=state.levels or before.levels)
+
+
 def _watched(state: Appliance, power_w: float, seconds: float) -> dict[str, Any]:
     """What a stretch between two fresh readings adds; a single reading of nothing neither ends nor begins anything."""
     is_dark = state.running is Running.OFF

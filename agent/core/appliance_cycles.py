@@ -22,6 +22,7 @@ class Cycles:
 
     `peak_w`: the most that two readings in a row reached in this cycle, so that an inrush does not count. `peaks` are
     those of whole and healthy cycles, `pauses` rests that were watched from end to end, `starts` the newest starts.
+    `is_healthy`: what the last cycle was that could be judged.
     """
 
     count: int = 0
@@ -36,6 +37,7 @@ class Cycles:
     peaks: tuple[float, ...] = ()
     pauses: tuple[float, ...] = ()
     weak_in_a_row: int = 0
+    is_healthy: bool | None = None
 
     @property
     def mean_w(self) -> float:
@@ -107,8 +109,9 @@ def finish(state: Cycles, now: float, limits: Limits) -> Cycles:
     if lasted_s < JUDGED_S or state.peak_w <= 0:
         return state
     if is_weak(state, limits):
-        return replace(state, weak_in_a_row=state.weak_in_a_row + 1)
-    return replace(state, weak_in_a_row=0, peaks=(*state.peaks, state.peak_w)[-KEPT:])
+        return replace(state, weak_in_a_row=state.weak_in_a_row + 1, is_healthy=False)
+    is_healthy = True if state.usual_peak_w is not None else None
+    return replace(state, weak_in_a_row=0, is_healthy=is_healthy, peaks=(*state.peaks, state.peak_w)[-KEPT:])
 
 
 def is_weak(state: Cycles, limits: Limits) -> bool:

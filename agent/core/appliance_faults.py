@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from agent.core import appliance_cycles
-from agent.core.appliance import MAINS_W_V, Appliance, Profile, Running, age
+from agent.core.appliance import COOLED_C, MAINS_W_V, Appliance, Profile, Running, age
 
 LEAST_IDLE_S = 3600.0  # defrosting takes up to 40 minutes
 DRAWS_ALWAYS_W = 1.0  # a clock or a standby supply; below this meters wander
@@ -69,6 +69,12 @@ def deadline(state: Appliance, profile: Profile) -> float | None:
     if _runs(state) and began_at is not None and run_max_s is not None and _NEVER_STOPS not in state.faults:
         ends.append(began_at + run_max_s)
     return min((at for at in ends if at is not None), default=None)
+
+
+def is_over(state: Appliance, profile: Profile, code: str, now: float) -> bool:
+    """Whether it is proven that this fault is over: one from before the start stands until then."""
+    check = CHECKS.get(code)
+    return check is not None and check.look(state, profile, now) is False
 
 
 def idle_limit_s(state: Appliance, profile: Profile) -> float | None:
@@ -156,15 +162,16 @@ def _weak(state: Appliance, profile: Profile, now: float) -> bool | None:
     has_run_long = _runs(state) and cycles.began_at is not None and now - cycles.began_at >= appliance_cycles.LONG_S
     if has_run_long and cycles.drawn_s > 0 and appliance_cycles.is_weak(cycles, limits):
         return True
-    return False if cycles.weak_in_a_row == 0 and cycles.began_at is None and cycles.stopped_at is not None else None
+    return False if cycles.is_healthy and not has_run_long else None
 
 
 def _warm(state: Appliance, profile: Profile, _now: float) -> bool | None:
     """Its inside has been too warm for food for too long, as far as it was felt."""
-    if profile.limits.warm_above_c is None:
+    limit_c = profile.limits.warm_above_c
+    if limit_c is None:
         return False
     if state.felt_at is None or state.warm_since is None:
-        return None if state.felt_at is None else False
+        return False if state.temperature_c is not None and state.temperature_c <= limit_c - COOLED_C else None
     return True if state.felt_at - state.warm_since >= profile.limits.warm_after_s else None
 
 

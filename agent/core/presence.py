@@ -27,6 +27,7 @@ MAX_STEPS = 90  # half an hour; a longer silence of the loop leaves the rest to 
 
 SURELY_EMPTY = 0.1  # with no more than this for `FORGET_S` seconds nobody is counted any more
 FORGET_S = 180.0
+PASSING_S = 2.0  # a pass is reported as the leaf opens, or with a slow disk a little later
 OCCUPIED_FROM, EMPTY_TO = 0.65, 0.35  # between them nothing is claimed
 
 
@@ -75,7 +76,8 @@ class Presence:
     """Times are station time. `base` is the belief without the radars, `belief` with those that are trusted.
 
     `count`: people inside by counters or visits. `is_open`: the door, None: not known. `moved_at`: when anything last
-    showed somebody move. `since`: of what is claimed. `door_at`: when the door last moved.
+    showed somebody move. `since`: of what is claimed. `door_at`: when the door last moved; `passed_at`: when it
+    let somebody in or out.
     """
 
     base: Belief = _NOTHING_KNOWN
@@ -87,6 +89,7 @@ class Presence:
     has_counter: bool = False
     is_open: bool | None = None
     door_at: float | None = None
+    passed_at: float | None = None
     moved_at: float | None = None
     sensors: Mapping[str, Sensor] = field(default_factory=dict)
 
@@ -130,14 +133,18 @@ def tend(state: Presence, now: float) -> Presence:
     return _claim(state)
 
 
-def door_moved(
-    state: Presence, is_open: bool | None, at: float, *, entered: bool = False, left: bool = False
-) -> Presence:
-    """The door's settled level. `entered`, `left`: this opening is known to be somebody's way in or out."""
+def begin(inside: int, now: float) -> Presence:
+    """Nothing is known at the start but how many visits are open."""
+    return Presence(at=now, since=now, count=inside)
+
+
+def door_moved(state: Presence, is_open: bool | None, at: float) -> Presence:
+    """The door's settled level. Of an opening just after `passed` it is known who opened it."""
     state = _advance(state, at)
     has_opened = is_open is True and state.is_open is not True
+    is_known = state.passed_at is not None and at - state.passed_at <= PASSING_S
     state = replace(state, is_open=is_open, door_at=at if is_open is not None else state.door_at)
-    if has_opened and not (entered or left):
+    if has_opened and not is_known:
         leaves = RATES.opened_last_leaves if state.count <= 1 else RATES.left_not_last
         count = 1 if state.claim is Inside.EMPTY and not state.has_counter else state.count
         state = _hear(replace(_cross(state, RATES.opened_enters, leaves), moved_at=at, count=count), at)
@@ -152,9 +159,11 @@ def passed(state: Presence, is_entering: bool, at: float, *, by_counter: bool = 
     """
     state = _advance(state, at)
     if state.has_counter and not by_counter:
-        return _claim(replace(state, moved_at=at))
+        return _claim(replace(state, moved_at=at, passed_at=at))
     count = state.count + 1 if is_entering else max(0, state.count - 1)
     state = replace(state, count=count, has_counter=by_counter or state.has_counter, moved_at=at)
+    if not by_counter:
+        state = replace(state, passed_at=at)
     if is_entering:
         state = _cross(state, 0.99, 0.0)
     else:
@@ -187,6 +196,19 @@ def used(state: Presence, at: float) -> Presence:
     """An appliance was started that only a hand starts."""
     state = replace(_weigh(_advance(state, at), RATES.used), moved_at=at)
     return _claim(_hear(state, at))
+
+
+def lose(state: Presence, sensor: str) -> Presence:
+    """A sensor can no longer be read: what it said last says nothing."""
+    if sensor not in state.sensors:
+        return state
+    return replace(state, sensors={name: each for name, each in state.sensors.items() if name != sensor})
+
+
+def put_off(state: Presence, seconds: float) -> Presence:
+    """The machine slept for so long: that nobody was seen means nothing."""
+    door_at, moved_at = (None if at is None else at + seconds for at in (state.door_at, state.moved_at))
+    return replace(state, at=state.at + seconds, door_at=door_at, moved_at=moved_at)
 
 
 def deadline(state: Presence) -> float:

@@ -33,7 +33,8 @@ class Sensor:
     """Times are station time. `unheard`: times it should have seen somebody and did not.
 
     `odd_since`: alone in seeing somebody since then; `odd_s`, `odd_times`: how long and how often before, since it last
-    saw nobody. `is_odd`: it began to see somebody where nobody could have come from.
+    saw nobody. `is_odd`: it began to see somebody where nobody could have come from. `has_changed`: it did not say the
+    same ever since the start.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Sensor:
     unheard: int = 0
     unheard_since: float = 0.0
     is_stuck: bool = False
+    has_changed: bool = False
 
     @property
     def is_trusted(self) -> bool:
@@ -68,6 +70,7 @@ def see(state: Sensor, is_on: bool, at: float, *, is_odd: bool = False) -> Senso
         is_odd=is_odd,
         unheard=0 if is_on else state.unheard,
         is_stuck=state.is_stuck and not is_recovered,
+        has_changed=state.has_changed or state.is_on is not None,
     )
 
 

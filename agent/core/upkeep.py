@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.core import alarms, repairs
+from agent.core import alarms, people, repairs
 from agent.core.door import Alarm as DoorAlarm
 from agent.core.problems import problem
 from agent.core.repairs import Answer, Stage
@@ -27,7 +27,8 @@ def begin(turn: Turn, restored: Restored) -> None:
 def active(state: StationState) -> frozenset[str]:
     """The alarms that are so now."""
     of_door = (each.value for each in state.door.alarms - _ONLY_A_REMINDER)
-    return frozenset((*of_door, *state.codes.alarms))
+    of_room = () if state.welfare.check is None else (people.ALARM,)
+    return frozenset((*of_door, *state.codes.alarms, *of_room))
 
 
 def follow_alarms(turn: Turn) -> None:
@@ -109,6 +110,8 @@ def acknowledge_alarm(turn: Turn, asked: ControlRequested) -> None:
         return
     changed = {name: alarms.acknowledged(turn.state.alarms[name])}
     turn.set(alarms=alarms.changed_by(turn.state.alarms, changed))
+    if name == people.ALARM:
+        people.acknowledge(turn)
     result = {"alarm": name}
     body = {"alarm": name, "by": asked.actor.name}
     turn.log("alarm.acknowledged", body, tag=asked.request, notes=alarms.notes(changed))

@@ -136,9 +136,7 @@ def microwave(seed: int, days: float = 1.0, *, dead_from: float = float("inf"), 
     return made
 
 
-def kettle(
-    seed: int, days: float = 1.0, *, on_from: float = float("inf"), every_s: float = READ_EVERY_S
-) -> Readings:
+def kettle(seed: int, days: float = 1.0, *, on_from: float = float("inf"), every_s: float = READ_EVERY_S) -> Readings:
     """10 times a day 1.8 kW for some minutes, nothing in between but a meter that wavers."""
     rng = random.Random(f"kettle {seed}")
     full_w = rng.uniform(1500, 2000)
@@ -237,10 +235,7 @@ def fridge(seed: int, days: float = 1.0, *, tripped_from: float = float("inf"), 
         inside_c = min(inside_c, ambient_c)
         air_c += ((ambient_c if is_open else inside_c) - air_c) * (step / (150 if is_open else 200))
         air_c = max(air_c, inside_c) if is_open else air_c
-        if inside_c > 8.0:
-            warm_from = at if warm_from is None else warm_from
-        else:
-            warm_from = None
+        warm_from = (at if warm_from is None else warm_from) if inside_c > 8.0 else None
         if at % 60 < step and rng.random() > 0.02:
             read_c = 85.0 if rng.random() < 0.001 else round(air_c + rng.gauss(0, 0.1), 1)
             temperatures.append((at, read_c))
@@ -373,7 +368,7 @@ def _radar(rng: random.Random, found: People, stuck_from: float) -> list[tuple[f
     at = 0.0
     while at < found.days * DAY_S:
         here = [each for each in found.people if each.come <= at < each.go]
-        is_present = bool(here) and not _within(blind, at) or _within(fooled, at)
+        is_present = (bool(here) and not _within(blind, at)) or _within(fooled, at)
         is_moving = is_present and any(not _within(each.naps, at) for each in here) and rng.random() < 0.7
         if at >= stuck_from:
             is_present, is_moving = True, False
