@@ -232,7 +232,8 @@ def thresholds(state: Appliance, profile: Profile) -> tuple[float, float]:
     """Above how many watts it has power and above how many it runs: learned ones where they are wanted and known."""
     if not profile.is_learning or state.levels is None:
         return profile.standby_above_w, profile.running_above_w
-    return max(power_levels.LOWEST_W, state.levels.standby_w / 3), state.levels.split_w
+    running_above_w = max(state.levels.split_w, profile.limits.runs_from * state.levels.running_w)
+    return max(power_levels.LOWEST_W, state.levels.standby_w / 3), running_above_w
 
 
 def saved(state: Appliance) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Limits:
     `idle_max_s`: it starts by itself, and not for so long is a fault; a usual pause that was learned brings it nearer.
     `dead_max_s`: one that was learned to draw something always draws nothing for so long. `run_max_s`: it runs without
     a pause. `short_s`, `short_starts`: so many starts in a row, each within so short a time of the one before.
-    `weak_below`: of the learned running power, for `weak_cycles` cycles in a row.
+    `runs_from`: of the learned running power, below which it is only lit or ventilated. `weak_below`: of the same, for
+    `weak_cycles` cycles in a row.
     `warm_above_c` for `warm_after_s`. `is_used_by_hand`: a start shows that somebody is there. `is_needed_when_empty`:
     never switched off because nobody is inside.
     """
@@ -43,6 +44,7 @@ class Limits:
     run_max_s: float | None = None
     short_s: float | None = None
     short_starts: int = 4
+    runs_from: float = 0.0
     weak_below: float | None = None
     weak_cycles: int = 2
     warm_above_c: float | None = None
@@ -79,6 +81,7 @@ KINDS: Mapping[str, Limits] = {
         idle_max_s=6 * HOUR_S,
         dead_max_s=600.0,
         run_max_s=1.5 * HOUR_S,
+        runs_from=0.2,
         weak_below=0.7,
         is_needed_when_empty=True,
     ),
@@ -90,6 +93,7 @@ KINDS: Mapping[str, Limits] = {
         dead_max_s=600.0,
         run_max_s=8 * HOUR_S,  # a hot day after it was filled takes half of this
         short_s=360.0,
+        runs_from=0.35,  # its lamp draws a tenth
         warm_above_c=8.0,
         is_needed_when_empty=True,
     ),

@@ -64,7 +64,8 @@ def levels(state: PowerHistogram) -> Levels | None:
     runs_s = sum(state.seconds[n] for n in upper)
     if runs_s < MIN_RUNNING_S or running_w < MIN_RUNNING_W or running_w < MIN_RATIO * standby_w:
         return None
-    return Levels(standby_w, running_w, math.sqrt(_power(lower[-1]) * _power(upper[0])), _floor(state))
+    split_w = LOWEST_W * 10 ** (((lower[-1] + upper[0]) / 2 - 0.5) / PER_DECADE)  # the middle of what lies between
+    return Levels(standby_w, running_w, split_w, _floor(state))
 
 
 def _otsu(weights: list[float]) -> int | None:

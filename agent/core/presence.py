@@ -5,8 +5,11 @@ continuous time, and each observation weighs its states by how likely each makes
 Proc. IEEE 77, 1989). What gives it its strength is the door: through a closed one nobody comes or goes, so that a
 sleeper whom no sensor sees stays inside, and a sensor that begins to see somebody in a closed and empty room is wrong.
 
+A room in which somebody lies still and a room that has been left look the same to a motion sensor. What is known of
+the door keeps them apart for about an hour and a half, longer than a check on people waits (`core.welfare`).
+
 The constants are chosen, not measured, and stand in one table. Their reasons: people who eat or use a phone trip a PIR
-every half minute or so; those who nap, every quarter of an hour; in an empty room sun and draught trip it a few times a
+every half minute or so; those who nap, every half hour or so; in an empty room sun and draught trip it a few times a
 day. A 24 GHz radar sees breathing, misses a person a few minutes in a hundred and is fooled by a fan or a curtain now
 and then; its mistakes last, so that a minute of it counts far less than sixty seconds would.
 
@@ -36,12 +39,12 @@ class Rates:
     """Per second, and probabilities. `moved`, `radar`: for empty, moving, still."""
 
     falls_still: float = 1 / 2_400
-    moves_again: float = 1 / 1_800
-    moved: tuple[float, float, float] = (1 / 21_600, 1 / 40, 1 / 900)
+    moves_again: float = 1 / 3_600
+    moved: tuple[float, float, float] = (1 / 21_600, 1 / 40, 1 / 1_500)
     radar: tuple[float, float, float] = (0.03, 0.97, 0.93)
     radar_weight: float = 0.5  # of a minute of it, for its mistakes last
     radar_most: float = 25.0  # times the odds without radars
-    leaves_closed: float = 1 / 86_400  # a contact that missed an opening
+    leaves_closed: float = 1 / 15_552_000  # a contact that missed an opening
     enters_closed: float = 1 / 2_592_000
     leaves_open: float = 1 / 150
     enters_open: float = 1 / 200
@@ -50,7 +53,7 @@ class Rates:
     opened_enters: float = 0.93  # of openings while nobody is inside: nobody else could have wanted in or out
     opened_last_leaves: float = 0.45  # of openings with one person inside, of whom nothing else is known
     left_was_last: float = 0.92  # somebody left, and nobody else is counted; counts are wrong now and then
-    left_not_last: float = 0.15
+    left_not_last: float = 0.25
     used: tuple[float, float, float] = (0.002, 0.05, 0.01)  # an oven was started
 
 
@@ -123,7 +126,7 @@ def tend(state: Presence, now: float) -> Presence:
     """Let time pass: what was not seen is evidence as well. Sensors that contradict all others are left out."""
     state = _advance(state, now)
     sensors = {
-        name: presence_sensors.judge(each, now, 1.0 - state.base[0], _others_see(state, name))
+        name: presence_sensors.judge(each, now, 1.0 - state.base[0], _is_borne_out(state, name))
         for name, each in state.sensors.items()
     }
     if any(sensors[name] is not each for name, each in state.sensors.items()):
@@ -352,6 +355,7 @@ def _hear(state: Presence, at: float) -> Presence:
     return replace(state, sensors=sensors)
 
 
-def _others_see(state: Presence, name: str) -> bool:
-    """Whether another sensor sees somebody now."""
-    return any(each.is_on and each.is_trusted for other, each in state.sensors.items() if other != name)
+def _is_borne_out(state: Presence, name: str) -> bool:
+    """Whether another sensor sees somebody now, or no motion sensor is there that could contradict a radar."""
+    others = [each for other, each in state.sensors.items() if other != name and each.is_trusted]
+    return any(each.is_on for each in others) or not any(each.kind is Kind.MOTION for each in others)

@@ -82,8 +82,10 @@ def hear(state: Sensor, at: float) -> Sensor:
     return replace(state, unheard=state.unheard + 1, unheard_since=unheard_since)
 
 
-def judge(state: Sensor, now: float, occupied: float, others_see: bool) -> Sensor:
-    """Look whether it is stuck. `occupied`: the probability without the radars; `others_see`: another one sees too."""
+def judge(state: Sensor, now: float, occupied: float, is_borne_out: bool) -> Sensor:
+    """Look whether it is stuck. `occupied`: the probability without the radars; `is_borne_out`: another one
+    sees somebody too, or none could.
+    """
     if state.is_stuck:
         return state
     if state.is_on is False and state.unheard >= DEAF_AFTER and now - state.unheard_since >= DEAF_S:
@@ -92,7 +94,7 @@ def judge(state: Sensor, now: float, occupied: float, others_see: bool) -> Senso
         return state
     if state.kind is Kind.MOTION and now - state.since >= HELD_S:
         return replace(state, is_stuck=True)
-    if state.kind is Kind.MOTION or others_see or occupied > 1 - SURELY:
+    if state.kind is Kind.MOTION or is_borne_out or occupied > 1 - SURELY:
         return state if state.odd_since is None else _end_episode(state, now - state.odd_since)
     if state.odd_since is None:
         return replace(state, odd_since=now)
