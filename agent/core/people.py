@@ -49,6 +49,10 @@ def on_lost(turn: Turn, sensor: str) -> None:
 def tend(turn: Turn) -> None:
     """Follow the door, let time pass, and look whether all is well."""
     inside = turn.state.presence
+    has_moved = turn.state.contact.level is not inside.is_open
+    due_at = min(at for at in deadlines(turn.state, turn.rules) if at is not None)
+    if not has_moved and inside.at < turn.now < due_at:
+        return  # nothing was seen in this turn, and nothing is due
     if turn.state.contact.level is not inside.is_open:
         inside = presence.door_moved(inside, turn.state.contact.level, turn.now)
     inside = presence.tend(inside, turn.now)

@@ -33,12 +33,14 @@ def on_reading(turn: Turn, event: events.SensorRead) -> None:
     if known is not None:
         reading = Reading(*(event.values.get(each) for each in QUANTITIES))
         _set_appliance(turn, event.sensor, appliance.see(known, turn.rules.appliances[event.sensor], reading, event.at))
+        _look(turn, event.sensor)
     temperature_c = event.values.get("temperature_c")
     if temperature_c is None:
         return
     for name, profile in turn.rules.appliances.items():
         if profile.thermometer == event.sensor:
             _set_appliance(turn, name, appliance.feel(turn.state.appliances[name], profile, temperature_c, event.at))
+            _look(turn, name)
 
 
 def begin(rules: Rules, notes: Notes) -> dict[str, Appliance]:
@@ -65,16 +67,13 @@ def keep(turn: Turn) -> None:
 
 
 def tend(turn: Turn) -> None:
-    """Let time pass for the appliances, and raise or clear what is wrong with them."""
-    has_mains = _follow_mains(turn)
+    """Let time pass for the appliances whose time it is; the others were looked at when they were read."""
+    _follow_mains(turn)
     for name, each in turn.state.appliances.items():
-        after, found = appliance_faults.tend(each, turn.rules.appliances[name], turn.now, has_mains=has_mains)
-        _set_appliance(turn, name, after)
-        for finding in found:
-            if finding.is_wrong:
-                turn.raise_fault(finding.code, name, finding.detail)
-            else:
-                turn.clear_fault(finding.code, name)
+        due_at = appliance_faults.deadline(each, turn.rules.appliances[name])
+        is_water_news = each.is_water_empty is not None and each.is_water_empty is not ("water.empty" in each.faults)
+        if is_water_news or (due_at is not None and turn.now >= due_at):
+            _look(turn, name)
     _end_older_faults(turn)
     if turn.now >= turn.state.appliances_kept_at + KEEP_EVERY_S:
         keep(turn)
@@ -86,6 +85,19 @@ def deadlines(state: StationState, rules: Rules) -> list[float | None]:
     return [*ends, state.appliances_kept_at + KEEP_EVERY_S if state.appliances else None]
 
 
+def _look(turn: Turn, name: str) -> None:
+    """Raise or clear what is wrong with one."""
+    has_mains = not turn.has_fault(*MAINS_LOST)
+    profile = turn.rules.appliances[name]
+    after, found = appliance_faults.tend(turn.state.appliances[name], profile, turn.now, has_mains=has_mains)
+    _set_appliance(turn, name, after)
+    for finding in found:
+        if finding.is_wrong:
+            turn.raise_fault(finding.code, name, finding.detail)
+        else:
+            turn.clear_fault(finding.code, name)
+
+
 def _end_older_faults(turn: Turn) -> None:
     for code, name in [key for key in turn.state.repairs if key not in turn.state.faults]:
         each = turn.state.appliances.get(name)
@@ -93,15 +105,14 @@ def _end_older_faults(turn: Turn) -> None:
             turn.clear_fault(code, name)
 
 
-def _follow_mains(turn: Turn) -> bool:
-    """Whether there is mains, or nothing says that there is not."""
+def _follow_mains(turn: Turn) -> None:
+    """Raise or clear the loss of the mains; where nothing says anything it stays as it is."""
     contact = floats.level(turn.state, turn.rules.mains_signal)
     is_present = appliance_faults.is_mains_present(turn.state.appliances.values(), contact)
     if is_present is False:
         turn.raise_fault(*MAINS_LOST)
     elif is_present:
         turn.clear_fault(*MAINS_LOST)
-    return not turn.has_fault(*MAINS_LOST)
 
 
 def _noted(notes: Notes, name: str) -> Appliance | None:
