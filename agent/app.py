@@ -23,6 +23,7 @@ from agent.command_gate import CommandGate, command_key
 from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
+from agent.core.appliance_kinds import KINDS
 from agent.core.calls import CallRules
 from agent.core.codes import CodeRules
 from agent.core.consent import ConsentRules
@@ -258,7 +259,11 @@ def rules_of(settings: Settings) -> Rules:
         ),
         appliances={
             name: Profile(
-                each.running_above_w, each.standby_above_w, max(10.0, APPLIANCE_STALE_POLLS * each.interval_s)
+                each.running_above_w,
+                each.standby_above_w,
+                max(10.0, APPLIANCE_STALE_POLLS * each.interval_s),
+                each.kind,
+                KINDS[each.kind],
             )
             for name, each in settings.appliances.items()
         },

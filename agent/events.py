@@ -56,9 +56,11 @@ class MotionChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class SignalChanged(Event):
-    """A raw edge of a wire that says one thing. `signal`: `fire`, `emergency` (break glass), `tamper` or `bolt`.
+    """A raw edge of a wire that says one thing.
 
-    `is_active`: there is fire, the glass is broken, a housing is open, the bolt is thrown; None: it cannot be read.
+    `signal`: `fire`, `emergency` (break glass), `tamper`, `bolt`, or a float's or contact's name in the settings.
+    `is_active`: there is fire, the glass is broken, a housing is open, the bolt is thrown, what the name says is so;
+    None: it cannot be read.
     """
 
     signal: str
@@ -70,6 +72,15 @@ class PersonCounted(Event):
     """A counter in the door saw one person go in or out."""
 
     is_entering: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSensed(Event):
+    """A radar began or ceased to see somebody. `sensor`: its name in the settings; `is_moving`: not just breathing."""
+
+    sensor: str
+    is_present: bool
+    is_moving: bool
 
 
 @dataclass(frozen=True, slots=True)

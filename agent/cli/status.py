@@ -44,6 +44,7 @@ _VALUES: Mapping[str, Words] = {
     "off": Words("断电", "off"),
     "standby": Words("待机", "standby"),
     "running": Words("运行中", "running"),
+    "fault": Words("故障", "FAULT"),
     "starting": Words("启动中", "starting"),
     "stopped": Words("已停止", "stopped"),
     "waiting": Words("等待重试", "waiting to try again"),
@@ -53,6 +54,17 @@ _VALUES: Mapping[str, Words] = {
     "failed": Words("故障", "failed"),
 }
 
+
+_USABLE: Mapping[str, Words] = {
+    "yes": Words("可用", "usable"),
+    "no": Words("不可用", "NOT USABLE"),
+    "unknown": Words("可用性未知", "not known to be usable"),
+}
+
+_INSIDE: Mapping[str, Words] = {
+    "occupied": Words("传感器:有人", "sensors: somebody"),
+    "empty": Words("传感器:无人", "sensors: nobody"),
+}
 
 _ADMISSIONS: Mapping[str, Words] = {
     "open": Words("开放,所有人", "everybody"),
@@ -156,7 +168,9 @@ class _Screen:
             yield _line(Words("门", "door"), ", ".join([*values, *(_value(each) for each in body.get("alarms", []))]))
             yield _line(Words("进门", "who comes in"), _admission(body.get("admission")))
         elif part == "occupancy":
-            yield _line(Words("在站人数", "inside"), str(body.get("count", "")))
+            inside = _INSIDE.get(str(body.get("state")))
+            said = "" if inside is None else f"; {pick(inside)} ({body.get('confidence', 0):.0%})"
+            yield _line(Words("在站人数", "inside"), f"{body.get('count', '')}{said}")
         elif part == "health":
             has_picture = not any(fault.get("code") == "camera.failed" for fault in body.get("faults", []))
             is_blind = body.get("vision") == "running" and not has_picture
@@ -177,7 +191,9 @@ class _Screen:
             power = body.get("power_w")
             watts = "" if power is None else f", {power:.0f} W"
             label = Words(given.get("zh", name), given.get("en", name))
-            yield _line(label, f"{_value(body.get('state'))}{watts}")
+            usable = _USABLE.get(str(body.get("usable")))
+            can = "" if usable is None else f"{pick(usable)}; "
+            yield _line(label, f"{can}{_value(body.get('state'))}{watts}")
 
 
 def _by_place(health: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:

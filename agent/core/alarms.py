@@ -26,6 +26,7 @@ WORDS: Mapping[str, Words] = {
     "contact_fault": Words("门磁无法读取", "the door contact cannot be read"),
     "call": Words("门口有人呼叫站长", "somebody at the door calls the station master"),
     "duress": Words("胁迫报警", "somebody entered under duress"),
+    "welfare": Words("站内有人,但很久没有动静或停留过久,请查看", "somebody inside has not moved, or stays very long"),
     "guessing": Words("有人反复输错,该方式已停用", "wrong codes: that way in is blocked for a while"),
 }
 """Every alarm there is. The order is that of the screens, the most pressing first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from agent.core import occupancy
+from agent.core import occupancy, people
 from agent.core.door import Cause, Input
 from agent.core.passage import begin_visit, end_visits, put
 from agent.core.turn import Turn
@@ -20,6 +20,7 @@ WAY = "counter"
 
 def on_count(turn: Turn, event: PersonCounted) -> None:
     """The counter saw somebody go in or out."""
+    people.on_counted(turn, event)
     if event.is_entering:
         put(turn, Input.ENTERED)
     if not turn.rules.counter.is_fitted:

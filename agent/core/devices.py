@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import debounce, door
+from agent.core import debounce, door, people
 from agent.core.passage import drive_lock, let_out, put, settle_contact
 from agent.core.state import Rules, StationState
 from agent.core.turn import Turn
@@ -37,14 +37,10 @@ def on_exit_button(turn: Turn, event: events.ExitButtonPressed) -> None:
     let_out(turn, event.at)
 
 
-def on_motion(turn: Turn, event: events.MotionChanged) -> None:
-    """Something begins or ends to move inside."""
-    turn.set(is_moving=event.is_moving)
-
-
 def on_device_failed(turn: Turn, event: events.DeviceFailed) -> None:
     """A device does not do its work."""
     turn.raise_fault("lock.failed" if event.device == "lock" else "device.failed", event.device, event.reason)
+    people.on_lost(turn, event.device)
     if event.device == "lock":
         turn.set(lock_retry_at=turn.now + LOCK_RETRY_S)
 

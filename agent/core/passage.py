@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, door_table, occupancy, verification
+from agent.core import debounce, door, door_table, occupancy, people, verification
 from agent.core.access import REASON_OF, Reason, advice_for
 from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
 from agent.core.occupancy import Occupancy
@@ -132,10 +132,12 @@ def _pattern_of(alarms: frozenset[Alarm]) -> str:
 
 def _pass(turn: Turn, cause: Cause) -> None:
     if cause.is_exit:
+        people.on_passed(turn, is_entering=False)
         _leave(turn, cause)
         return
     if turn.state.door.contact is door.Contact.UNKNOWN and turn.has_fault("lock.failed", "lock"):
         return  # the lock did not move, and nobody saw the door open
+    people.on_passed(turn, is_entering=True)
     _expect_at_counter(turn, cause)
     named = _still_named(turn, cause)
     member = turn.state.members.get(named.member_id or "")

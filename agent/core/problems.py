@@ -268,6 +268,61 @@ CATALOGUE: Mapping[str, Kind] = {
         "检查传感器的接线和供电。",
         "Check the sensor's wiring and power.",
     ),
+    "sensor.stuck": _warning(
+        "传感器卡住,读数与其他传感器矛盾,已不再采用。",
+        "The sensor is stuck: it contradicts all others and is left out.",
+        "检查它的朝向和遮挡,断电重启;它重新变化后自动恢复采用。",
+        "Look at its aim and what covers it, and take its power away for a moment; it counts again once it changes.",
+    ),
+    # --- appliances and people
+    "appliance.no_power": _error(
+        "电器没有用电,可能被拔掉或空开跳闸:{detail}",
+        "It draws nothing; it is unplugged or its circuit has tripped: {detail}",
+        "检查插头和空气开关;冰箱里的食物请一并检查。",
+        "Check its plug and its circuit breaker; of a fridge check the food as well.",
+    ),
+    "appliance.never_starts": _error(
+        "电器通电但长时间不工作:{detail}",
+        "It has power but has not started for long: {detail}",
+        "检查它的开关和温控;不热或不冷时请报修。",
+        "Check its switch and thermostat; have it repaired if it stays cold, or warm.",
+    ),
+    "appliance.never_stops": _error(
+        "电器运行过久不停:{detail}",
+        "It runs for far too long: {detail}",
+        "请立即到站查看,关掉它或拔掉插头;恢复正常前不要使用。",
+        "Look at it now, switch it off or unplug it, and do not use it until it is repaired.",
+    ),
+    "appliance.short_cycles": _warning(
+        "压缩机频繁启停:{detail}",
+        "The compressor starts too often: {detail}",
+        "清理散热器并检查电压;持续出现时请报修,压缩机会损坏。",
+        "Clean its condenser and check the voltage; have it repaired if it goes on, or the compressor will break.",
+    ),
+    "appliance.weak": _error(
+        "电器功率远低于平时,可能加热元件已坏:{detail}",
+        "It draws far less than it used to; its heating part is probably dead: {detail}",
+        "试用一次;不热时请报修。换过电器的,请让本站重新学习。",
+        "Try it; have it repaired if it does not heat. If it was replaced, let the station learn it anew.",
+    ),
+    "fridge.warm": _error(
+        "冰箱温度过高太久:{detail}",
+        "The fridge has been too warm for too long: {detail}",
+        "丢弃易腐食物,检查门是否关好、是否结冰,必要时报修。",
+        "Throw away what spoils; check that its door closes and whether it is iced up; have it repaired if need be.",
+    ),
+    "water.empty": _error(
+        "饮水机缺水。",
+        "The water is out.",
+        "请更换水桶或检查供水;水位恢复后自动消除。",
+        "Change the bottle or check the supply; this clears by itself when there is water.",
+    ),
+    "mains.lost": _error(
+        "市电中断。",
+        "The mains is lost.",
+        "检查总空开和供电;恢复后自动消除。冰箱停电超过 4 小时请检查食物。",
+        "Check the main breaker and the supply; this clears by itself. After 4 hours check the food in the fridge.",
+    ),
     "camera.failed": _error(
         "摄像头没有画面:{detail}",
         "The camera gives no fresh picture: {detail}",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.core import alarms, stock, supplies
+from agent.core import alarms, appliance, stock, supplies
+from agent.core.appliance import Appliance
+from agent.core.presence import Inside
 from agent.core.problems import Severity
+from agent.core.sensing import MAINS_LOST
 from agent.core.state import Rules, StationState
 from agent.core.supplies import Supply
 from agent.core.turn import Turn
@@ -17,7 +20,8 @@ REFRESH_S = 30.0
 
 MAX_TOLD_FAULTS = 16  # each with two languages and a remedy has up to 3 KB, and a message 64 KiB
 
-_WITHIN_A_REFRESH = {"power_w", "uptime_s", "backlog"}  # moves all the time: not worth a message of its own
+# What moves all the time is not worth a message of its own.
+_WITHIN_A_REFRESH = {"power_w", "energy_kwh", "in_use_s", "temperature_c", "confidence", "uptime_s", "backlog"}
 
 Body = Mapping[str, Any]
 
@@ -25,8 +29,8 @@ Body = Mapping[str, Any]
 def parts(state: StationState, rules: Rules, now: float) -> dict[str, Body]:
     """Every part by its name in the topic `state/PART`."""
     shown: dict[str, Body] = {"door": _door(state), "occupancy": _occupancy(state)}
-    for name, appliance in state.appliances.items():
-        shown[f"appliances/{name}"] = {"state": appliance.running.value, "power_w": appliance.power_w}
+    for name, each in state.appliances.items():
+        shown[f"appliances/{name}"] = _appliance(state, each, now)
     for name, supply in state.supplies.items():
         shown[f"supplies/{name}"] = _supply(state, rules, name, supply)
     shown["health"] = _health(state, now)
@@ -80,7 +84,34 @@ def _door(state: StationState) -> Body:
 
 
 def _occupancy(state: StationState) -> Body:
-    return {"count": state.occupancy.count, "is_occupied": state.occupancy.count > 0}
+    """The visits that are open, and what all sensors say together; visits decide where these claim nothing."""
+    inside = state.presence
+    is_unknown = inside.claim is Inside.UNKNOWN
+    return {
+        "count": state.occupancy.count,
+        "is_occupied": state.occupancy.count > 0 if is_unknown else inside.claim is Inside.OCCUPIED,
+        "state": inside.claim.value,
+        "confidence": round(inside.confidence, 2),
+        "estimate": inside.estimate,
+        "since": inside.since,
+        "stuck": list(inside.stuck),
+        "check": state.welfare.check,
+    }
+
+
+def _appliance(state: StationState, each: Appliance, now: float) -> Body:
+    has_mains = MAINS_LOST not in state.faults
+    return {
+        "state": each.state.value,
+        "usable": (appliance.usable(each, now) if has_mains else appliance.Usable.NO).value,
+        "since": each.changed_at,
+        "power_w": each.power_w,
+        "energy_kwh": round(each.energy.total_kwh, 3),
+        "cycles": each.cycles.count,
+        "in_use_s": round(appliance.in_use_s(each, now), 1),
+        "temperature_c": each.temperature_c,
+        "faults": sorted(each.faults),
+    }
 
 
 def _faults(state: StationState) -> list[Body]:

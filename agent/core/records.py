@@ -10,6 +10,7 @@ from agent.core import (
     pass_entry,
     requests,
     roster,
+    sensing,
     stock,
     templates,
     upkeep,
@@ -56,6 +57,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
         turn.raise_fault("storage.mended", place, detail)
     vault.raise_faults(turn, found.faults)
     pass_entry.learn(turn, found.revoked_passes)
+    sensing.rejoin(turn, found.notes)
 
 
 def on_storage_failed(turn: Turn, event: events.StorageFailed) -> None:

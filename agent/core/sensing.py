@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from agent import events
-from agent.core import appliance
-from agent.core.appliance import Appliance
+from agent.core import appliance, appliance_faults, floats, people
+from agent.core.appliance import Appliance, Reading, Running
+from agent.core.state import Rules, StationState
 from agent.core.turn import Turn
-from agent.effects import PublishReadings, WriteReading
+from agent.effects import KeepNotes, Note, PublishReadings, WriteReading
+
+Notes = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+NOTES = "appliance"  # the kind of note that keeps what was learned of each
+KEEP_EVERY_S = 3600.0  # a commit an hour on the card; a crash loses less than an hour of what took days to learn
+QUANTITIES = ("power_w", "energy_kwh", "voltage_v", "temperature_c")  # in the order of `Reading`
+MAINS_LOST = ("mains.lost", "mains")
 
 MAX_READINGS = 5_000
 """Minutes that wait to be published: a hundred quantities for most of an hour; the oldest go first."""
@@ -20,10 +30,99 @@ def on_reading(turn: Turn, event: events.SensorRead) -> None:
         if math.isfinite(value):
             turn.do(WriteReading(event.at, event.sensor, quantity, value))
     known = turn.state.appliances.get(event.sensor)
-    power_w = event.values.get("power_w")
-    if known is not None and power_w is not None:
-        profile = turn.rules.appliances[event.sensor]
-        _set_appliance(turn, event.sensor, appliance.read(known, profile, power_w, event.at))
+    if known is not None:
+        reading = Reading(*(event.values.get(each) for each in QUANTITIES))
+        _set_appliance(turn, event.sensor, appliance.see(known, turn.rules.appliances[event.sensor], reading, event.at))
+        _look(turn, event.sensor)
+    temperature_c = event.values.get("temperature_c")
+    if temperature_c is None:
+        return
+    for name, profile in turn.rules.appliances.items():
+        if profile.thermometer == event.sensor:
+            _set_appliance(turn, name, appliance.feel(turn.state.appliances[name], profile, temperature_c, event.at))
+            _look(turn, name)
+
+
+def begin(rules: Rules, notes: Notes) -> dict[str, Appliance]:
+    """Appliances as they were noted by an earlier run; of an unreadable note nothing is known."""
+    return {name: _noted(notes, name) or Appliance() for name in rules.appliances}
+
+
+def rejoin(turn: Turn, notes: Notes) -> None:
+    """What could not be read at the start is added to what was learned since."""
+    after = dict(turn.state.appliances)
+    for name, each in turn.state.appliances.items():
+        before = _noted(notes, name)
+        if before is not None:
+            after[name] = appliance.joined(each, before)
+    turn.set(appliances=after)
+
+
+def keep(turn: Turn) -> None:
+    """Note totals and what was learned, for the next start."""
+    turn.set(appliances_kept_at=turn.now)
+    read = {name: each for name, each in turn.state.appliances.items() if each.read_at is not None}
+    if read:
+        turn.do(KeepNotes(tuple(Note(NOTES, name, appliance.saved(each)) for name, each in read.items())))
+
+
+def tend(turn: Turn) -> None:
+    """Let time pass for the appliances whose time it is; the others were looked at when they were read."""
+    _follow_mains(turn)
+    for name, each in turn.state.appliances.items():
+        due_at = appliance_faults.deadline(each, turn.rules.appliances[name])
+        is_water_news = each.is_water_empty is not None and each.is_water_empty is not ("water.empty" in each.faults)
+        if is_water_news or (due_at is not None and turn.now >= due_at):
+            _look(turn, name)
+    _end_older_faults(turn)
+    if turn.now >= turn.state.appliances_kept_at + KEEP_EVERY_S:
+        keep(turn)
+
+
+def deadlines(state: StationState, rules: Rules) -> list[float | None]:
+    """When `tend` has something to do."""
+    ends = [appliance_faults.deadline(each, rules.appliances[name]) for name, each in state.appliances.items()]
+    return [*ends, state.appliances_kept_at + KEEP_EVERY_S if state.appliances else None]
+
+
+def _look(turn: Turn, name: str) -> None:
+    """Raise or clear what is wrong with one."""
+    has_mains = not turn.has_fault(*MAINS_LOST)
+    profile = turn.rules.appliances[name]
+    after, found = appliance_faults.tend(turn.state.appliances[name], profile, turn.now, has_mains=has_mains)
+    _set_appliance(turn, name, after)
+    for finding in found:
+        if finding.is_wrong:
+            turn.raise_fault(finding.code, name, finding.detail)
+        else:
+            turn.clear_fault(finding.code, name)
+
+
+def _end_older_faults(turn: Turn) -> None:
+    for code, name in [key for key in turn.state.repairs if key not in turn.state.faults]:
+        each = turn.state.appliances.get(name)
+        if each is not None and appliance_faults.is_over(each, turn.rules.appliances[name], code, turn.now):
+            turn.clear_fault(code, name)
+
+
+def _follow_mains(turn: Turn) -> None:
+    """Raise or clear the loss of the mains; where nothing says anything it stays as it is."""
+    contact = floats.level(turn.state, turn.rules.mains_signal)
+    is_present = appliance_faults.is_mains_present(turn.state.appliances.values(), contact)
+    if is_present is False:
+        turn.raise_fault(*MAINS_LOST)
+    elif is_present:
+        turn.clear_fault(*MAINS_LOST)
+
+
+def _noted(notes: Notes, name: str) -> Appliance | None:
+    note = notes.get(NOTES, {}).get(name)
+    if note is None:
+        return None
+    try:
+        return appliance.restored(note)
+    except (KeyError, TypeError, ValueError):
+        return None  # an older agent's, or a damaged one
 
 
 def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
@@ -31,13 +130,16 @@ def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
     if after is before:
         return
     turn.set(appliances={**turn.state.appliances, name: after})
+    if after.state is not before.state:
+        turn.log("appliance.changed", {"appliance": name, "state": after.state.value, "was": before.state.value})
     if after.running is not before.running:
-        body = {"appliance": name, "state": after.running.value, "was": before.running.value}
-        turn.log("appliance.changed", body)
-        if after.running is appliance.Running.UNKNOWN:
+        if after.running is Running.UNKNOWN:
             turn.raise_fault("sensor.stale", name)
         else:
             turn.clear_fault("sensor.stale", name)
+    has_started = after.cycles.count > before.cycles.count and before.running is not Running.UNKNOWN
+    if has_started and turn.rules.appliances[name].limits.is_used_by_hand:
+        people.on_used(turn)
 
 
 def on_readings(turn: Turn, event: events.ReadingsWritten) -> None:
@@ -55,9 +157,3 @@ def publish_readings(turn: Turn) -> None:
     if due_at is not None and turn.now >= due_at:
         turn.do(PublishReadings(turn.state.readings))
         turn.set(readings=(), readings_due_at=None)
-
-
-def age(turn: Turn) -> None:
-    """What was read too long ago makes an appliance's state unknown."""
-    for name, each in turn.state.appliances.items():
-        _set_appliance(turn, name, appliance.age(each, turn.rules.appliances[name], turn.now))

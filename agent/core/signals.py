@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.core import debounce
+from agent.core import debounce, floats
 from agent.core.debounce import Debounced
 from agent.core.door import Input
 from agent.core.passage import put
@@ -28,6 +28,7 @@ SIGNALS = frozenset({*_INPUTS, "emergency"})
 
 def take(turn: Turn, event: SignalChanged) -> None:
     """One raw edge."""
+    floats.take(turn, event)
     if event.signal not in SIGNALS or (event.is_active is None and event.signal != "bolt"):
         return
     settle(turn, event.at)

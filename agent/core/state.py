@@ -21,6 +21,7 @@ from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.pass_book import PassBook, PassRules
 from agent.core.passback import VisitRules
+from agent.core.presence import Presence
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
@@ -31,6 +32,7 @@ from agent.core.supervision import Supervision
 from agent.core.supplies import Supply, SupplyRules
 from agent.core.tally import CounterRules, Tally
 from agent.core.verification import Code
+from agent.core.welfare import Welfare, WelfareRules
 from agent.events import ClockRead, Member, MinuteReading
 
 _UNREAD: Debounced[bool | None] = Debounced(None, None)
@@ -61,6 +63,7 @@ class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here.
 
     `zone`: the station's, for dates.
+    `mains_signal`: the contact that is active while there is mains; empty: none is fitted.
     """
 
     version: str = ""
@@ -84,6 +87,8 @@ class Rules:
     zone: tzinfo = UTC
     calls: CallRules = field(default_factory=CallRules)
     counter: CounterRules = field(default_factory=CounterRules)
+    welfare: WelfareRules = field(default_factory=WelfareRules)
+    mains_signal: str = ""
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -128,6 +133,7 @@ class StationState:
 
     `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
     looked at next; `clock_offset_s`: UTC less station time at the last look.
+    `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
     """
 
     started_at: float
@@ -152,7 +158,11 @@ class StationState:
     call_pressed_at: float | None = None
     occupancy: Occupancy = field(default_factory=Occupancy)
     tally: Tally = field(default_factory=Tally)
+    presence: Presence = field(default_factory=Presence)
+    welfare: Welfare = field(default_factory=Welfare)
+    contacts: Mapping[str, Debounced[bool | None]] = field(default_factory=dict)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
+    appliances_kept_at: float = 0.0
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)
     repairs: Repairs = field(default_factory=dict)

@@ -12,16 +12,20 @@ from typing import Any
 from agent import events
 from agent.core import (
     answering,
+    appliance,
     command_desk,
     counting,
     credentials,
     delivery,
     devices,
     door,
+    floats,
     hours,
     membership,
     occupancy,
     pass_entry,
+    people,
+    presence,
     publication,
     records,
     refusals,
@@ -37,7 +41,6 @@ from agent.core import (
     vault,
     ways_in,
 )
-from agent.core.appliance import Appliance
 from agent.core.occupancy import Visit, resume
 from agent.core.outbox import Outbox
 from agent.core.passage import (
@@ -63,7 +66,9 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
         passes=pass_entry.begin(restored.revoked_passes),
         door=door.standing(restored.order),
         occupancy=resume(visits, restored.inside),
-        appliances={name: Appliance() for name in rules.appliances},
+        appliances=sensing.begin(rules, restored.notes),
+        appliances_kept_at=now,
+        presence=presence.begin(0 if restored.inside is None else restored.inside, now),
         vision=supervision.begin(now) if rules.has_vision else Supervision(),
         outbox=Outbox(newest=restored.newest, cursor=restored.cursor),
         refresh_at=now,
@@ -119,7 +124,8 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.readings_due_at,
         state.review_at,
     ]
-    candidates += [each.deadline(rules.appliances[name]) for name, each in state.appliances.items()]
+    candidates += sensing.deadlines(state, rules)
+    candidates += [floats.deadline(state), *people.deadlines(state, rules)]
     return min((at for at in candidates if at is not None), default=None)
 
 
@@ -129,7 +135,9 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     signals.settle(turn, known_until)
     devices.tend(turn)
     hours.ask_when_due(turn)
-    sensing.age(turn)
+    floats.settle(turn, known_until)
+    sensing.tend(turn)
+    people.tend(turn)
     vision, orders = supervision.tend(turn.state.vision, turn.now)
     turn.set(vision=vision)
     turn.do(*orders)
@@ -171,10 +179,8 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
         vision=supervision.put_off(state.vision, event.seconds),
         passes=pass_entry.put_off(state.passes, event.seconds),
         codes=state.codes.put_off(event.seconds),
-        appliances={
-            name: replace(each, read_at=None if each.read_at is None else each.read_at + event.seconds)
-            for name, each in state.appliances.items()
-        },
+        appliances={name: appliance.put_off(each, event.seconds) for name, each in state.appliances.items()},
+        presence=presence.put_off(state.presence, event.seconds),
         waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},
         enrolments={key: replace(each, until=each.until + event.seconds) for key, each in state.enrolments.items()},
     )
@@ -194,6 +200,7 @@ def _end(turn: Turn, code: int, reason: str) -> None:
     turn.set(is_ending=True)
     counting.settle_all(turn)
     turn.log("stopping", {"reason": reason})
+    sensing.keep(turn)
     turn.do(Exit(code, reason))
 
 
@@ -201,7 +208,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.DoorContactChanged: devices.on_contact,
     events.ExitButtonPressed: devices.on_exit_button,
     events.CallButtonPressed: answering.on_press,
-    events.MotionChanged: devices.on_motion,
+    events.MotionChanged: people.on_motion,
+    events.PresenceSensed: people.on_presence,
     events.SignalChanged: signals.take,
     events.PersonCounted: counting.on_count,
     events.ClockRead: _on_clock,

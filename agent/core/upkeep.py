@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.core import alarms, answering, repairs
+from agent.core import alarms, answering, people, repairs
 from agent.core.door import Alarm as DoorAlarm
 from agent.core.problems import problem
 from agent.core.repairs import Answer, Stage
@@ -27,7 +27,9 @@ def begin(turn: Turn, restored: Restored) -> None:
 def active(state: StationState) -> frozenset[str]:
     """The alarms that are so now."""
     of_door = (each.value for each in state.door.alarms - _ONLY_A_REMINDER)
-    return frozenset((*of_door, *state.codes.alarms, *([] if state.call is None else ["call"])))
+    of_call = () if state.call is None else ("call",)
+    of_room = () if state.welfare.check is None else (people.ALARM,)
+    return frozenset((*of_door, *state.codes.alarms, *of_call, *of_room))
 
 
 def follow_alarms(turn: Turn) -> None:
@@ -111,6 +113,8 @@ def acknowledge_alarm(turn: Turn, asked: ControlRequested) -> None:
     turn.set(alarms=alarms.changed_by(turn.state.alarms, changed))
     if name == "call":
         answering.answer(turn, asked.actor, "answered")  # and whoever called is told that
+    if name == people.ALARM:
+        people.acknowledge(turn)
     result = {"alarm": name}
     body = {"alarm": name, "by": asked.actor.name}
     turn.log("alarm.acknowledged", body, tag=asked.request, notes=alarms.notes(changed))

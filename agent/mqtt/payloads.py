@@ -116,17 +116,39 @@ class DoorState(State):
 
 
 class OccupancyState(State):
-    """How many visits are open, and whether anybody is inside."""
+    """How many visits are open, and whether anybody is inside.
+
+    `state` is what all sensors say together, with `confidence` 0.5 to 1 in it, `since` when, and an `estimate` of how
+    many, which may differ from the visits; None: nothing is claimed. `stuck`: sensors that are left out. `check`: why
+    somebody should look after whoever is inside: nobody moves (`still`), or a stay far beyond the usual (`stay`).
+    """
 
     count: Annotated[int, Field(ge=0)]
     is_occupied: bool
+    state: Literal["occupied", "empty", "unknown"] = "unknown"
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    estimate: Annotated[int | None, Field(ge=0)] = None
+    since: Utc | None = None
+    stuck: Annotated[tuple[Short, ...], Field(max_length=16)] = ()
+    check: Literal["still", "stay"] | None = None
 
 
 class ApplianceState(State):
-    """Whether an appliance is usable, and its power in watts where it is measured."""
+    """Whether an appliance is `usable`, what it is doing since when, and what its meter says.
 
-    state: Literal["off", "standby", "running", "unknown"]
+    `energy_kwh`, `cycles` and `in_use_s` only grow; they count from when the station first saw it. `temperature_c`: of
+    its inside, where that is measured. `faults`: codes of what is wrong, in full in `health`.
+    """
+
+    state: Literal["off", "standby", "running", "fault", "unknown"]
+    usable: Literal["yes", "no", "unknown"] = "unknown"
+    since: Utc | None = None
     power_w: float | None
+    energy_kwh: Annotated[float, Field(ge=0)] = 0.0
+    cycles: Annotated[int, Field(ge=0)] = 0
+    in_use_s: Seconds = 0.0
+    temperature_c: float | None = None
+    faults: Annotated[tuple[Code, ...], Field(max_length=16)] = ()
 
 
 class SupplyState(State):
@@ -203,7 +225,7 @@ def state_of(part: str, body: Mapping[str, Any], at: float, utc: Callable[[float
     model = STATES.get(kind)
     if model is None or (kind in _NAMED) != bool(name):
         raise PayloadError(f"part {part!r:.80} is not in the contract; give it a model in agent.mqtt.payloads")
-    fields: dict[str, Any] = {**body, "observed_at": utc(at), "holds_s": HOLDS_S}
+    fields: dict[str, Any] = {**_with_utc(body, utc), "observed_at": utc(at), "holds_s": HOLDS_S}
     if kind == "health" and isinstance(fields.get("faults"), (list, tuple)):
         fields["faults"] = [_with_utc(fault, utc) for fault in fields["faults"]]
     try:  # through JSON, because strict about JSON's types is what the wire is: a list may fill a tuple

@@ -71,7 +71,10 @@ def test_a_power_that_wavers_is_not_worth_a_message() -> None:
         play.put(SensorRead(play.now, "microwave", {"power_w": 500.0 + n}))
     assert len(play.published("appliances/microwave")) == 1
     live(play, REFRESH_S - 0.2)  # before the reading is too old
-    assert play.published("appliances/microwave")[-1] == {"state": "running", "power_w": 519.0}
+    told = play.published("appliances/microwave")[-1]
+    assert (told["state"], told["usable"], told["power_w"], told["cycles"]) == ("running", "yes", 519.0, 1)
+    assert told["in_use_s"] > 0
+    assert told["energy_kwh"] == 0.0  # 29 s of 519 W are 4 Wh, and no time passed between the readings
 
 
 def test_a_fault_is_told_at_once_and_again_when_it_is_over() -> None:

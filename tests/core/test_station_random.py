@@ -318,6 +318,7 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.PersonCounted: lambda w, n: events.PersonCounted(w.now, n % 3 > 0),
     events.ClockRead: lambda w, n: events.ClockRead(w.now, MIDNIGHT + timedelta(hours=3 * n), n % 5 > 0),
     events.MotionChanged: lambda w, n: events.MotionChanged(w.now, n % 2 == 0),
+    events.PresenceSensed: lambda w, n: events.PresenceSensed(w.now, "radar", n % 3 > 0, n % 2 == 0),
     events.SensorRead: lambda w, n: events.SensorRead(
         w.now, "microwave", {"power_w": (0.0, 5.0, 700.0, float("nan"), -1.0)[n % 5]}
     ),
