@@ -22,7 +22,7 @@ import numpy as np
 
 from drivers.camera import Frame, SensorNoise, load_picture
 from drivers.errors import DeviceError
-from drivers.simulated.rider import KINDS, FaceOutline, Kind, MovingSubject
+from drivers.simulated.rider import KINDS, MOVEMENTS, FaceOutline, Kind, Movement, MovingSubject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,17 +30,22 @@ if TYPE_CHECKING:
 Fault = Literal["freeze", "unplug", "hang"]
 FAULTS: tuple[Fault, ...] = ("freeze", "unplug", "hang")
 MAX_STAGE_BYTES = 4096  # a name and a fault; more is no stage
+MAX_MOVEMENTS = 100  # of one scene; keeps the file within its bound
 _NOISE_LEVELS = 3
 _HANG_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the stage file says: who stands before the camera (None: nobody), as what, and which fault it has."""
+    """What the stage file says: who stands before the camera (None: nobody), as what, and which fault it has.
+
+    `movements`: where the head was told to turn since it came, in order; see `MovingSubject.turn`.
+    """
 
     subject: str | None = None
     fault: Fault | None = None
     kind: Kind = "rider"
+    movements: tuple[Movement, ...] = ()
 
 
 class Stage:
@@ -52,6 +57,12 @@ class Stage:
     def show(self, subject: str, kind: Kind = "rider") -> None:
         """The person of this name stands before the camera, or a picture of them is held up."""
         self.write(Scene(subject=subject, kind=kind))
+
+    def turn(self, movement: Movement) -> None:
+        """Whoever stands there now turns the head to their own left or right, and back; in a replay, as recorded."""
+        scene = self.read()
+        if len(scene.movements) < MAX_MOVEMENTS:
+            self.write(replace(scene, movements=(*scene.movements, movement)))
 
     def clear(self) -> None:
         """Nobody stands before the camera, and it works."""
@@ -74,15 +85,17 @@ class Stage:
             with self.path.open("rb") as file:
                 scene = json.loads(file.read(MAX_STAGE_BYTES))
             subject, fault, kind = scene["subject"], scene["fault"], scene.get("kind", "rider")
+            movements = tuple(scene.get("movements", ()))
         except FileNotFoundError:
             return Scene()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DeviceError(
                 f"the stage {self.path} cannot be read ({type(error).__name__}): write it anew"
             ) from error
-        if not (subject is None or isinstance(subject, str)) or fault not in (None, *FAULTS) or kind not in KINDS:
-            raise DeviceError(f"the stage {self.path} has a wrong subject, kind or fault: write it anew")
-        return Scene(subject, fault, kind)
+        is_known = fault in (None, *FAULTS) and kind in KINDS and all(each in MOVEMENTS for each in movements)
+        if not (subject is None or isinstance(subject, str)) or not is_known:
+            raise DeviceError(f"the stage {self.path} has a wrong subject, kind, fault or movement: write it anew")
+        return Scene(subject, fault, kind, movements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,7 @@ class SimulatedCamera:
         self._scene = Scene()
         self._next_at = clock()
         self._shown_since = self._next_at
+        self._turned = 0  # how many of the scene's movements have begun
         self._last = self._noise.over(self._wall)
         self._follow_stage()
         self._check_cable()
@@ -154,11 +168,19 @@ class SimulatedCamera:
             seen = (0, 0, 0)
         if seen == self._seen:
             return
-        before = self._scene
+        before, is_first = self._scene, self._seen is None
         self._scene = self._stage.read()
         self._seen = seen
         if (self._scene.subject, self._scene.kind) != (before.subject, before.kind):
             self._shown_since = self._clock()
+            if self._turned:
+                self._subject, self._turned = None, 0  # comes anew, and turns no more
+        if is_first:
+            self._turned = len(self._scene.movements)  # asked of another camera, which is gone
+        if self._scene.subject is not None:
+            for movement in self._scene.movements[self._turned :]:
+                self._turned += 1
+                self._person().turn(movement, self._clock() - self._shown_since)
 
     def _check_cable(self) -> None:
         if self._scene.fault == "unplug":
@@ -167,13 +189,15 @@ class SimulatedCamera:
             raise DeviceError("the simulated camera is closed")
 
     def _compose(self, now: float) -> NDArray[np.uint8]:
-        name = self._scene.subject
-        if name is None:
+        if self._scene.subject is None:
             return self._noise.over(self._wall)
-        kind = self._scene.kind
+        return self._person().frame(now - self._shown_since)
+
+    def _person(self) -> MovingSubject:
+        name, kind = self._scene.subject or "", self._scene.kind
         if self._subject is None or self._subject[:2] != (name, kind):
             self._subject = (name, kind, self._load(name, kind))
-        return self._subject[2].frame(now - self._shown_since)
+        return self._subject[2]
 
     def _load(self, name: str, kind: Kind) -> MovingSubject:
         if name not in self._portraits:

@@ -6,6 +6,8 @@ portrait on a phone, `replay` a video of a moving rider on a phone. All go throu
 shutter, motion blur and sensor noise. Every quantity is drawn once per seed from `RANGES`, which are all that is
 rendered; they were chosen from what people and hands do, before anything was built that tells the kinds apart.
 
+Asked to (`MovingSubject.turn`), a rider turns the head to a side and back.
+
 It does not: move a mouth or a face's expression, move hair against the head, turn a head beyond what one frontal
 picture shows (some 30°), cast shadows, render fingers or a mask with cut-out eyes, or compress video.
 """
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["rider", "print", "bent_print", "screen", "replay"]
 KINDS: tuple[Kind, ...] = ("rider", "print", "bent_print", "screen", "replay")
+Movement = Literal["left", "right"]
+MOVEMENTS: tuple[Movement, ...] = ("left", "right")
 Range = tuple[float, float]
 _Maps = tuple["Plane", ...]
 _Part = tuple[slice, slice]
@@ -107,6 +111,17 @@ RANGES: Mapping[Kind, Mapping[str, Range]] = {
 }
 RANGES = {**RANGES, "replay": {**RANGES["screen"], "video_fps": (24, 30)}}
 
+TURNING: Mapping[str, Range] = {
+    "reaction_s": (
+        0.35,
+        1.1,
+    ),  # from the sign to the first movement of a head: a choice between two takes longer than one
+    "turn_degrees": (20, 30),  # from the front; people who are asked turn further, but a frontal picture ends there
+    "turn_s": (0.35, 0.90),  # there, and again back
+    "held_s": (0.05, 0.60),
+}
+"""How a rider turns the head when asked to, drawn once for every time that they are."""
+
 _TEXELS = 260  # per face width of a texture: above the largest face in a frame of 640 columns
 _REACH_X, _REACH_UP, _REACH_DOWN = 2.1, 1.6, 2.4  # of a texture from the middle of the face, face widths
 _BODY_SHARE = 0.35  # of the head's sway that the body follows
@@ -143,6 +158,28 @@ class _Swing:
         return self._offset + self._amplitude * (0.75 * slow + 0.25 * fast)
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A head that goes to `yaw` and comes back, from `begins_at` on; radians, seconds."""
+
+    begins_at: float
+    yaw: float
+    turn_s: float
+    held_s: float
+
+    def share(self, seconds: float) -> float:
+        """How much of the head's yaw is this turn's, 0 to 1, the rest being how it moves anyway."""
+        into = seconds - self.begins_at
+        back = into - self.turn_s - self.held_s
+        return _smooth(into / self.turn_s) - _smooth(back / self.turn_s)
+
+
+def _smooth(share: float) -> float:
+    """From 0 to 1 with the least jerk, as limbs and heads move (Flash and Hogan 1985)."""
+    at = min(1.0, max(0.0, share))
+    return at**3 * (10 - 15 * at + 6 * at**2)
+
+
 class MovingSubject:
     """One portrait as one kind of subject, by one seed; see the module. Not safe to call from two threads at once."""
 
@@ -176,6 +213,9 @@ class MovingSubject:
         self._head: Head | None = None
         self._extent: tuple[int, int, int, int] | None = None  # of the cover in the texture: left, right, top, bottom
         self._video: MovingSubject | None = None
+        self._turns: tuple[_Turn, ...] = ()
+        # Of its own: how it moves anyway does not depend on what it is asked.
+        self._turn_random = np.random.default_rng([seed, KINDS.index(kind), 1])
         self._prepare(portrait, face, seed, size)
 
     def frame(self, seconds: float) -> Picture:
@@ -205,6 +245,19 @@ class MovingSubject:
         front = self._light_up(seen[..., :3], cover, begin, seconds)
         scene[pixels] = front + behind * (1 - cover)
         return self._expose(scene, seconds)
+
+    def turn(self, movement: Movement, seconds: float) -> None:
+        """The head turns to its own `movement` and back, as `TURNING` says, after being asked to at `seconds`.
+
+        In a `replay` the head in the video does. Pictures cannot.
+        """
+        if self._video is not None:
+            self._video.turn(movement, seconds)
+            return
+        value = {name: float(self._turn_random.uniform(*ends)) for name, ends in TURNING.items()}
+        yaw = math.radians(value["turn_degrees"]) * (-1 if movement == "left" else 1)  # its left is the frame's right
+        begins_at = seconds + value["reaction_s"]
+        self._turns = (*self._turns[-3:], _Turn(begins_at, yaw, value["turn_s"], value["held_s"]))
 
     def _where(self, texture: Picture, *maps: _Maps) -> tuple[_Part, _Part] | None:
         """The part of the nodes and that of the pixels in which the subject is seen at all."""
@@ -260,6 +313,9 @@ class MovingSubject:
         swing = {name: each.at(seconds) for name, each in self._swings.items()}
         far = self._away * (1 + value["arrival"] * math.exp(-max(0.0, seconds) / 0.4))
         if self.kind == "rider":
+            for turn in self._turns:
+                share = turn.share(seconds)
+                swing["yaw"] += share * (turn.yaw - swing["yaw"])
             place = (swing["x"], swing["y"], far + swing["z"] + 0.5 * value["depth"])
             return Pose(swing["yaw"], swing["pitch"], swing["roll"], place, pivot=(0.0, 0.5, 0.1))
         tremor = value["tremor"] * math.sin(2 * math.pi * value["tremor_hz"] * seconds)

@@ -15,7 +15,16 @@ import pytest
 
 from drivers.camera import CameraSourceError, Frame, SensorNoise, load_picture, open_camera
 from drivers.errors import DeviceError
-from drivers.simulated.camera import FAULTS, MAX_STAGE_BYTES, Fault, Portrait, Scene, SimulatedCamera, Stage
+from drivers.simulated.camera import (
+    FAULTS,
+    MAX_MOVEMENTS,
+    MAX_STAGE_BYTES,
+    Fault,
+    Portrait,
+    Scene,
+    SimulatedCamera,
+    Stage,
+)
 from tests.drivers.waiting import eventually
 
 if TYPE_CHECKING:
@@ -209,6 +218,19 @@ def test_a_stage_says_that_a_print_is_held_up(tmp_path: Path) -> None:
     assert stage.read() == Scene("collins", "freeze", "print")
 
 
+def test_a_stage_says_how_often_a_head_was_told_to_turn_and_not_without_end(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "stage")
+    stage.show("collins")
+    stage.turn("left")
+    stage.turn("right")
+    assert stage.read() == Scene("collins", movements=("left", "right"))
+    for _ in range(2 * MAX_MOVEMENTS):
+        stage.turn("left")
+    assert len(stage.read().movements) == MAX_MOVEMENTS
+    stage.show("collins")
+    assert stage.read() == Scene("collins")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -219,6 +241,9 @@ def test_a_stage_says_that_a_print_is_held_up(tmp_path: Path) -> None:
         '{"subject": 3, "fault": null}',
         '{"subject": null, "fault": "explode"}',
         '{"subject": null, "fault": null, "kind": "ghost"}',
+        '{"subject": null, "fault": null, "movements": ["nod"]}',
+        '{"subject": null, "fault": null, "movements": 3}',
+        '{"subject": null, "fault": null, "movements": [[]]}',
         "[" * MAX_STAGE_BYTES,
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drivers.simulated.relief import Lens, Pose, Sheet
-from drivers.simulated.rider import KINDS, RANGES, FaceOutline, Kind, MovingSubject
+from drivers.simulated.rider import KINDS, RANGES, TURNING, FaceOutline, Kind, Movement, MovingSubject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,3 +94,41 @@ def test_a_ray_that_is_projected_back_comes_from_its_pixel() -> None:
     pixels = lens.project(points @ pose.rotation.T + np.array(pose.place))
     across, down = np.meshgrid(np.arange(0, 324, 4), np.arange(0, 244, 4))
     assert np.abs(pixels - np.column_stack([across.ravel(), down.ravel()])).max() < 0.01
+
+
+def yaw_of(one: MovingSubject, seconds: float) -> float:
+    return float(np.degrees(one._pose(seconds).yaw))
+
+
+@pytest.mark.parametrize(("movement", "side"), [("left", -1), ("right", 1)])
+def test_a_rider_who_is_asked_turns_the_head_that_way_and_comes_back(
+    portrait: Picture, movement: Movement, side: int
+) -> None:
+    for seed in range(5):
+        one, still = subject(portrait, "rider", seed), subject(portrait, "rider", seed)
+        one.turn(movement, 2.0)
+        earliest = 2.0 + TURNING["reaction_s"][0]
+        over_at = 2.0 + TURNING["reaction_s"][1] + 2 * TURNING["turn_s"][1] + TURNING["held_s"][1]
+        before, after = np.arange(0, earliest, 0.1), np.arange(over_at, 8, 0.1)
+        for seconds in (*before, *after):
+            assert yaw_of(one, seconds) == yaw_of(still, seconds)
+        furthest = max(side * yaw_of(one, seconds) for seconds in np.arange(earliest, over_at, 0.02))
+        assert TURNING["turn_degrees"][0] - 1 <= furthest <= TURNING["turn_degrees"][1] + 1
+
+
+def test_the_own_left_of_a_rider_is_the_right_of_the_frame(portrait: Picture) -> None:
+    one = subject(portrait, "rider")
+    one.turn("left", 0.0)
+    nose = np.array([[0.0, 0.0, -1.0]])
+    at = TURNING["reaction_s"][1] + TURNING["turn_s"][1]
+    yaw = min(yaw_of(one, seconds) for seconds in np.arange(0, 2 * at, 0.05))
+    assert (nose @ Pose(np.radians(yaw), 0, 0, (0, 0, 3)).rotation.T)[0, 0] > 0.3
+
+
+def test_a_replay_shows_the_turn_that_was_recorded_and_a_print_shows_none(portrait: Picture) -> None:
+    kinds: tuple[tuple[Kind, bool], ...] = (("replay", True), ("print", False))
+    for kind, does_turn in kinds:
+        one, still = subject(portrait, kind), subject(portrait, kind)
+        one.turn("left", 1.0)
+        assert np.array_equal(one.frame(1.1), still.frame(1.1))
+        assert any(not np.array_equal(one.frame(at), still.frame(at)) for at in (1.8, 2.2, 2.6)) is does_turn
