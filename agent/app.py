@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -175,6 +175,7 @@ def build(
             effects.KillVision: lambda order: vision.kill(order.reason),
             effects.EncodePhoto: lambda order: vision.encode_photo(order.order, order.photo),
             effects.EnrolFromCamera: lambda order: vision.enrol(order.order, order.seconds),
+            effects.ChallengeFace: vision.challenge,
             effects.WatchAgain: lambda _order: vision.watch(),
             effects.BuildGallery: galleries.build,
             effects.AuditGallery: galleries.audit,
@@ -256,7 +257,9 @@ def rules_of(settings: Settings) -> Rules:
             refuse_after=settings.recognition.refuse_after_frames,
             again_s=settings.recognition.again_after_s,
             code_window_s=settings.recognition.code_window_s,
+            is_movement_needed=settings.liveness.mode == "challenge",
         ),
+        challenge_secret=token_bytes(32),
         appliances={
             name: Profile(
                 each.running_above_w,
@@ -370,6 +373,7 @@ def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]
         cache=str(directory / "networks"),
         face_width_floor_px=settings.vision.face_min_width_px,
         score_floor=settings.vision.min_score,
+        is_mirrored=settings.camera.mirrored,
         liveness=settings.liveness.mode,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.events import Consent, LoggedEntry, Member, MinuteReading, SealedCard, SealedPin
+from agent.events import Consent, LoggedEntry, Member, MinuteReading, Movement, SealedCard, SealedPin
 
 if TYPE_CHECKING:
     from agent.core.gallery import Gallery
@@ -80,6 +80,16 @@ class EnrolFromCamera(Effect):
 
     order: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeFace(Effect):
+    """Judge whether the face of a track turns to this side, for at most `within_s`; `ChallengeAnswered` answers."""
+
+    challenge: str
+    track: int
+    movement: Movement
+    within_s: float
 
 
 @dataclass(frozen=True, slots=True)

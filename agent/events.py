@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from agent.core.gallery import Gallery
     from agent.core.passes import Pass
 
+Movement = Literal["left", "right"]
+"""To which side a head is turned, as its owner sees it."""
+
+MovementAnswer = Literal["turned", "wrong_way", "not_in_time", "too_early", "changed"]
+"""What came of a movement that was asked for. `changed`: not one face that was followed all the while."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -149,7 +155,8 @@ class FaceSeen(Event):
     """A face good enough to compare. `at`: when its frame was captured; `first_at`: when its track's first was.
 
     `vector`: (128,) float32, length 1. `score`: the detector's own. `width_px`: of the face box. `liveness`: what is
-    known of the track; `live` also where the settings ask for no proof.
+    known of the track; `live` also where the settings ask for no proof. `turn`: how far the nose stands towards the
+    person's own left, in distances between the eyes.
     """
 
     track: int
@@ -158,6 +165,16 @@ class FaceSeen(Event):
     score: float = 0.0
     width_px: int = 0
     liveness: Literal["live", "undecided", "attack"] = "undecided"
+    turn: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeAnswered(Event):
+    """What came of `ChallengeFace`. `at`: when the frame was captured that decided it."""
+
+    challenge: str
+    track: int
+    answer: MovementAnswer
 
 
 @dataclass(frozen=True, slots=True)

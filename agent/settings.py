@@ -306,6 +306,7 @@ class CameraSettings(Table):
     width: int = Field(default=640, ge=160, le=3840)
     height: int = Field(default=480, ge=120, le=2160)
     fps: int = Field(default=10, ge=1, le=60)
+    mirrored: bool = False
 
 
 class VisionSettings(Table):
@@ -370,7 +371,7 @@ class ReaderSettings(Table):
 class LivenessSettings(Table):
     """Whether a face must prove to be no picture before it opens the door."""
 
-    mode: Literal["off", "photo"] = "photo"
+    mode: Literal["off", "photo", "challenge"] = "photo"
 
 
 class TlsSettings(Table):

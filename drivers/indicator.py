@@ -58,6 +58,9 @@ PATTERNS = MappingProxyType(
         "look_here": _momentary(*(Step(0.1, light=True), Step(0.1)) * 4),
         # Two even tones like a door bell's, and a light that says: wait.
         "called": _momentary(*(Step(0.35, light=True, sound=True), Step(0.15)) * 2, Step(2.0, light=True)),
+        # One long tone and light, or two: which way to turn the head. By the light alone, where there is no buzzer.
+        "look_left": _momentary(Step(0.8, light=True, sound=True), Step(0.3)),
+        "look_right": _momentary(*(Step(0.25, light=True, sound=True), Step(0.2)) * 2),
         # One short tone every other second: before the alarm, and not one yet.
         "close_the_door": _lasting(Step(0.06, light=True, sound=True), Step(1.94)),
         # A reminder that can be borne for minutes, for whoever holds the door may be carrying something.

@@ -32,6 +32,10 @@ class Reason(StrEnum):
     ALREADY_INSIDE = "already_inside"
     FULL = "full"
     NOT_LIVE = "not_live"
+    TURNED_WRONG_WAY = "turned_wrong_way"
+    TURNED_TOO_EARLY = "turned_too_early"
+    NOT_TURNED = "not_turned"
+    FACE_CHANGED = "face_changed"
 
     PASS_UNREADABLE = "pass_unreadable"
     PASS_FORGED = "pass_forged"
@@ -52,6 +56,8 @@ class Reason(StrEnum):
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
     TURN_HEAD = "turn_head"
+    LOOK_LEFT = "look_left"
+    LOOK_RIGHT = "look_right"
 
 
 WORDS: Mapping[Reason, Words] = {
@@ -114,6 +120,21 @@ WORDS: Mapping[Reason, Words] = {
         "没有看到真人的头部转动,请本人到镜头前左右转一下头。",
         "No live head was seen. Please come before the camera yourself and turn your head a little.",
     ),
+    Reason.TURNED_WRONG_WAY: Words(
+        "转头方向不对。响一长声请向左转,响两短声请向右转。",
+        "The head turned the other way. One long tone means left, two short ones mean right.",
+    ),
+    Reason.TURNED_TOO_EARLY: Words(
+        "请先正对镜头,听到提示音后再转头。", "Please look at the camera first, and turn your head after the tone."
+    ),
+    Reason.NOT_TURNED: Words(
+        "没有看到按提示转头再转回来,请稍后再试。",
+        "The head was not seen to turn as asked and come back. Please try again in a moment.",
+    ),
+    Reason.FACE_CHANGED: Words(
+        "转头时没有一直看到同一张脸,请一个人站到镜头前,稍后再试。",
+        "The same face was not seen all the while. Please stand before the camera alone, and try again in a moment.",
+    ),
     Reason.TWO_FACES: Words("请一个人站到镜头前。", "One person at a time, please."),
     Reason.TOO_FAR: Words("请靠近一点。", "Please come closer."),
     Reason.TOO_CLOSE: Words("请退后一点。", "Please step back a little."),
@@ -122,6 +143,12 @@ WORDS: Mapping[Reason, Words] = {
     Reason.BLURRED: Words("请站稳一点。", "Please stand still for a moment."),
     Reason.TURNED_AWAY: Words("请正对镜头。", "Please look at the camera."),
     Reason.TURN_HEAD: Words("请左右转一下头。", "Please turn your head a little."),
+    Reason.LOOK_LEFT: Words(
+        "请把头转向您的左边,再转回来看镜头。", "Please turn your head to your left, then look at the camera again."
+    ),
+    Reason.LOOK_RIGHT: Words(
+        "请把头转向您的右边,再转回来看镜头。", "Please turn your head to your right, then look at the camera again."
+    ),
 }
 
 
@@ -173,11 +200,18 @@ _REFUSALS = frozenset(
         Reason.ALREADY_INSIDE,
         Reason.FULL,
         Reason.NOT_LIVE,
+        Reason.TURNED_WRONG_WAY,
+        Reason.TURNED_TOO_EARLY,
+        Reason.NOT_TURNED,
+        Reason.FACE_CHANGED,
         *(reason for reason in Reason if reason.startswith("pass_")),
     }
 )
 
+_PATTERNS = {Reason.LOOK_LEFT: "look_left", Reason.LOOK_RIGHT: "look_right"}
+
 
 def advice_for(reason: Reason) -> Advice:
     """What to show: what the rider can mend on the spot asks them to go on, anything else refuses."""
-    return Advice("refused" if reason in _REFUSALS else "look_here", WORDS[reason])
+    pattern = "refused" if reason in _REFUSALS else _PATTERNS.get(reason, "look_here")
+    return Advice(pattern, WORDS[reason])

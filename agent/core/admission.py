@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agent.core import factors, passback, verification
+from agent.core import factors, passback, recognition, verification
 from agent.core.access import Reason, refusal_at, refusal_of
 from agent.core.door import STANDING_OPEN, Cause
 from agent.core.pass_book import Redemption
-from agent.core.passage import advise, open_for, refuse_entry, who
+from agent.core.passage import advise, keep_tracks, open_for, refuse_entry, who
 from agent.core.passback import Passback
 from agent.core.passes import Pass
 from agent.core.schedule import Admission
@@ -57,7 +57,8 @@ def admit(turn: Turn, cause: Cause, token: Pass | None = None) -> Reason | None:
         turn.log("access.first_factor", who(cause))
         if "face" not in cause.way.split("+"):
             # The second may be their face, and only theirs: compared with one, not with all.
-            turn.set(code=verification.present(cause.way, (member.id,), turn.now, window_s), tracks={})
+            keep_tracks(turn, recognition.present(turn.state.tracks, (member.id,)))
+            turn.set(code=verification.present(cause.way, (member.id,), turn.now, window_s))
         return Reason.SECOND_NEEDED
     turn.set(code=None)
     pass_id = None if proof.token is None else proof.token.pass_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.core import debounce, door, door_table, occupancy, people, verification
+from agent.core import debounce, door, door_table, movement, occupancy, people, recognition, verification
 from agent.core.access import REASON_OF, Reason, advice_for
 from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
 from agent.core.occupancy import Occupancy
@@ -35,8 +35,17 @@ def await_face(turn: Turn, way: str, member_ids: tuple[str, ...], presented_at: 
     Faces seen before it count for nothing, and nobody waits for a rest that was earned without it.
     """
     code = verification.present(way, member_ids, presented_at, turn.rules.recognition.code_window_s)
-    turn.set(code=code, tracks={})
+    keep_tracks(turn, recognition.present(turn.state.tracks, member_ids))
+    turn.set(code=code)
     turn.do(ShowIndication("look_here"))
+
+
+def keep_tracks(turn: Turn, tracks: recognition.Tracks) -> None:
+    """Only these faces are followed on. Whose movement is over by that has failed to make it (`core.challenge`)."""
+    asked = set(recognition.asked_in(turn.state.tracks)) - set(recognition.asked_in(tracks))
+    again_s = turn.rules.recognition.again_s
+    challenges = movement.abandoned(turn.state.challenges, sorted(asked), turn.now, again_s)
+    turn.set(tracks=tracks, challenges=challenges)
 
 
 def open_for(turn: Turn, cause: Cause) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import recognition, registration, supervision, templates, verification
+from agent.core import challenge, movement, recognition, registration, supervision, templates, verification
 from agent.core.access import Reason
 from agent.core.admission import admit, is_resting
 from agent.core.door import Cause
-from agent.core.passage import advise, await_face, refuse_entry
+from agent.core.passage import advise, await_face, keep_tracks, refuse_entry
 from agent.core.problems import problem
-from agent.core.recognition import CodeNeeded, NotLive, Recognised, TurnAsked, Unrecognised
+from agent.core.recognition import (
+    CodeNeeded,
+    FrontAsked,
+    MovementDue,
+    MovementFailed,
+    NotLive,
+    Recognised,
+    TurnAsked,
+    Unrecognised,
+)
 from agent.core.turn import Turn
 from agent.effects import Reply
 
@@ -26,11 +35,11 @@ def on_vision_stopped(turn: Turn, event: events.VisionStopped) -> None:
     """The child ended, or was ended."""
     turn.set(
         vision=supervision.stopped(turn.state.vision, turn.now),
-        tracks={},
         engine=None,
         gallery=None,
         gallery_request=turn.state.gallery_request + 1,  # one that is still being built may not fit the next engine
     )
+    keep_tracks(turn, {})
     turn.clear_fault("camera.failed", "camera")  # the next child says anew what is wrong with its camera
     turn.raise_fault("vision.stopped", "vision", event.reason)
     for request in turn.state.enrolments:
@@ -45,7 +54,7 @@ def on_vision_beat(turn: Turn, _event: events.VisionBeat) -> None:
 def on_camera_failed(turn: Turn, event: events.CameraFailed) -> None:
     """No pictures: whoever was before the camera is forgotten."""
     _heard(turn)
-    turn.set(tracks={})
+    keep_tracks(turn, {})
     turn.raise_fault("camera.failed", "camera", event.reason)
 
 
@@ -66,7 +75,7 @@ def on_face(turn: Turn, event: events.FaceSeen) -> None:
     turn.set(tracks=tracks)
     match decision:
         case Recognised(member_id, _distance, first_at):
-            turn.set(code=None)  # one code is one person's
+            turn.set(code=None, challenges=movement.passed(turn.state.challenges, member_id))  # one code, one person
             if way == "face" and is_resting(turn, member_id):
                 turn.set(tracks=recognition.rest_until(turn.state.tracks, event.track, turn.state.rests[member_id]))
             else:
@@ -79,6 +88,14 @@ def on_face(turn: Turn, event: events.FaceSeen) -> None:
             refuse_entry(turn, Reason.NOT_LIVE, way)
         case TurnAsked(_):
             advise(turn, Reason.TURN_HEAD)
+        case FrontAsked(_):
+            advise(turn, Reason.TURNED_AWAY)
+        case MovementDue(member_id, _) if way == "face" and is_resting(turn, member_id):
+            turn.set(tracks=recognition.rest_until(turn.state.tracks, event.track, turn.state.rests[member_id]))
+        case MovementDue():
+            challenge.ask(turn, event.track, decision, event.at)
+        case MovementFailed():
+            challenge.refuse(turn, decision, event.at)
         case None:
             pass
 
@@ -93,7 +110,7 @@ def on_unusable_face(turn: Turn, event: events.FaceUnusable) -> None:
 def on_track_ended(turn: Turn, event: events.TrackEnded) -> None:
     """Whoever was before the camera is gone."""
     _heard(turn)
-    turn.set(tracks=recognition.end(turn.state.tracks, event.track))
+    keep_tracks(turn, recognition.end(turn.state.tracks, event.track))
 
 
 def on_code(turn: Turn, event: events.CodePresented) -> None:

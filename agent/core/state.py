@@ -17,6 +17,7 @@ from agent.core.debounce import Debounced
 from agent.core.door import DoorState, DoorTimings, LockKind
 from agent.core.enrolment import Enrolment, EnrolmentRules
 from agent.core.gallery import Gallery
+from agent.core.movement import Challenges
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.pass_book import PassBook, PassRules
@@ -89,6 +90,7 @@ class Rules:
     counter: CounterRules = field(default_factory=CounterRules)
     welfare: WelfareRules = field(default_factory=WelfareRules)
     mains_signal: str = ""
+    challenge_secret: bytes = field(default=b"", repr=False)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -150,6 +152,7 @@ class StationState:
     gallery_request: int = 0
     engine: tuple[str, str] | None = None
     tracks: Mapping[int, Track] = field(default_factory=dict)
+    challenges: Challenges = field(default_factory=Challenges)
     code: Code | None = None
     rests: Mapping[str, float] = field(default_factory=dict)
     passes: PassBook = field(default_factory=PassBook)

@@ -87,6 +87,11 @@ class PhotoLiveness:
         self._state = Liveness("undecided", "too_short")
 
     @property
+    def state(self) -> Liveness:
+        """What is known by now."""
+        return self._state
+
+    @property
     def newest(self) -> Sample | None:
         """The last frame that was measured."""
         return self._samples[-1] if self._samples else None

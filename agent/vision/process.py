@@ -30,6 +30,7 @@ from agent.vision.protocol import (
     Beat,
     CameraFailed,
     CameraRecovered,
+    Challenge,
     Configure,
     EncodePhoto,
     Enrol,
@@ -151,6 +152,8 @@ class _Child:
                     self._begin_to_watch(order)
                 case Enrol():
                     self._begin_to_enrol(order)
+                case Challenge():
+                    self.send(*self._challenge(order))
                 case EncodePhoto():
                     self.send(self._encode(order))
                     return True
@@ -159,8 +162,20 @@ class _Child:
 
     def _begin_to_watch(self, order: Watch) -> None:
         self._watch_order = order
-        is_proof_needed = self._config.liveness != "off"
-        self._look_with(Pipeline(self._engine, self._floors(), order.id, is_proof_needed=is_proof_needed))
+        pipeline = Pipeline(
+            self._engine,
+            self._floors(),
+            order.id,
+            is_proof_needed=self._config.liveness != "off",
+            is_mirrored=self._config.is_mirrored,
+        )
+        self._look_with(pipeline)
+
+    def _challenge(self, order: Challenge) -> list[Fact]:
+        now = time.monotonic()
+        if isinstance(self._pipeline, Pipeline):
+            return self._pipeline.challenge(order, now)
+        return []  # somebody is enrolled meanwhile, and with the track its challenge ended
 
     def _begin_to_enrol(self, order: Enrol) -> None:
         until = time.monotonic() + order.seconds

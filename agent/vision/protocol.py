@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from agent.events import Movement, MovementAnswer
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 VECTOR_LENGTH = 128
 MAX_PHOTO_BYTES = 6 * 1024 * 1024  # what the control socket lets in; a 12-megapixel JPEG has about 4 MiB
 MAX_ORDER_BYTES = 256 * 1024  # the largest is a configuration with hundreds of portraits
@@ -125,7 +127,8 @@ class VisionConfig(Message):
     cache: str
     face_width_floor_px: int = Field(80, ge=20, le=2000)
     score_floor: float | None = Field(None, description="None: the floor measured for the detector in use")
-    liveness: Literal["off", "photo"] = "photo"
+    is_mirrored: bool = Field(False, description="the right of the frame is the right of who stands before the camera")
+    liveness: Literal["off", "photo", "challenge"] = "photo"
     fresh_within_s: float = Field(2.0, gt=0, le=60, description="a fault of the camera is told within 3 s")
     niceness: int = Field(5, ge=0, le=19, description="behind the deciding thread when the machine is busy")
 
@@ -153,6 +156,19 @@ class Watch(Message):
     id: OrderId
 
 
+class Challenge(Message):
+    """Judge whether the face of `track` turns to this side within `seconds`; `ChallengeAnswered` says so, once.
+
+    `id`: of the challenge. A later one replaces it, and the former then has no answer.
+    """
+
+    type: Literal["challenge"] = "challenge"
+    id: OrderId
+    track: int = Field(ge=1)
+    movement: Movement
+    seconds: float = Field(gt=0, le=60)
+
+
 class Enrol(Message):
     """Report the good frames of one person with their pose, in place of `Watch`, for at most `seconds`.
 
@@ -178,7 +194,7 @@ class Stop(Message):
     type: Literal["stop"] = "stop"
 
 
-Order = Annotated[Configure | Watch | Enrol | EncodePhoto | Stop, Field(discriminator="type")]
+Order = Annotated[Configure | Watch | Challenge | Enrol | EncodePhoto | Stop, Field(discriminator="type")]
 
 
 # --- facts: child to agent -------------------------------------------------------------------------------------------
@@ -232,6 +248,17 @@ class FaceSeen(Fact):
     score: float = Field(allow_inf_nan=False)
     width_px: int = Field(ge=1, le=10_000)
     liveness: Verdict = Field(description="of the track; `live` where no proof is asked for")
+    turn: float = Field(ge=-10, le=10, allow_inf_nan=False, description="to the person's own left; see `challenge`")
+
+
+class ChallengeAnswered(Fact):
+    """What came of the challenge `challenge`; `turned` alone is good. The faces of its frames were told before."""
+
+    type: Literal["challenge_answered"] = "challenge_answered"
+    order: OrderId
+    challenge: OrderId
+    track: int = Field(ge=1)
+    answer: MovementAnswer
 
 
 class FaceUnusable(Fact):
@@ -302,6 +329,7 @@ AnyFact = Annotated[
     | FaceSeen
     | FaceUnusable
     | TrackEnded
+    | ChallengeAnswered
     | CodeSeen
     | PhotoEncoded
     | PhotoRefused

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from agent import events
 from agent.clock import Clock
+from agent.effects import ChallengeFace
 from agent.events import Event, VisionStopped
 from agent.vision import protocol
 from agent.vision.protocol import MAX_PHOTO_BYTES, PROTOCOL_VERSION, AnyFact, ProtocolError, VisionConfig
@@ -40,14 +41,20 @@ FACTS_PER_S = 300
 STDERR_LINES_PER_S = 20  # a library that complains of every frame must not fill the journal
 LINE_CHARACTERS = 300
 
-_OF_A_WATCH = (protocol.FaceSeen, protocol.FaceUnusable, protocol.TrackEnded, protocol.CodeSeen)
+_OF_A_WATCH = (
+    protocol.FaceSeen,
+    protocol.FaceUnusable,
+    protocol.TrackEnded,
+    protocol.CodeSeen,
+    protocol.ChallengeAnswered,
+)
 
 WATCH = "door"
 """The id of the one `Watch` that the agent orders: the camera at the door."""
 
 
 class VisionProcess:
-    """Carries out `StartVision`, `KillVision` and `EncodePhoto`; posts what the child says.
+    """Carries out `StartVision`, `KillVision`, `EncodePhoto` and `ChallengeFace`; posts what the child says.
 
     Called on the deciding thread; only `close` waits. `VisionStopped` is posted exactly once for every start, as the
     last fact of that child. `command`: see `COMMAND`.
@@ -90,6 +97,14 @@ class VisionProcess:
         """Have the child look for somebody to enrol; see `encode_photo` for an order that cannot be passed on."""
         if self._life is not None:
             self._life.send(protocol.Enrol(id=order, seconds=seconds))
+
+    def challenge(self, order: ChallengeFace) -> None:
+        """Have the child judge a movement; without a child there is nobody who would be let in for it."""
+        if self._life is not None:
+            message = protocol.Challenge(
+                id=order.challenge, track=order.track, movement=order.movement, seconds=order.within_s
+            )
+            self._life.send(message)
 
     def watch(self) -> None:
         """Have the child watch the door again."""
@@ -239,7 +254,11 @@ class _Life:
             case protocol.FaceSeen():
                 first_at = min(at, self._clock.station_time(fact.first_at))
                 vector = protocol.decode_vector(fact.vector)
-                return events.FaceSeen(at, fact.track, first_at, vector, fact.score, fact.width_px, fact.liveness)
+                return events.FaceSeen(
+                    at, fact.track, first_at, vector, fact.score, fact.width_px, fact.liveness, fact.turn
+                )
+            case protocol.ChallengeAnswered():
+                return events.ChallengeAnswered(at, fact.challenge, fact.track, fact.answer)
             case protocol.FaceUnusable():
                 return events.FaceUnusable(at, fact.track, fact.reason)
             case protocol.CodeSeen():

@@ -73,10 +73,17 @@ def test_only_what_the_rider_can_mend_on_the_spot_asks_them_to_look_here() -> No
         Reason.ALREADY_INSIDE,
         Reason.FULL,
         Reason.NOT_LIVE,
+        Reason.TURNED_WRONG_WAY,
+        Reason.TURNED_TOO_EARLY,
+        Reason.NOT_TURNED,
+        Reason.FACE_CHANGED,
     }
+    movements = {Reason.LOOK_LEFT: "look_left", Reason.LOOK_RIGHT: "look_right"}
     about_a_pass = {reason for reason in Reason if reason.startswith("pass_")}
     assert {reason for reason in Reason if advice_for(reason).pattern == "refused"} == about_the_person | about_a_pass
-    assert {advice_for(reason).pattern for reason in set(Reason) - about_the_person - about_a_pass} == {"look_here"}
+    assert {reason: advice_for(reason).pattern for reason in movements} == movements
+    others = set(Reason) - about_the_person - about_a_pass - set(movements)
+    assert {advice_for(reason).pattern for reason in others} == {"look_here"}
 
 
 def test_a_stranger_and_a_member_who_was_not_recognised_are_told_the_same() -> None:

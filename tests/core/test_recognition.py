@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from agent.core import recognition
 from agent.core.gallery import Gallery, build_gallery
 from agent.core.recognition import (
     ASK_AGAIN_S,
@@ -30,7 +31,7 @@ from agent.events import FaceSeen
 from tests.core.station_play import face_of
 
 SETTINGS = RecognitionSettings(frames_needed=2, refuse_after=5, again_s=10.0)
-Decision = Recognised | Unrecognised | CodeNeeded | NotLive | TurnAsked | None
+Decision = recognition.Decision | None
 Liveness = Literal["live", "undecided", "attack"]
 
 

@@ -339,6 +339,9 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     ),
     events.FaceUnusable: lambda w, n: events.FaceUnusable(w.now, n % 3, ("too_far", "two_faces", "hat")[n % 3]),
     events.TrackEnded: lambda w, n: events.TrackEnded(w.now, n % 3),
+    events.ChallengeAnswered: lambda w, n: events.ChallengeAnswered(
+        w.now, f"c-{n % 4}", n % 3, ("turned", "wrong_way", "not_in_time", "turned", "changed")[n % 5]
+    ),
     events.GalleryBuilt: World.built,
     events.GalleryAudited: World.audited,
     events.CodePresented: lambda w, n: events.CodePresented(w.now, "card", (f"m-{n % PEOPLE}", "m-0")[: n % 3]),
@@ -551,6 +554,7 @@ def check_published(play: Play) -> None:
     kind=st.sampled_from(LockKind),
     factors=st.integers(1, 2),
     is_counted=st.booleans(),
+    is_challenging=st.booleans(),
     end=st.sampled_from(list(ENDS)),
     beginning=st.sampled_from([begin, ready]),
 )
@@ -559,6 +563,7 @@ def test_whatever_happens(
     kind: LockKind,
     factors: int,
     is_counted: bool,
+    is_challenging: bool,
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
@@ -574,6 +579,7 @@ def test_whatever_happens(
         supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
     )
     rules = replace(rules, counter=CounterRules(is_counted))
+    rules = replace(rules, recognition=replace(RULES.recognition, is_movement_needed=is_challenging))
     world = World(beginning(*PEOPLE_AT_THE_START, rules=rules, restored=restored))
     play = world.play
     for what, number, times, wait_s, late_s in steps:

@@ -46,17 +46,18 @@ def rises(levels: list[bool]) -> int:
 
 def test_the_table_has_the_patterns_that_the_rules_order() -> None:
     assert set(PATTERNS) == {
-        "granted", "refused", "look_here", "called", "close_the_door", "door_open_too_long", "alarm",
-        "ready", "fault", "off",
+        "granted", "refused", "look_here", "look_left", "look_right", "called", "close_the_door",
+        "door_open_too_long", "alarm", "ready", "fault", "off",
     }  # fmt: skip
-    momentary = {"granted", "refused", "look_here", "called"}
+    momentary = {"granted", "refused", "look_here", "look_left", "look_right", "called"}
     assert {name for name, pattern in PATTERNS.items() if not pattern.lasts} == momentary
     assert all(step.seconds > 0 for pattern in PATTERNS.values() for step in pattern.steps)
 
 
 def test_only_what_concerns_the_rider_sounds() -> None:
     sounding = {name for name, pattern in PATTERNS.items() if any(step.sound for step in pattern.steps)}
-    assert sounding == {"granted", "refused", "called", "close_the_door", "door_open_too_long", "alarm"}
+    to_the_rider = {"granted", "refused", "look_left", "look_right", "called"}
+    assert sounding == {*to_the_rider, "close_the_door", "door_open_too_long", "alarm"}
 
 
 def test_granted_and_refused_differ_in_their_sound() -> None:
@@ -64,6 +65,20 @@ def test_granted_and_refused_differ_in_their_sound() -> None:
         return rises([False, *(step.sound for step in PATTERNS[name].steps)])
 
     assert (tones("granted"), tones("refused")) == (1, 3)
+
+
+def test_which_way_to_look_can_be_told_by_the_tone_and_by_the_light_alone() -> None:
+    for part in ("sound", "light"):
+        shown = {
+            name: [step.seconds for step in PATTERNS[name].steps if getattr(step, part)]
+            for name in ("look_left", "look_right", "granted", "refused", "look_here")
+        }
+        assert len(shown["look_left"]) == 1
+        assert len(shown["look_right"]) == 2
+        assert shown["look_left"][0] > 2 * max(shown["look_right"])
+        assert shown["look_left"][0] > sum(shown["granted"]) + 0.4 or part == "light"
+        assert len(shown["refused"]) == 3
+    assert PATTERNS["look_left"].steps[0].seconds < 1.0  # told while there is time to turn
 
 
 def test_light_and_buzzer_begin_dark_and_silent_without_a_blip(fake: FakeGpiod, pins: GpiodFactory) -> None:

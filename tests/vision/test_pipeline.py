@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,12 +9,21 @@ import cv2
 import numpy as np
 import pytest
 
+from agent.events import Movement
 from agent.vision.capture import Frame
 from agent.vision.detector import Box
 from agent.vision.engine import DlibEngine, Face
 from agent.vision.gate import LINGER_S
 from agent.vision.pipeline import ADVICE_S, BRISK_VECTORS, Pipeline
-from agent.vision.protocol import FaceSeen, FaceUnusable, Fact, TrackEnded, decode_vector
+from agent.vision.protocol import (
+    Challenge,
+    ChallengeAnswered,
+    FaceSeen,
+    FaceUnusable,
+    Fact,
+    TrackEnded,
+    decode_vector,
+)
 from agent.vision.quality import Floors, eyes_and_nose
 from drivers.camera import SensorNoise
 from drivers.simulated.camera import Portrait, SimulatedCamera, Stage
@@ -207,3 +217,87 @@ def test_a_frame_of_another_size_in_the_middle_is_survived(door: Door, shape: tu
     door.pipeline.take(Frame(odd, door.now + 0.01, 100))
     facts = door.watch(1)
     assert seen(facts)
+
+
+# --- a movement is asked for -----------------------------------------------------------------------------------------
+
+CALM = "rider-4293"  # by this name somebody stands so still that they never seem to turn when they do not
+OTHER: dict[Movement, Movement] = {"left": "right", "right": "left"}
+
+
+@pytest.fixture
+def calm(hog_engine: DlibEngine, collins_path: Path, hopper_path: Path, tmp_path: Path) -> Iterator[Door]:
+    """Collins has stood there for a moment."""
+    door = Door(hog_engine, {CALM: collins_path, "hopper": hopper_path}, tmp_path / "stage")
+    door.stage.show(CALM)
+    assert {fact.track for fact in seen(door.watch(0.5))} == {1}
+    yield door
+    door.camera.close()
+
+
+def ask(door: Door, movement: Movement, track: int = 1) -> list[Fact]:
+    return door.pipeline.challenge(Challenge(id="c-1", track=track, movement=movement, seconds=4.0), door.now)
+
+
+def answers(facts: list[Fact]) -> list[str]:
+    return [fact.answer for fact in facts if isinstance(fact, ChallengeAnswered)]
+
+
+@pytest.mark.parametrize("movement", ["left", "right"])
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_head_that_turns_is_answered_once_and_seen_all_the_while(calm: Door, movement: Movement, obeys: bool) -> None:
+    assert ask(calm, movement) == []
+    calm.stage.turn(movement if obeys else OTHER[movement])
+    facts = calm.watch(6)
+    assert answers(facts) == ["turned" if obeys else "wrong_way"]
+    (answer,) = [fact for fact in facts if isinstance(fact, ChallengeAnswered)]
+    assert (answer.challenge, answer.track, answer.order) == ("c-1", 1, "door")
+    before = [fact for fact in seen(facts) if fact.at <= answer.at]
+    furthest = max((fact.turn for fact in before), key=abs)
+    assert (furthest > 0) == (movement == ("left" if obeys else "right"))
+    assert max(later.at - earlier.at for earlier, later in pairwise(before)) < 0.45  # vectors all the way
+    after = [fact for fact in seen(facts) if answer.at < fact.at < answer.at + 0.35]
+    assert len(after) >= 2
+    assert {fact.track for fact in seen(facts)} == {1}
+
+
+def test_a_head_that_does_not_move_has_not_turned_in_time(calm: Door) -> None:
+    ask(calm, "left")
+    assert answers(calm.watch(3.8)) == []
+    assert answers(calm.watch(0.5)) == ["not_in_time"]
+    assert answers(calm.watch(2)) == []
+
+
+def test_another_person_while_somebody_is_asked_is_a_change(calm: Door) -> None:
+    ask(calm, "left")
+    calm.watch(0.3)
+    calm.stage.show("hopper")
+    facts = calm.watch(1)
+    assert answers(facts) == ["changed"]
+    kinds = [type(fact) for fact in facts if not isinstance(fact, FaceSeen)]
+    assert kinds == [ChallengeAnswered, TrackEnded]
+
+
+def test_who_leaves_while_asked_and_whose_camera_fails_did_not_turn(calm: Door) -> None:
+    ask(calm, "left")
+    calm.stage.clear()
+    assert answers(calm.watch(2)) == ["changed"]
+    calm.stage.show(CALM)
+    calm.watch(0.5)
+    ask(calm, "left", track=2)
+    assert answers(calm.pipeline.drop_track(calm.now)) == ["changed"]
+
+
+def test_nobody_is_judged_for_a_track_that_is_not_there(calm: Door) -> None:
+    assert answers(ask(calm, "left", track=2)) == ["changed"]
+    calm.stage.turn("left")
+    assert answers(calm.watch(4)) == []
+
+
+def test_a_picture_that_stands_still_is_no_head_that_turns(calm: Door) -> None:
+    ask(calm, "left")
+    picture = calm.camera.read()[0]
+    facts: list[Fact] = []
+    for n in range(30):
+        facts += calm.pipeline.take(Frame(picture, calm.now + (n + 1) * FRAME_S, 1000 + n))
+    assert answers(facts) == ["changed"]

@@ -50,7 +50,9 @@ FACTS: list[Fact] = [
         score=1.5,
         width_px=120,
         liveness="live",
+        turn=-0.1,
     ),
+    protocol.ChallengeAnswered(at=1.0, order="door", challenge="c-1", track=1, answer="turned"),
     protocol.FaceUnusable(at=1.0, order="door", track=1, reason="too_far"),
     protocol.TrackEnded(at=1.0, order="door", track=1),
     protocol.CodeSeen(at=1.0, order="door", text="A1 $%*+-./:"),
@@ -65,6 +67,7 @@ ORDERS: list[Message] = [
     Watch(id="door"),
     EncodePhoto(id="r:1", photo=bytes(range(256))),
     protocol.Enrol(id="r", seconds=60.0),
+    protocol.Challenge(id="c-1", track=1, movement="left", seconds=4.0),
     Stop(),
 ]
 

@@ -32,12 +32,12 @@ def say(**fact):
 def vector(value=128 ** -0.5):
     return base64.b64encode(struct.pack("<128f", *[value] * 128)).decode()
 def hello(**changes):
-    say(**{"type": "hello", "at": 1.0, "protocol": 4, "engine": "dlib", "weights": "0" * 64,
+    say(**{"type": "hello", "at": 1.0, "protocol": 5, "engine": "dlib", "weights": "0" * 64,
            "detector": "hog", **changes})
 def face(**changes):
     now = time.monotonic()
     say(**{"type": "face_seen", "at": now, "order": "door", "track": 1, "first_at": now, "vector": vector(),
-           "score": 1.0, "width_px": 100, "liveness": "live", **changes})
+           "score": 1.0, "width_px": 100, "liveness": "live", "turn": 0.1, **changes})
 def beat():
     say(type="beat", at=time.monotonic(), frames=1, frame_at=None)
 """
