@@ -23,9 +23,11 @@ _REASONS: Mapping[MovementFailure, Reason] = {
 
 
 def ask(turn: Turn, track: int, due: MovementDue, at: float) -> None:
-    """Ask the person of this track for a movement, unless their face failed just now."""
+    """Ask the person of this track for a movement, unless their face failed just now, or they were just let in."""
     state = turn.state
     paused_until = state.challenges.paused_until(due.member_id)
+    if verification.in_force(state.code, at) is None:
+        paused_until = max(paused_until, state.rests.get(due.member_id, paused_until))  # see `admission.is_resting`
     if at < paused_until:
         turn.set(tracks=recognition.rest_until(state.tracks, track, paused_until))
         return

@@ -90,8 +90,6 @@ def on_face(turn: Turn, event: events.FaceSeen) -> None:
             advise(turn, Reason.TURN_HEAD)
         case FrontAsked(_):
             advise(turn, Reason.TURNED_AWAY)
-        case MovementDue(member_id, _) if way == "face" and is_resting(turn, member_id):
-            turn.set(tracks=recognition.rest_until(turn.state.tracks, event.track, turn.state.rests[member_id]))
         case MovementDue():
             challenge.ask(turn, event.track, decision, event.at)
         case MovementFailed():

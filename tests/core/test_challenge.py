@@ -68,6 +68,16 @@ def test_who_is_recognised_is_asked_to_turn_and_comes_in_after_it(play: Play) ->
     assert [each["member"] for each in play.logged("access.granted")] == ["m-1"]
 
 
+def test_who_has_just_come_in_is_not_asked_again_at_once(play: Play) -> None:
+    see(play)
+    answer(play)
+    see(play)
+    assert play.lock_orders() == [True]
+    play.put(TrackEnded(play.now, 1))
+    see(play, track=2, frames=10)
+    assert len(play.found(ChallengeFace)) == 1
+
+
 def test_a_stranger_is_asked_nothing(play: Play) -> None:
     see(play, 9, frames=20)
     assert play.found(ChallengeFace) == []
