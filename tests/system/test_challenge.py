@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -149,5 +149,10 @@ def test_a_vision_that_dies_while_somebody_is_asked_lets_nobody_in(tmp_path: Pat
 
 def vision_pids() -> set[int]:
     """The vision children of this process."""
-    found = [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return {pid for pid in found if b"agent.vision" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread or a child that ends meanwhile
+            for pid in (task / "children").read_text().split():
+                if b"agent.vision" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(int(pid))
+    return found
