@@ -470,6 +470,24 @@ class PublishReadings(Effect):
     readings: tuple[MinuteReading, ...]
 
 
+# --- people elsewhere ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Effect):
+    """Send a message to one recipient of the settings by every way that they have; `NotifyDone` answers.
+
+    `request`: the control request that it tests the ways for, or one that the rules count. Plain text in the recipient's
+    language, never with a name, a face, a PIN or a card.
+    """
+
+    request: str
+    recipient: str
+    title: str
+    body: str
+    is_urgent: bool = False
+
+
 # --- people and processes that ask -----------------------------------------------------------------------------------
 
 
