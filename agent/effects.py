@@ -477,8 +477,8 @@ class PublishReadings(Effect):
 class Notify(Effect):
     """Send a message to one recipient of the settings by every way that they have; `NotifyDone` answers.
 
-    `request`: the control request that it tests the ways for, or one that the rules count. Plain text in the recipient's
-    language, never with a name, a face, a PIN or a card.
+    `request`: a control request (a test), or a name that the rules made. Plain text in the recipient's language, never
+    with a person's name, a face, a PIN or a card.
     """
 
     request: str

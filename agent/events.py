@@ -808,9 +808,9 @@ class NotifyDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class NotifyExamined(Event):
-    """What is wrong with the file of the recipients' URLs has changed. `faults`: (code of `core.problems`, where, detail).
+    """What is wrong with the file of the recipients' URLs has changed.
 
-    No detail holds anything of a URL.
+    `faults`: (code of `core.problems`, where, detail); no detail holds anything of a URL.
     """
 
     faults: tuple[tuple[str, str, str], ...]

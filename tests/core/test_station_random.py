@@ -307,6 +307,7 @@ class World:
 
 SEALED_PIN = SealedPin("k-1", b"salt", b"hash", b"duress")
 READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
+NOTIFY_FAULTS = (("notify.urls_refused", "notify.urls_file", "mode"), ("notify.url_missing", "master", "mail"))
 VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "m-1", "m-1"))
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
@@ -397,6 +398,8 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
     events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
     events.EntryAcknowledged: World.acknowledge,
+    events.NotifyDone: World.notified,
+    events.NotifyExamined: lambda w, n: events.NotifyExamined(w.now, NOTIFY_FAULTS[: n % 3]),
     events.ControlRequested: lambda w, n: w.ask(
         (*ACTIONS, "nonsense")[n % (len(ACTIONS) + 1)], ("viewer", "master", "master", "guest")[n % 4], n
     ),
