@@ -63,9 +63,10 @@ def read_urls(file: PrivateFile) -> dict[str, Url]:
     urls: dict[str, Url] = {}
     for number, (name, url) in enumerate(found.items(), 1):
         if not _NAME.fullmatch(name):
-            raise UrlsError(f"{file.path}: name number {number} must be letters, digits, dashes and underscores")
+            raise UrlsError(f"{file.path}: the name of entry {number} must be letters, digits, dashes and underscores")
         if not isinstance(url, str) or "://" not in url or len(url) > _URL_CHARACTERS or not url.isprintable():
-            raise UrlsError(f"{file.path}: what stands under {name} is not a URL in quotes")
+            # Not by its name either: somebody may have written the token there.
+            raise UrlsError(f"{file.path}: entry {number} is not a URL in quotes")
         urls[name] = Url(url)
     return urls
 
