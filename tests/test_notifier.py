@@ -53,7 +53,7 @@ class Posts:
                 return event
 
 
-def url_file(folder: Path, mode: int = 0o600, **urls: str) -> PrivateFile:
+def url_file(folder: Path, mode: int = 0o600, /, **urls: str) -> PrivateFile:
     path = folder / "notify.urls"
     path.write_text("".join(f'{name} = "{url}"\n' for name, url in urls.items()), encoding="utf-8")
     path.chmod(mode)

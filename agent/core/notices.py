@@ -98,11 +98,15 @@ class NoticeRules:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Something that nobody has seen. `begun`: RFC 3339 in UTC; `times`: how often it began unseen."""
+    """Something that nobody has seen. `begun` tells it from the same thing at another time; `times`: how often unseen.
+
+    `since`: RFC 3339 in UTC, None while the clock is not known.
+    """
 
     begun: str | None
     times: int = 1
     is_active: bool = True
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +181,24 @@ class Notices:
 # --- what stands -----------------------------------------------------------------------------------------------------
 
 
-def standing(now_alarms: Alarms, repairs: Repairs) -> dict[Subject, Standing]:
+CALL: Subject = ("alarm", "call", "")
+"""Somebody at the door calls. It is no alarm of the register: it ends by itself, and then nobody need see it."""
+
+
+def standing(now_alarms: Alarms, repairs: Repairs, call: Standing | None = None) -> dict[Subject, Standing]:
     """What nobody has seen, the most pressing first."""
     found: dict[Subject, Standing] = {}
     for name in alarms.WORDS:
         each = now_alarms.get(name)
         if each is not None and not each.is_acknowledged:
-            found["alarm", name, ""] = Standing(each.raised_at, each.times, each.is_active)
+            found["alarm", name, ""] = Standing(each.raised_at, each.times, each.is_active, each.raised_at)
+    if call is not None:
+        found[CALL] = call
     unseen = [each for each in repairs.values() if each.stage is Stage.RAISED]
     for repair in sorted(unseen, key=lambda each: each.problem.severity is Severity.WARNING):
-        found["fault", repair.problem.code, repair.problem.where] = Standing(repair.steps[0].at)
+        found["fault", repair.problem.code, repair.problem.where] = Standing(
+            repair.steps[0].at, since=repair.steps[0].at
+        )
     return found
 
 
@@ -423,10 +435,13 @@ def _sendable(recipient: Recipient, box: Box, quiet: Quiet) -> dict[Subject, Sta
 
 
 def _allowed(recipient: Recipient, box: Box) -> int:
-    """Messages within an hour. A third is kept free for urgent alarms that this recipient has not heard of."""
+    """Messages within an hour. A third is kept free for urgent alarms that this recipient has not heard of.
+
+    Not for calls: whoever goes on pressing the button must not keep a forced door from being told.
+    """
     for subject, each in box.waiting.items():
         told = box.told.get(subject)
-        if recipient.is_urgent(subject) and (told is None or told.begun != each.begun):
+        if subject != CALL and recipient.is_urgent(subject) and (told is None or told.begun != each.begun):
             return recipient.per_hour
     return recipient.per_hour - recipient.per_hour // 3
 

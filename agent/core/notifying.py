@@ -48,7 +48,7 @@ def tend(turn: Turn) -> None:
     if not turn.rules.notices.recipients:
         return
     state, known = turn.state, turn.state.notices
-    seen = (state.alarms, state.repairs, state.clock)
+    seen = _seen(state)
     is_same = len(known.looked_at) == len(seen) and all(a is b for a, b in zip(known.looked_at, seen, strict=True))
     if is_same and (known.due_at is None or turn.now < known.due_at):
         return
@@ -57,7 +57,7 @@ def tend(turn: Turn) -> None:
         turn.set(notices=replace(known, boxes=boxes, is_placed=True))
     _give_up_on_the_silent(turn)
     quiet = {name: _quiet(turn, name, seen) for name in _recipients(turn)}
-    stands = notices.standing(turn.state.alarms, turn.state.repairs)
+    stands = notices.standing(turn.state.alarms, turn.state.repairs, _call(turn))
     known_subjects = _known(turn.state)
     due: list[float] = []
     for name, recipient in turn.rules.notices.recipients.items():
@@ -69,10 +69,8 @@ def tend(turn: Turn) -> None:
             _order(turn, name, delivery)
         at = notices.deadline(recipient, box, wanted, turn.now, quiet[name])
         due += [] if at is None else [at]
-    looked_at = (turn.state.alarms, turn.state.repairs, turn.state.clock)
-    turn.set(
-        notices=replace(turn.state.notices, quiet=quiet, due_at=min(due, default=None), looked_at=looked_at),
-    )
+    due_at = min(due, default=None)
+    turn.set(notices=replace(turn.state.notices, quiet=quiet, due_at=due_at, looked_at=_seen(turn.state)))
 
 
 def put_off(state: Notices, seconds: float) -> Notices:
@@ -197,6 +195,18 @@ def _quiet(turn: Turn, name: str, seen: tuple[object, ...]) -> Quiet:
         return before
     recipient = turn.rules.notices.recipients[name]
     return notices.quiet_at(recipient, turn.state.clock, turn.state.started_at, turn.now)
+
+
+def _seen(state: StationState) -> tuple[object, ...]:
+    """What the rules look at, the clock last; each is another object whenever it is different."""
+    return state.alarms, state.repairs, state.call, state.clock
+
+
+def _call(turn: Turn) -> Standing | None:
+    call = turn.state.call
+    if call is None:
+        return None
+    return Standing(f"{call.began_at:.3f}", since=_utc_of(turn, call.began_at))
 
 
 def _known(state: StationState) -> frozenset[Subject]:

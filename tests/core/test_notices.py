@@ -20,6 +20,7 @@ from agent.core.state import Plate, Rules
 from agent.core.turn import Turn
 from agent.effects import AppendEntry, KeepNotes, Notify
 from agent.events import (
+    CallButtonPressed,
     CameraFailed,
     CameraRecovered,
     ClockRead,
@@ -166,6 +167,39 @@ def test_the_log_says_who_was_told_of_what_and_no_more() -> None:
     answer(play)
     (body,) = play.logged("notice.sent")
     assert body == {"recipient": "master", "about": ["alarm:forced"], "count": 1, "passed": 0, "held": 0}
+
+
+# --- a call ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_at_the_door_reaches_the_master_also_in_quiet_hours_and_ends_with_its_answer() -> None:
+    play = station(THREE, rules(master=replace(MASTER, quiet=QUIET, repeat_s=60.0)))
+    for _ in range(3):
+        play.put(CallButtonPressed(play.now))
+        play.wait(1.0)
+    (message,) = sent(play)
+    assert message.title == "East gate: somebody at the door calls the station master"
+    assert message.is_urgent
+    assert "Since: 2026-11-23 03:01" in message.body
+    answer(play)
+    assert len(run(play, 90.0)) == 1
+    play.ask("door.answer")
+    assert run(play, HOUR_S) == []
+    play.put(CallButtonPressed(play.now))
+    assert len(sent(play)) == 3
+
+
+def test_whoever_goes_on_calling_does_not_keep_a_forced_door_from_being_told() -> None:
+    play = station(THREE, rules(master=replace(MASTER, quiet=QUIET, per_hour=6, repeat_s=0.0)))
+    for _ in range(10):
+        play.put(CallButtonPressed(play.now))
+        if play.state.notices.boxes["master"].under_way:
+            answer(play)
+        play.ask("door.answer")
+        play.wait(30.0)
+    assert len(sent(play)) == 4
+    force(play)
+    assert sent(play)[-1].title == "East gate: the door was forced open"
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
