@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
 from agent.core import alarms
 from agent.core.notices import CALL, Delivery, Recipient, Standing, Subject
 from agent.core.problems import CATALOGUE, Words
-from agent.core.state import Plate
+
+if TYPE_CHECKING:
+    from agent.core.state import Plate  # which loads numpy, and the command line needs only words
 
 BODY_BYTES = 1800  # in UTF-8: a text for a WeCom group bot may have 2048, with the title
 TITLE_CHARACTERS = 60
