@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from agent.core import alarms
-from agent.core.notices import CALL, Delivery, Recipient, Standing, Subject
+from agent.core.notices import Delivery, Recipient, Standing, Subject
 from agent.core.problems import CATALOGUE, Words
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ TITLE_CHARACTERS = 60
 _PARTICULARS = re.compile(r"\s*[::(,,]?\s*\{detail\}\)?")
 _ABOUT_PEOPLE = frozenset({"vault.template_refused"})  # their place is a member's id
 
-_CALL = Words("有人在门口呼叫站长", "somebody at the door calls the station master")
-_ANSWER = Words(
-    "请联系门口的人:执行 station door unlock 开门,或 station door answer 告知已收到。",
-    "See to them: `station door unlock` opens, `station door answer` tells them that you know.",
-)
 _SEE = Words("请立即查看,然后", "Look at it now, then")
 NEXT: Mapping[str, Words] = {
     "fire": Words("请立即拨打 119,确认站内人员已离开;之后", "Call the fire service and get everybody out; after that"),
@@ -44,6 +39,14 @@ NEXT: Mapping[str, Words] = {
         "请查看现场或联系安保,不要独自进入;之后", "Have the place looked at, do not go in alone; after that"
     ),
     "tamper": Words("请查看设备外壳和线路;之后", "Look at the housing and the wires; after that"),
+    "call": Words(
+        "请联系门口的人:执行 station door unlock 开门,或",
+        "See to them: `station door unlock` opens, or say that you know:",
+    ),
+    "welfare": Words(
+        "请联系或查看站内人员,必要时拨打 120;之后",
+        "Call or look after whoever is inside, with an ambulance if need be; after that",
+    ),
     "open_too_long": Words("请派人关门;之后", "Have the door closed; after that"),
 }
 """What to do about an alarm, before it is acknowledged; `_SEE` for all others."""
@@ -119,7 +122,7 @@ class _Speaker:
         """One line: what it is."""
         kind, code, where = subject
         if kind == "alarm":
-            text = self.pick(_CALL if subject == CALL else alarms.WORDS[code])
+            text = self.pick(alarms.WORDS[code])
             return text if each.times == 1 else f"{text} × {each.times}"
         text = self._plain(CATALOGUE[code].text)
         if not where or code in _ABOUT_PEOPLE or where in self._members:
@@ -132,11 +135,9 @@ class _Speaker:
         is_over = "" if each.is_active else self.pick(Words("(已结束,尚无人确认)", " (over, but nobody has seen it)"))
         lines = [
             f"■ {self.what(subject, each)}",
-            self.pick(Words("时间:", "Since: ")) + self._time(each.since) + is_over,
+            self.pick(Words("时间:", "Since: ")) + self._time(each.begun) + is_over,
         ]
-        if subject == CALL:
-            lines.append(self.pick(_ANSWER))
-        elif kind == "alarm":
+        if kind == "alarm":
             then = f"station alarms acknowledge {code}"
             lines.append(self.pick(NEXT.get(code, _SEE)) + self.pick(Words(f"执行 {then}", f" `{then}`")))
         else:

@@ -98,15 +98,11 @@ class NoticeRules:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Something that nobody has seen. `begun` tells it from the same thing at another time; `times`: how often unseen.
-
-    `since`: RFC 3339 in UTC, None while the clock is not known.
-    """
+    """Something that nobody has seen. `begun`: RFC 3339 in UTC; `times`: how often it began unseen."""
 
     begun: str | None
     times: int = 1
     is_active: bool = True
-    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,24 +177,16 @@ class Notices:
 # --- what stands -----------------------------------------------------------------------------------------------------
 
 
-CALL: Subject = ("alarm", "call", "")
-"""Somebody at the door calls. It is no alarm of the register: it ends by itself, and then nobody need see it."""
-
-
-def standing(now_alarms: Alarms, repairs: Repairs, call: Standing | None = None) -> dict[Subject, Standing]:
+def standing(now_alarms: Alarms, repairs: Repairs) -> dict[Subject, Standing]:
     """What nobody has seen, the most pressing first."""
     found: dict[Subject, Standing] = {}
     for name in alarms.WORDS:
         each = now_alarms.get(name)
         if each is not None and not each.is_acknowledged:
-            found["alarm", name, ""] = Standing(each.raised_at, each.times, each.is_active, each.raised_at)
-    if call is not None:
-        found[CALL] = call
+            found["alarm", name, ""] = Standing(each.raised_at, each.times, each.is_active)
     unseen = [each for each in repairs.values() if each.stage is Stage.RAISED]
     for repair in sorted(unseen, key=lambda each: each.problem.severity is Severity.WARNING):
-        found["fault", repair.problem.code, repair.problem.where] = Standing(
-            repair.steps[0].at, since=repair.steps[0].at
-        )
+        found["fault", repair.problem.code, repair.problem.where] = Standing(repair.steps[0].at)
     return found
 
 
@@ -441,7 +429,7 @@ def _allowed(recipient: Recipient, box: Box) -> int:
     """
     for subject, each in box.waiting.items():
         told = box.told.get(subject)
-        if subject != CALL and recipient.is_urgent(subject) and (told is None or told.begun != each.begun):
+        if subject[1] != "call" and recipient.is_urgent(subject) and (told is None or told.begun != each.begun):
             return recipient.per_hour
     return recipient.per_hour - recipient.per_hour // 3
 

@@ -57,7 +57,7 @@ def tend(turn: Turn) -> None:
         turn.set(notices=replace(known, boxes=boxes, is_placed=True))
     _give_up_on_the_silent(turn)
     quiet = {name: _quiet(turn, name, seen) for name in _recipients(turn)}
-    stands = notices.standing(turn.state.alarms, turn.state.repairs, _call(turn))
+    stands = notices.standing(turn.state.alarms, turn.state.repairs)
     known_subjects = _known(turn.state)
     due: list[float] = []
     for name, recipient in turn.rules.notices.recipients.items():
@@ -199,14 +199,7 @@ def _quiet(turn: Turn, name: str, seen: tuple[object, ...]) -> Quiet:
 
 def _seen(state: StationState) -> tuple[object, ...]:
     """What the rules look at, the clock last; each is another object whenever it is different."""
-    return state.alarms, state.repairs, state.call, state.clock
-
-
-def _call(turn: Turn) -> Standing | None:
-    call = turn.state.call
-    if call is None:
-        return None
-    return Standing(f"{call.began_at:.3f}", since=_utc_of(turn, call.began_at))
+    return state.alarms, state.repairs, state.clock
 
 
 def _known(state: StationState) -> frozenset[Subject]:
