@@ -49,6 +49,9 @@ from agent.mqtt.client import Broker, Tls
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
+from agent.notice_settings import notice_rules
+from agent.notice_urls import find_urls
+from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
 from agent.settings import ApplianceSettings, Settings, SupplySettings
@@ -160,6 +163,9 @@ def build(
         stack.callback(galleries.close)
         passes = PassChecker(pass_keys(settings), clock, post)
         stack.callback(passes.close)
+        notifier = _open_notifier(settings, clock, post)
+        if notifier is not None:
+            stack.callback(notifier.close)
         vision = VisionProcess(vision_config(settings, portraits or {}), clock, post)
         stack.callback(vision.close)
         control = ControlServer(settings.control.socket, settings.control.roles, post, clock)
@@ -184,6 +190,7 @@ def build(
             effects.PublishState: link.publish_state if link else _nowhere,
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.PublishReadings: link.publish_readings if link else _nowhere,
+            effects.Notify: notifier.submit if notifier else _nowhere,
             effects.Reply: control.reply,
             **dict.fromkeys(_CREDENTIAL_ORDERS, checker.submit),
             **dict.fromkeys(_STORAGE_ORDERS, partial(_store, writer)),
@@ -240,7 +247,7 @@ def _read_clock(clock: Clock) -> ClockRead:
 
 
 def _nowhere(_order: Effect) -> None:
-    """Without a broker there is nobody to publish to."""
+    """Without a broker there is nobody to publish to, and without recipients nobody to tell."""
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -296,6 +303,7 @@ def rules_of(settings: Settings) -> Rules:
         ),
         supplies=supply_rules(settings),
         zone=ZoneInfo(settings.station.timezone),
+        notices=notice_rules(settings.notify, settings.station.timezone),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
 
@@ -376,6 +384,11 @@ def vision_config(settings: Settings, portraits: Mapping[str, SimulatedPortrait]
         is_mirrored=settings.camera.mirrored,
         liveness=settings.liveness.mode,
     )
+
+
+def _open_notifier(settings: Settings, clock: Clock, post: Post) -> Notifier | None:
+    ways = {name: each.urls for name, each in settings.notify.recipients.items()}
+    return Notifier(ways, find_urls(settings.notify_urls_file, os.environ), clock, post) if ways else None
 
 
 def _open_link(settings: Settings, clock: Clock, post: Post) -> BrokerLink | None:

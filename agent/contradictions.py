@@ -25,6 +25,7 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
         *_visits(settings),
         *_mqtt(settings.mqtt),
         *_appliances(settings),
+        *_recipients(settings),
         *_coordinates(settings.station),
     ]
     return [each for places, each in found if not any(_is_within(place, wrong) for place in places)]
@@ -214,6 +215,20 @@ def _appliances(settings: Settings) -> _Found:
                 "模拟的电表只能与 hardware.simulated = true 一起使用,否则会上报虚假读数",
                 "a simulated meter needs hardware.simulated = true, or invented readings would be reported",
             )
+
+
+def _recipients(settings: Settings) -> _Found:
+    for name, recipient in settings.notify.recipients.items():
+        where = f"notify.recipients.{name}"
+        if not recipient.alarms and not recipient.faults:
+            yield _conflict(
+                f"{where}.alarms",
+                (f"{where}.faults",),
+                f"与 {where}.faults 不能都为空:这样什么都不会通知",
+                f"cannot be empty together with {where}.faults: this recipient would be told nothing",
+            )
+        if len(set(recipient.urls)) < len(recipient.urls):
+            yield _conflict(f"{where}.urls", (), "同一个名称写了两次", "names the same URL twice")
 
 
 def _coordinates(station: StationSettings) -> _Found:

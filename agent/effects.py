@@ -470,6 +470,24 @@ class PublishReadings(Effect):
     readings: tuple[MinuteReading, ...]
 
 
+# --- people elsewhere ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Effect):
+    """Send a message to one recipient of the settings by every way that they have; `NotifyDone` answers.
+
+    `request`: a control request (a test), or a name that the rules made. Plain text in the recipient's language, never
+    with a person's name, a face, a PIN or a card.
+    """
+
+    request: str
+    recipient: str
+    title: str
+    body: str
+    is_urgent: bool = False
+
+
 # --- people and processes that ask -----------------------------------------------------------------------------------
 
 

@@ -788,6 +788,34 @@ class CommandRejected(Event):
     key: str = ""
 
 
+# --- people elsewhere ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyDone(Event):
+    """The answer to `Notify`: `ok` where at least one way took the message.
+
+    `reason`: why not, a key of `core.notice_words.REASONS`. `ways`: the same for each way by its name, empty where it
+    took the message.
+    """
+
+    request: str
+    recipient: str
+    ok: bool
+    reason: str = ""
+    ways: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyExamined(Event):
+    """What is wrong with the file of the recipients' URLs has changed.
+
+    `faults`: (code of `core.problems`, where, detail); no detail holds anything of a URL.
+    """
+
+    faults: tuple[tuple[str, str, str], ...]
+
+
 # --- people and processes that ask -----------------------------------------------------------------------------------
 
 

@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from agent.contradictions import contradictions
+from agent.core.notices import URGENT
 from agent.core.problems import Problem, Words, problem
 from agent.mistakes import dotted, fault, place_of, problems_of
+from agent.notice_settings import AlarmName, FaultPatternText, QuietHours
 from agent.opening_hours import EXCEPTIONS_MAX, AdmissionWord, Dates, Hours
 from agent.paths import DEFAULT_SOCKET, DEFAULT_STATE
 
@@ -455,6 +457,27 @@ class SupplySettings(Table):
     lent_hours: float | None = Field(default=None, gt=0, le=8760)
 
 
+class RecipientSettings(Table):
+    """One recipient of notifications; the table's name is theirs in the log. `urls`: names in `notify.urls_file`."""
+
+    urls: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=8)]
+    language: Literal["zh", "en"] = "zh"
+    alarms: Annotated[tuple[AlarmName, ...], Field(strict=False, max_length=50)] = ("all",)
+    faults: Annotated[tuple[FaultPatternText, ...], Field(strict=False, max_length=50)] = ("all:error",)
+    quiet_hours: QuietHours | None = None
+    urgent: Annotated[tuple[AlarmName, ...], Field(strict=False, max_length=50)] = URGENT
+    repeat_minutes: float = Field(default=15.0, ge=0, le=1440)
+    repeats: int = Field(default=8, ge=0, le=100)
+    per_hour: int = Field(default=12, ge=1, le=60)
+
+
+class NotifySettings(Table):
+    """Who is told of alarms and faults. `urls_file` not set: `notify.urls` in `state.directory`."""
+
+    urls_file: FilePath | None = None
+    recipients: Mapping[Name, RecipientSettings] = Field(default_factory=dict, max_length=16)
+
+
 class ReadingsSettings(Table):
     """Sensor values by the minute."""
 
@@ -505,6 +528,7 @@ class Settings(Table):
     control: ControlSettings = ControlSettings()
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)
+    notify: NotifySettings = NotifySettings()
     readings: ReadingsSettings = ReadingsSettings()
     log: LogSettings = LogSettings()
 
@@ -517,6 +541,11 @@ class Settings(Table):
     def credential_key_file(self) -> Path:
         """Where the key of cards and PINs is, unless systemd gives it."""
         return self.codes.key_file or self.state.directory / "credential.keys"
+
+    @property
+    def notify_urls_file(self) -> Path:
+        """Where the URLs of notifications are, unless systemd gives them."""
+        return self.notify.urls_file or self.state.directory / "notify.urls"
 
     @property
     def models_folder(self) -> Path:

@@ -17,6 +17,7 @@ from agent.settings import (
     ApplianceSettings,
     CommandKeySettings,
     ReaderSettings,
+    RecipientSettings,
     Settings,
     SettingsError,
     SupplySettings,
@@ -77,6 +78,8 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
             flat |= _defaults(SupplySettings, "supplies.aed_pads.")
         elif name == "exceptions":
             flat |= {f"schedule.exceptions.{day}": None for day in ("2027-02-06", "2027-10-01..2027-10-03")}
+        elif name == "recipients":
+            flat |= _defaults(RecipientSettings, "notify.recipients.master.")
         elif name == "readers":
             flat |= _defaults(ReaderSettings, "readers.front.")
         elif name == "roles":

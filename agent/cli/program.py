@@ -18,6 +18,7 @@ from agent.cli import (
     log,
     members,
     models,
+    notify,
     passes,
     service,
     status,
@@ -59,6 +60,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(door.app, name="door")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(faults.app, name="faults")
+app.add_typer(notify.app, name="notify")
 app.add_typer(members.app, name="members")
 app.add_typer(visits.app, name="visits")
 app.add_typer(log.app, name="log")

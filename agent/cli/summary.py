@@ -10,6 +10,8 @@ from agent.consent_texts import find_text
 from agent.contradictions import pins_of
 from agent.core.consent import LANGUAGES
 from agent.core.problems import Problem, Words, problem
+from agent.notice_urls import UrlsError, faults_of, find_urls, read_urls
+from agent.notifier import check
 from agent.settings import Settings
 from agent.vision.models import PUBLISHED
 
@@ -32,6 +34,8 @@ def summary(settings: Settings) -> Iterator[Words]:
     broker = f"{mqtt.host}:{mqtt.port}, {'TLS' if mqtt.tls.enabled else 'no TLS'}" if mqtt.enabled else None
     yield Words(f"中心服务器:{broker or '关闭'}", f"central server: {broker or 'off'}")
     names = ", ".join(settings.appliances)
+    told = ", ".join(settings.notify.recipients)
+    yield Words(f"通知:{told or '无'}", f"notified: {told or 'nobody'}")
     yield Words(f"电器:{names or '无'}", f"appliances: {names or 'none'}")
 
 
@@ -39,6 +43,7 @@ def findings(settings: Settings) -> Iterator[Problem]:
     """What this machine lacks for these settings. The door works without all of it; what stops faces is an error."""
     yield from _files(settings)
     yield from _accounts(settings)
+    yield from _urls(settings)
     if settings.vision.enabled:
         yield from _models(settings)
         for language in LANGUAGES:
@@ -74,6 +79,22 @@ def _models(settings: Settings) -> Iterator[Problem]:
         file = settings.models_folder / PUBLISHED[name].file
         if not os.access(file, os.R_OK):
             yield problem("settings.missing_model", where, f"{name}, {file}")
+
+
+def _urls(settings: Settings) -> Iterator[Problem]:
+    """What is wrong with the file of the recipients' URLs, by their names alone."""
+    ways = {name: each.urls for name, each in settings.notify.recipients.items()}
+    file = find_urls(settings.notify_urls_file, os.environ)
+    for code, where, detail in faults_of(ways, file):
+        place = where if code == "notify.urls_refused" else f"notify.recipients.{where}.urls"
+        yield problem(code, place, detail)
+    try:
+        urls = read_urls(file) if ways else {}
+    except UrlsError:
+        return  # said above
+    wrong = [name for name, reason in zip(urls, check(list(urls.values())), strict=True) if reason]
+    if wrong:
+        yield problem("notify.bad_url", "notify.urls_file", ", ".join(wrong))
 
 
 def _accounts(settings: Settings) -> Iterator[Problem]:

@@ -208,6 +208,12 @@ class SupplyCheckArguments(_Message):
     best_before: Annotated[str, BeforeValidator(_date), Field(max_length=10)] | None = None
 
 
+class RecipientArguments(_Message):
+    """Who gets the test message, by their name in the settings."""
+
+    recipient: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
 class RevokePassArguments(_Message):
     """Which pass opens nothing any more."""
 
@@ -322,6 +328,8 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "supplies.list": NoArguments,
         "supplies.return": SupplyArguments,
         "supplies.take": SupplyArguments,
+        "notify.list": NoArguments,
+        "notify.test": RecipientArguments,
         "vault.rotate": NoArguments,
         "vault.status": NoArguments,
         "passes.revoke": RevokePassArguments,

@@ -450,6 +450,38 @@ CATALOGUE: Mapping[str, Kind] = {
         "如果没有恢复过备份,请检查存储卡。",
         "If no backup was restored, check the card.",
     ),
+    # --- notifications
+    "notify.failed": _error(
+        "通知无法送达这位接收人,已持续一段时间。",
+        "This recipient has not been reached for a while.",
+        "检查网络和 URL 文件,然后执行 station notify test 接收人;原因见 station notify list。",
+        "Check the network and the file of URLs, then `station notify test RECIPIENT`; `station notify list` says why.",
+    ),
+    "notify.urls_refused": _error(
+        "通知的 URL 文件不能使用,无法通知任何人:{detail}",
+        "The file of the notifications' URLs cannot be used, so nobody is notified: {detail}",
+        "让该文件只有 station-agent 账户可读(chmod 600、chown),或改正 notify.urls_file;一分钟内自动重读。",
+        "Let only the account station-agent read it (chmod 600, chown) or correct notify.urls_file; it is read again "
+        "within a minute.",
+    ),
+    "notify.url_missing": _error(
+        "URL 文件中没有这位接收人用到的名称:{detail}",
+        "The file of URLs lacks names that this recipient uses: {detail}",
+        "在 URL 文件中补上,或改正 notify.recipients 中的 urls。",
+        "Add them to the file of URLs, or correct `urls` in notify.recipients.",
+    ),
+    "notify.bad_url": _error(
+        "这些名称下的 URL 不正确:{detail}",
+        "What stands under these names is no URL that can be used: {detail}",
+        "按 docs/notifications.md 改正 URL 文件。",
+        "Correct the file of URLs as docs/notifications.md explains.",
+    ),
+    "notify.unknown": _error(
+        "没有这位接收人:{detail}",
+        "There is no such recipient: {detail}",
+        "station notify list 列出全部接收人;在 notify.recipients 中添加。",
+        "`station notify list` shows them; add one in notify.recipients.",
+    ),
     "broker.disconnected": _warning(
         "与中心服务器的连接已断开:{detail}",
         "The link to the central server is down: {detail}",

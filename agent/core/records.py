@@ -6,6 +6,7 @@ from agent import events
 from agent.core import (
     command_desk,
     membership,
+    notifying,
     outbox,
     pass_entry,
     requests,
@@ -51,6 +52,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     upkeep.begin(turn, found)
     stock.begin(turn, found)
     command_desk.begin(turn, found)
+    notifying.begin(turn, found)
     templates.rebuild_gallery(turn)
     ways_in.load(turn)
     for place, detail in found.problems:

@@ -18,6 +18,7 @@ from agent.core.door import DoorState, DoorTimings, LockKind
 from agent.core.enrolment import Enrolment, EnrolmentRules
 from agent.core.gallery import Gallery
 from agent.core.movement import Challenges
+from agent.core.notices import NoticeRules, Notices
 from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.pass_book import PassBook, PassRules
@@ -91,6 +92,7 @@ class Rules:
     welfare: WelfareRules = field(default_factory=WelfareRules)
     mains_signal: str = ""
     challenge_secret: bytes = field(default=b"", repr=False)
+    notices: NoticeRules = field(default_factory=NoticeRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -170,6 +172,7 @@ class StationState:
     supplies: Mapping[str, Supply] = field(default_factory=dict)
     repairs: Repairs = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    notices: Notices = field(default_factory=Notices)
     lock_retry_at: float | None = None
     vision: Supervision = field(default_factory=Supervision)
     outbox: Outbox = field(default_factory=Outbox)

@@ -23,6 +23,7 @@ from agent.core import (
     floats,
     hours,
     membership,
+    notifying,
     occupancy,
     pass_entry,
     people,
@@ -81,6 +82,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     upkeep.begin(turn, restored)
     stock.begin(turn, restored)
     command_desk.begin(turn, restored)
+    notifying.begin(turn, restored)
     drive_lock(turn)
     hours.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
@@ -125,6 +127,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.refresh_at,
         state.readings_due_at,
         state.review_at,
+        notifying.deadline(state),
     ]
     candidates += sensing.deadlines(state, rules)
     candidates += [floats.deadline(state), *people.deadlines(state, rules)]
@@ -153,6 +156,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     sensing.publish_readings(turn)
     roster.review_when_due(turn)
     upkeep.follow_alarms(turn)
+    notifying.tend(turn)
     publication.tell_changes(turn)
     delivery.ask(turn)
     command_desk.collect(turn)
@@ -184,6 +188,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
         tracks=recognition.put_off(state.tracks, event.seconds),
         appliances={name: appliance.put_off(each, event.seconds) for name, each in state.appliances.items()},
         presence=presence.put_off(state.presence, event.seconds),
+        notices=notifying.put_off(state.notices, event.seconds),
         waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},
         enrolments={key: replace(each, until=each.until + event.seconds) for key, each in state.enrolments.items()},
     )
@@ -273,6 +278,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.EntryAcknowledged: delivery.on_acknowledged,
     events.CommandReceived: command_desk.on_received,
     events.CommandRejected: command_desk.on_rejected,
+    events.NotifyDone: notifying.on_done,
+    events.NotifyExamined: notifying.on_examined,
     events.ControlRequested: requests.handle,
     events.SubscriberLeft: _on_subscriber_left,
     events.TimePassed: _on_time,

@@ -12,7 +12,6 @@ import contextlib
 import hmac
 import os
 import secrets
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +21,7 @@ from typing import NoReturn
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from agent.private_file import PrivateFile, PrivateFileError, find_private
 from agent.storage.head import sync_directory
 
 CREDENTIAL = "template.keys"
@@ -138,21 +138,9 @@ class KeyFile:
     def read(self) -> Ring:
         """Read every key. Raises `KeyFaultError`: no file, others could read it, or it holds something else."""
         try:
-            # Not blocking: somebody may have put a pipe there, and nobody would ever write to it.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        except (FileNotFoundError, NotADirectoryError):
-            raise KeyFaultError(KEY_LOST, f"{self.path}: there is no such file") from None
-        except OSError as error:
-            raise KeyFaultError(KEY_REFUSED, f"{self.path}: {error.strerror}") from None
-        try:
-            self._check(os.fstat(descriptor))
-            content = os.read(descriptor, _TEXT_BYTES + 1)
-        except OSError as error:
-            raise KeyFaultError(KEY_REFUSED, f"{self.path}: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
-        if len(content) > _TEXT_BYTES:
-            raise KeyFaultError(KEY_REFUSED, f"{self.path}: longer than {_TEXT_BYTES} bytes, so not a file of keys")
+            content = PrivateFile(self.path, self.is_credential).read(_TEXT_BYTES)
+        except PrivateFileError as error:
+            raise KeyFaultError(KEY_LOST if error.is_missing else KEY_REFUSED, str(error)) from None
         return self._parse(content)
 
     def write(self, ring: Ring) -> None:
@@ -182,20 +170,6 @@ class KeyFile:
                 fresh.unlink(missing_ok=True)
             raise KeyFaultError(KEY_REFUSED, f"{self.path} cannot be written: {error.strerror}") from None
 
-    def _check(self, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFaultError(KEY_REFUSED, f"{self.path}: not a file")
-        if self.is_credential:
-            return  # its mode shows an access list's mask, not who may read
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & 0o077:
-            detail = f"{self.path}: its mode {mode:04o} lets others in; run chmod 600"
-            raise KeyFaultError(KEY_REFUSED, detail)
-        if status.st_uid not in (0, os.geteuid()):
-            raise KeyFaultError(
-                KEY_REFUSED, f"{self.path}: it belongs to the account number {status.st_uid}; run chown"
-            )
-
     def _parse(self, content: bytes) -> Ring:
         keys: dict[str, Key] = {}
         is_sealed = False
@@ -218,10 +192,8 @@ class KeyFile:
 
 def find_keys(key_file: Path, environment: Mapping[str, str], name: str = CREDENTIAL, header: str = _HEADER) -> KeyFile:
     """The credential of this name when systemd gave one to this process, else the file."""
-    directory = environment.get("CREDENTIALS_DIRECTORY")
-    if directory and (credential := Path(directory) / name).exists():
-        return KeyFile(credential, is_credential=True)
-    return KeyFile(key_file, header=header)
+    found = find_private(key_file, environment, name)
+    return KeyFile(found.path, is_credential=found.is_credential, header=header)
 
 
 def _key_of(line: bytes) -> Key | None:

@@ -80,12 +80,19 @@ def receipts(*entries: AppendEntry, epoch: int = 1, after: int = 0) -> tuple[Rec
 
 @dataclass
 class Play:
-    """A station and its time. `orders` are those since the last `take`; deadlines that come are kept."""
+    """A station and its time. `orders` are those since the last `take`, each with its time in `ordered_at`.
+
+    Deadlines that come are kept.
+    """
 
     state: StationState
     rules: Rules
     now: float = 0.0
     orders: list[Effect] = field(default_factory=list)
+    ordered_at: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ordered_at = [self.now] * len(self.orders)
 
     def put(self, event: Event, now: float | None = None) -> None:
         """Take one fact, at its own time or later, after all deadlines before that."""
@@ -119,6 +126,7 @@ class Play:
     def _step(self, event: Event) -> None:
         self.state, effects = station.step(self.state, event, self.now, self.rules)
         self.orders += effects
+        self.ordered_at += [self.now] * len(effects)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -172,7 +180,7 @@ class Play:
 
     def take(self) -> list[Effect]:
         """The orders since the last call."""
-        orders, self.orders = self.orders, []
+        orders, self.orders, self.ordered_at = self.orders, [], []
         return orders
 
     def logged(self, kind: str = "") -> list[Mapping[str, Any]]:

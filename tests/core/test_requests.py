@@ -88,6 +88,7 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "supply": "gold",
         "quantity": 1,
         "what": "broken",
+        "recipient": "nobody",
     }
     play.ask(action, actor=Actor("local", "somebody", role), **given)
     may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)

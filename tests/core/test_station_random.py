@@ -16,6 +16,7 @@ from agent.core.commands import COMMANDS, Refusal, Scope
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
 from agent.core.factors import count
 from agent.core.gallery import Gallery, build_gallery
+from agent.core.notices import HOUR_S, FaultPattern, NoticeRules, Recipient
 from agent.core.pass_book import PassRules
 from agent.core.passes import Pass, station_digest
 from agent.core.publication import parts
@@ -40,6 +41,7 @@ from agent.effects import (
     FindCard,
     KeepNotes,
     KillVision,
+    Notify,
     PublishEntries,
     PublishState,
     ReadOutbox,
@@ -80,6 +82,13 @@ HOURS = Schedule(
     + ((Span(0, 1440, Admission.CLOSED),), ()),
     untrusted=Admission.MEMBERS,
 )
+NIGHT = (Span(1320, 1830, Admission.CLOSED),)
+RECIPIENTS = {
+    "master": Recipient(("mail",), faults=(FaultPattern(),), repeat_s=30.0, repeats_max=5, per_hour=4),
+    "office": Recipient(
+        ("mail",), "en", frozenset(), (FaultPattern("device"),), Schedule(UTC, (NIGHT,) * 7), repeat_s=0.0, per_hour=1
+    ),
+}
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 GALLERY = build_gallery([("m-0", face_of(0)), ("m-1", face_of(1))], engine=ENGINE[0], weights=ENGINE[1])
 HERE = station_digest("here")
@@ -95,6 +104,7 @@ class World:
 
     play: Play
     requests: list[str] = field(default_factory=list)
+    unsent: set[str] = field(default_factory=set)  # messages that surely did not arrive
     subscriptions: set[str] = field(default_factory=set)
     sequence: int = 0
     commands: int = 0
@@ -123,6 +133,7 @@ class World:
             "where": "microwave",
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
             "quantity": 1 + number % 4,
+            "recipient": ("master", "office", "nobody")[number % 3],
             "what": tuple(REPORTED)[number % len(REPORTED)],
             "number": "123456" if number % 3 else "",
             "read": number % 3 == 0,
@@ -151,6 +162,18 @@ class World:
             session=self.play.state.session if number % 3 else "s-0",
             is_retained=number % 11 == 0,
         )
+
+    def notified(self, number: int) -> Event:
+        """How the newest message fared, or one before it."""
+        orders = self.play.found(Notify)
+        if not orders:
+            return events.NotifyDone(self.now, "notice:master:1", "master", ok=True)
+        order = orders[-1 - number % min(3, len(orders))]
+        reason = ("", "unreachable", "timed_out", "", "refused")[number % 5]
+        under_way = self.play.state.notices.boxes[order.recipient].under_way
+        if reason in ("unreachable", "refused") and under_way and order.request.endswith(f":{under_way.number}"):
+            self.unsent.add(order.request)
+        return events.NotifyDone(self.now, order.request, order.recipient, not reason, reason, {"mail": reason})
 
     def redeemed(self, number: int) -> Event:
         """What the disk says of a pass that it was asked about, or of one that it was not."""
@@ -307,6 +330,7 @@ class World:
 
 SEALED_PIN = SealedPin("k-1", b"salt", b"hash", b"duress")
 READING = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
+NOTIFY_FAULTS = (("notify.urls_refused", "notify.urls_file", "mode"), ("notify.url_missing", "master", "mail"))
 VAULT_FAULTS = (("vault.key_lost", "vault", "k-1"), ("vault.template_refused", "m-1", "m-1"))
 MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.DoorContactChanged: lambda w, n: events.DoorContactChanged(w.now, (True, False, True, False, None)[n % 5]),
@@ -397,6 +421,8 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
     events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
     events.EntryAcknowledged: World.acknowledge,
+    events.NotifyDone: World.notified,
+    events.NotifyExamined: lambda w, n: events.NotifyExamined(w.now, NOTIFY_FAULTS[: n % 3]),
     events.ControlRequested: lambda w, n: w.ask(
         (*ACTIONS, "nonsense")[n % (len(ACTIONS) + 1)], ("viewer", "master", "master", "guest")[n % 4], n
     ),
@@ -426,6 +452,7 @@ OFTEN = [
     events.ControlRequested,
     events.EntriesLogged,
     events.BrokerConnected,
+    events.NotifyDone,
 ]
 STEPS = st.lists(
     st.tuples(
@@ -541,6 +568,24 @@ def check_alarms(play: Play) -> None:
     assert noted == set(play.state.alarms)
 
 
+def check_notices(world: World) -> None:
+    """Nobody gets more than their limit within an hour, and no alarm that nobody has seen is forgotten."""
+    play = world.play
+    for name, recipient in RECIPIENTS.items():
+        sent = [
+            at
+            for order, at in zip(play.orders, play.ordered_at, strict=True)
+            if isinstance(order, Notify) and order.recipient == name and order.request.startswith("notice:")
+            if order.request not in world.unsent
+        ]
+        for at in sent:
+            assert sum(at <= other < at + HOUR_S for other in sent) <= recipient.per_hour
+    box = play.state.notices.boxes["master"]
+    of_delivery = box.under_way.about if box.under_way else {}
+    remembered = {what for _, what, _ in (*box.told, *box.waiting, *of_delivery)}
+    assert {name for name, each in play.state.alarms.items() if not each.is_acknowledged} <= remembered
+
+
 def check_published(play: Play) -> None:
     """What is published fits the contract."""
     for order in play.found(PublishState):
@@ -576,6 +621,7 @@ def test_whatever_happens(
         has_emergency=True,
         schedule=HOURS,
         passes=PassRules(HERE),
+        notices=NoticeRules(RECIPIENTS),
         supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
     )
     rules = replace(rules, counter=CounterRules(is_counted))
@@ -595,8 +641,10 @@ def test_whatever_happens(
     check_visits(play)
     check_faults(play)
     check_alarms(play)
+    check_notices(world)
     check_published(play)
-    play.wait(120.0)
+    # What waits for real processes waits as much longer as station time jumped ahead.
+    play.wait(120.0 + sum(number * times for what, number, times, *_ in steps if what is events.PauseSkipped))
     assert [len([r for r in play.replies(request) if r.is_last]) for request in world.requests] == [
         0 if request in world.subscriptions and play.replies(request)[0].ok else 1 for request in world.requests
     ]
