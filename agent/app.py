@@ -54,7 +54,8 @@ from agent.notice_urls import find_urls
 from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
-from agent.settings import ApplianceSettings, Settings, SupplySettings
+from agent.sensor_settings import ApplianceSettings
+from agent.settings import Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE
@@ -67,10 +68,11 @@ log = logging.getLogger(__name__)
 
 Post = Callable[[Event], None]
 
+NO_METER_STALE_S = 30.0  # of an appliance without a meter, which never has a reading to grow old
+PZEM_WRAP_KWH = 10_000.0  # its counter ends at 9999.99 kWh (PZEM-004T V3.0 User Manual, 1.1)
+
 SWITCH_S = 0.0005
 """How long a thread may compute in Python while the deciding one waits to; Python's own 5 ms are a late door."""
-
-APPLIANCE_STALE_POLLS = 5  # readings missed before an appliance's state is unknown
 
 
 @dataclass(slots=True)
@@ -176,6 +178,7 @@ def build(
             effects.EnergiseLock: lambda order: hardware.lock.drive(energised=True, seen_at=order.seen_at),
             effects.DeenergiseLock: lambda order: hardware.lock.drive(energised=False, seen_at=order.seen_at),
             effects.ShowIndication: hardware.show,
+            effects.SwitchAppliance: hardware.switch,
             effects.ReadClock: lambda _order: post(_read_clock(clock)),
             effects.StartVision: lambda _order: vision.start(),
             effects.KillVision: lambda order: vision.kill(order.reason),
@@ -267,16 +270,9 @@ def rules_of(settings: Settings) -> Rules:
             is_movement_needed=settings.liveness.mode == "challenge",
         ),
         challenge_secret=token_bytes(32),
-        appliances={
-            name: Profile(
-                each.running_above_w,
-                each.standby_above_w,
-                max(10.0, APPLIANCE_STALE_POLLS * each.interval_s),
-                each.kind,
-                KINDS[each.kind],
-            )
-            for name, each in settings.appliances.items()
-        },
+        appliances={name: _profile(each, settings) for name, each in settings.appliances.items()},
+        sensors=sensors_of(settings),
+        mains_signal=_mains_signal(settings),
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         counter=CounterRules(settings.counter.fitted),
@@ -306,6 +302,34 @@ def rules_of(settings: Settings) -> Rules:
         notices=notice_rules(settings.notify, settings.station.timezone),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
+
+
+def _profile(appliance: ApplianceSettings, settings: Settings) -> Profile:
+    meter = settings.sensors.get(appliance.power or "")
+    return Profile(
+        appliance.running_above_w,
+        appliance.standby_above_w,
+        meter.silence_s if meter is not None else NO_METER_STALE_S,
+        appliance.kind,
+        KINDS[appliance.kind],
+        is_learning=not appliance.model_fields_set & {"running_above_w", "standby_above_w"},
+        thermometer=appliance.temperature or "",
+        water_signal=appliance.water or "",
+        counter_wrap_kwh=PZEM_WRAP_KWH if meter is not None and meter.driver == "pzem004t" else None,
+        meter=appliance.power or "",
+    )
+
+
+def _mains_signal(settings: Settings) -> str:
+    return next((name for name, each in settings.contacts.items() if each.kind == "mains"), "")
+
+
+def sensors_of(settings: Settings) -> dict[str, str]:
+    """What is fitted, by its name in faults, with its kind."""
+    fitted: dict[str, str] = {f"sensors.{name}": each.driver for name, each in settings.sensors.items()}
+    fitted |= {f"contacts.{name}": each.kind for name, each in settings.contacts.items()}
+    others = {"motion": settings.motion.fitted, "counter": settings.counter.fitted}
+    return fitted | {name: name for name, is_fitted in others.items() if is_fitted}
 
 
 def supply_rules(settings: Settings) -> dict[str, SupplyRules]:

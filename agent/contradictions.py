@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from agent.core.problems import Problem, Words, problem
+from agent.core.problems import Problem, problem
+from agent.mistakes import Contradictions, conflict
 from agent.opening_hours import overlaps
+from agent.sensor_contradictions import pins_of_sensors, sensor_contradictions
 
 if TYPE_CHECKING:
     from agent.settings import MqttSettings, Settings, StationSettings
@@ -24,8 +25,8 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
         *_readers(settings),
         *_visits(settings),
         *_mqtt(settings.mqtt),
-        *_appliances(settings),
         *_recipients(settings),
+        *sensor_contradictions(settings),
         *_coordinates(settings.station),
     ]
     return [each for places, each in found if not any(_is_within(place, wrong) for place in places)]
@@ -34,13 +35,6 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
 def _is_within(place: str, wrong: frozenset[str]) -> bool:
     steps = place.split(".")
     return any(".".join(steps[: count + 1]) in wrong for count in range(len(steps)))
-
-
-_Found = Iterator[tuple[tuple[str, ...], Problem]]
-
-
-def _conflict(where: str, others: tuple[str, ...], zh: str, en: str) -> tuple[tuple[str, ...], Problem]:
-    return (where, *others), problem("settings.conflict", where, Words(zh, en))
 
 
 def pins_of(settings: Settings) -> dict[str, int | None]:
@@ -67,10 +61,10 @@ def pins_of(settings: Settings) -> dict[str, int | None]:
     for name, reader in settings.readers.items():
         if reader.driver == "wiegand":
             pins |= {f"readers.{name}.d0_pin": reader.d0_pin, f"readers.{name}.d1_pin": reader.d1_pin}
-    return pins
+    return pins | pins_of_sensors(settings)
 
 
-def _pins(settings: Settings) -> _Found:
+def _pins(settings: Settings) -> Contradictions:
     users: dict[int, str] = {}
     for where, pin in pins_of(settings).items():
         if pin is None:
@@ -81,21 +75,21 @@ def _pins(settings: Settings) -> _Found:
                 yield (where, fitted, "hardware.simulated"), problem("settings.missing", where)
         elif pin in users:
             other = users[pin]
-            yield _conflict(where, (other,), f"引脚 {pin} 已用于 {other}", f"pin {pin} is already used by {other}")
+            yield conflict(where, (other,), f"引脚 {pin} 已用于 {other}", f"pin {pin} is already used by {other}")
         else:
             users[pin] = where
 
 
-def _schedule(settings: Settings) -> _Found:
+def _schedule(settings: Settings) -> Contradictions:
     for where, words in overlaps(settings.schedule):
-        yield _conflict(where, (), words.zh, words.en)
+        yield conflict(where, (), words.zh, words.en)
 
 
-def _door(settings: Settings) -> _Found:
+def _door(settings: Settings) -> Contradictions:
     for name in ("unlock_s", "open_alarm_s"):
         usual, extended = getattr(settings.door, name), getattr(settings.door, f"extended_{name}")
         if extended < usual and f"extended_{name}" in settings.door.model_fields_set:
-            yield _conflict(
+            yield conflict(
                 f"door.extended_{name}",
                 (f"door.{name}",),
                 f"不能小于 door.{name}({usual}),现为 {extended}",
@@ -103,10 +97,10 @@ def _door(settings: Settings) -> _Found:
             )
 
 
-def _recognition(settings: Settings) -> _Found:
+def _recognition(settings: Settings) -> Contradictions:
     needed, refuse = settings.recognition.frames_needed, settings.recognition.refuse_after_frames
     if refuse < needed:
-        yield _conflict(
+        yield conflict(
             "recognition.refuse_after_frames",
             ("recognition.frames_needed",),
             f"不能小于 recognition.frames_needed({needed}),现为 {refuse}",
@@ -114,9 +108,9 @@ def _recognition(settings: Settings) -> _Found:
         )
 
 
-def _engine(settings: Settings) -> _Found:
+def _engine(settings: Settings) -> Contradictions:
     if settings.vision.engine == "sface" and settings.vision.detector == "hog":
-        yield _conflict(
+        yield conflict(
             "vision.detector",
             ("vision.engine",),
             "引擎 sface 需要 YuNet 找到的特征点:应为 auto 或 yunet",
@@ -124,9 +118,9 @@ def _engine(settings: Settings) -> _Found:
         )
 
 
-def _codes(settings: Settings) -> _Found:
+def _codes(settings: Settings) -> Contradictions:
     if settings.codes.block_max_s < settings.codes.block_s:
-        yield _conflict(
+        yield conflict(
             "codes.block_max_s",
             ("codes.block_s",),
             f"不能小于 codes.block_s({settings.codes.block_s} 秒),现为 {settings.codes.block_max_s} 秒",
@@ -134,12 +128,12 @@ def _codes(settings: Settings) -> _Found:
         )
 
 
-def _readers(settings: Settings) -> _Found:
+def _readers(settings: Settings) -> Contradictions:
     devices: dict[str, str] = {}
     for name, reader in settings.readers.items():
         where = f"readers.{name}"
         if reader.driver == "simulated" and not settings.hardware.simulated:
-            yield _conflict(
+            yield conflict(
                 f"{where}.driver",
                 ("hardware.simulated",),
                 "模拟的读卡器只能与 hardware.simulated = true 一起使用",
@@ -150,13 +144,13 @@ def _readers(settings: Settings) -> _Found:
         if reader.driver == "hid" and reader.device is not None:
             if reader.device in devices:
                 other = devices[reader.device]
-                yield _conflict(
+                yield conflict(
                     f"{where}.device", (other,), f"该设备已用于 {other}", f"this device is already used by {other}"
                 )
             else:
                 devices[reader.device] = f"{where}.device"
         if reader.side == "inside" and reader.sends == "keys":
-            yield _conflict(
+            yield conflict(
                 f"{where}.sends",
                 (f"{where}.side",),
                 "室内只能装读卡器:出门不需要密码",
@@ -164,10 +158,10 @@ def _readers(settings: Settings) -> _Found:
             )
 
 
-def _visits(settings: Settings) -> _Found:
+def _visits(settings: Settings) -> Contradictions:
     has_exit_reader = any(each.side == "inside" for each in settings.readers.values())
     if settings.visits.passback == "hard" and not has_exit_reader:
-        yield _conflict(
+        yield conflict(
             "visits.passback",
             ("readers",),
             'hard 需要一台 side = "inside" 的读卡器,否则离开的人无法再进入',
@@ -175,67 +169,47 @@ def _visits(settings: Settings) -> _Found:
         )
 
 
-def _mqtt(mqtt: MqttSettings) -> _Found:
+def _mqtt(mqtt: MqttSettings) -> Contradictions:
     tls = mqtt.tls
     if (tls.cert_file is None) != (tls.key_file is None):
         where, other = ("mqtt.tls.key_file", "mqtt.tls.cert_file")
         if tls.key_file is not None:
             where, other = other, where
-        yield _conflict(
+        yield conflict(
             where, (other,), f"设置了 {other},也必须设置 {where}", f"{other} is set, so {where} must be set too"
         )
     if not tls.enabled and (tls.ca_file or tls.cert_file or tls.key_file):
-        yield _conflict(
+        yield conflict(
             "mqtt.tls.enabled",
             (),
             "设置了 TLS 文件,但没有启用 TLS:连接不会加密",
             "TLS files are set but TLS is off: the link would not be encrypted",
         )
     if mqtt.password_file is not None and not mqtt.username:
-        yield _conflict(
+        yield conflict(
             "mqtt.password_file", ("mqtt.username",), "有密码就必须有 mqtt.username", "a password needs mqtt.username"
         )
 
 
-def _appliances(settings: Settings) -> _Found:
-    for name, appliance in settings.appliances.items():
-        where = f"appliances.{name}"
-        running, standby = appliance.running_above_w, appliance.standby_above_w
-        if running <= standby:
-            yield _conflict(
-                f"{where}.running_above_w",
-                (f"{where}.standby_above_w",),
-                f"必须大于 {where}.standby_above_w({standby} 瓦),现为 {running} 瓦",
-                f"must be more than {where}.standby_above_w ({standby} W), is {running} W",
-            )
-        if str(appliance.driver) == "simulated" and not settings.hardware.simulated:
-            yield _conflict(
-                f"{where}.driver",
-                ("hardware.simulated",),
-                "模拟的电表只能与 hardware.simulated = true 一起使用,否则会上报虚假读数",
-                "a simulated meter needs hardware.simulated = true, or invented readings would be reported",
-            )
-
-
-def _recipients(settings: Settings) -> _Found:
+def _recipients(settings: Settings) -> Contradictions:
     for name, recipient in settings.notify.recipients.items():
         where = f"notify.recipients.{name}"
         if not recipient.alarms and not recipient.faults:
-            yield _conflict(
+            yield conflict(
                 f"{where}.alarms",
                 (f"{where}.faults",),
                 f"与 {where}.faults 不能都为空:这样什么都不会通知",
                 f"cannot be empty together with {where}.faults: this recipient would be told nothing",
             )
         if len(set(recipient.urls)) < len(recipient.urls):
-            yield _conflict(f"{where}.urls", (), "同一个名称写了两次", "names the same URL twice")
+            yield conflict(f"{where}.urls", (), "同一个名称写了两次", "names the same URL twice")
 
 
-def _coordinates(station: StationSettings) -> _Found:
+def _coordinates(station: StationSettings) -> Contradictions:
     if (station.latitude is None) != (station.longitude is None):
         where, other = ("station.longitude", "station.latitude")
         if station.latitude is None:
             where, other = other, where
-        yield _conflict(
+        yield conflict(
             where, (other,), f"设置了 {other},也必须设置 {where}", f"{other} is set, so {where} must be set too"
         )

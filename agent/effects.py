@@ -47,6 +47,14 @@ class ShowIndication(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchAppliance(Effect):
+    """Switch an appliance's plug where the settings allow it; `ApplianceSwitched` answers, within some seconds."""
+
+    appliance: str
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReadClock(Effect):
     """Read the wall clock; `ClockRead` answers."""
 

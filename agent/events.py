@@ -91,10 +91,28 @@ class PresenceSensed(Event):
 
 @dataclass(frozen=True, slots=True)
 class SensorRead(Event):
-    """One polled reading: `values` by quantity with the unit in its name, such as `power_w`."""
+    """One reading: `values` by quantity with the unit in its name, such as `power_w`. `sensor`: as in the settings."""
 
     sensor: str
     values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SensorStateTold(Event):
+    """A sensor told a value of two states, such as `open` or `on` (a plug's relay); also when nothing has changed."""
+
+    sensor: str
+    state: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceSwitched(Event):
+    """The answer to `SwitchAppliance`: its plug confirmed `is_on`, or `reason` says why not (empty: it did)."""
+
+    appliance: str
+    is_on: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

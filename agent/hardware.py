@@ -17,7 +17,7 @@ from typing import TypeVar
 from gpiozero import Factory
 
 from agent.clock import Clock
-from agent.effects import ShowIndication
+from agent.effects import ShowIndication, SwitchAppliance
 from agent.events import (
     CallButtonPressed,
     CardRead,
@@ -29,13 +29,12 @@ from agent.events import (
     KeyPressed,
     MotionChanged,
     PersonCounted,
-    SensorRead,
     SignalChanged,
     WorkerFailed,
 )
+from agent.sensor_hardware import RealSensors, SensorHardware, SimulatedSensorHardware, SimulatedSensors
 from agent.settings import ButtonSettings, ReaderSettings, Settings
 from drivers.beam import BeamPair
-from drivers.bus import BusPoller, PolledDevice
 from drivers.button import PushButton
 from drivers.contact import Contact, DoorContact
 from drivers.errors import DriverError
@@ -52,7 +51,6 @@ from drivers.simulated.contact import SimulatedDoorContact
 from drivers.simulated.door import SimulatedDoor
 from drivers.simulated.indicator import SimulatedIndicator
 from drivers.simulated.lock import SimulatedLockRelay
-from drivers.simulated.meter import SimulatedMeter
 from drivers.simulated.motion import SimulatedMotionSensor
 from drivers.simulated.reader import SimulatedReader
 from drivers.simulated.signal import SimulatedSignal
@@ -60,15 +58,13 @@ from drivers.wiegand import WiegandReader
 
 log = logging.getLogger(__name__)
 
-_POLLER_JOIN_S = 0.3  # a SIGTERM has to end within 2 s; a read that hangs is left behind
-
 Post = Callable[[Event], None]
 Opened = TypeVar("Opened")
 
 
 @dataclass(slots=True)
 class SimulatedParts:
-    """The handles of the simulated twins: what a hand would do at a real door."""
+    """The handles of the simulated twins: what a hand would do at a real door. `signals`: contacts, too."""
 
     door: SimulatedDoor
     exit_button: SimulatedPushButton
@@ -77,7 +73,7 @@ class SimulatedParts:
     motion: SimulatedMotionSensor
     indicator: SimulatedIndicator
     stage: Stage
-    meters: Mapping[str, SimulatedMeter] = field(default_factory=dict)
+    sensors: SimulatedSensors = field(default_factory=SimulatedSensors)
     signals: Mapping[str, SimulatedSignal] = field(default_factory=dict)
     readers: Mapping[str, SimulatedReader] = field(default_factory=dict)
 
@@ -152,17 +148,24 @@ class Hardware:
         contact: Contact | None,
         simulated: SimulatedParts | None,
         signals: Mapping[str, Signal] | None = None,
+        *,
+        sensors: SensorHardware,
     ) -> None:
         self.lock = lock
         self.contact = contact
         self.simulated = simulated
         self.signals = signals or {}
+        self.sensors = sensors
         self._indicator = indicator
 
     def show(self, order: ShowIndication) -> None:
         """Light and sound, where fitted."""
         if self._indicator is not None:
             self._indicator.show(order.pattern)
+
+    def switch(self, order: SwitchAppliance) -> None:
+        """An appliance's plug, where the settings allow it."""
+        self.sensors.switch(order)
 
 
 @contextmanager
@@ -175,6 +178,7 @@ def open_hardware(settings: Settings, clock: Clock, post: Post) -> Iterator[Hard
             post(DoorContactChanged(clock.now(), hardware.contact.is_open))
         for name, signal in hardware.signals.items():
             post(SignalChanged(clock.now(), name, signal.is_active))
+        hardware.sensors.start()
         yield hardware
 
 
@@ -225,29 +229,13 @@ class _Opening:
         self.stack.callback(port.close)
         return port
 
-    def poll(self, devices: Mapping[str, PolledDevice]) -> None:
-        """One thread for the meters; each is asked at its own pace."""
-        if not devices:
-            return
-        poller = BusPoller(
-            "meters",
-            devices,
-            interval_s={name: each.interval_s for name, each in self.settings.appliances.items()},
-            on_read=lambda at, device, values: self.post(SensorRead(at, device, values)),
-            on_failed=lambda at, device, reason: self.post(DeviceFailed(at, device, reason)),
-            on_recovered=lambda at, device: self.post(DeviceRecovered(at, device)),
-            on_died=self.died,
-            clock=self.clock.now,
-        )
-        poller.start()
-        self.stack.callback(poller.stop, _POLLER_JOIN_S)
-
 
 class _Simulated(_Opening):
     def open(self) -> Hardware:
         lock = SimulatedLockRelay()
         contact = SimulatedDoorContact(self.contact_changed, clock=self.clock.now)
-        meters = {name: SimulatedMeter(clock=self.clock.now) for name in self.settings.appliances}
+        sensors = SimulatedSensorHardware(self.settings, self.clock, self.post)
+        sensors.open()
         signals = {
             name: SimulatedSignal(self.signal_changed(name), clock=self.clock.now) for name in signals_of(self.settings)
         }
@@ -268,8 +256,8 @@ class _Simulated(_Opening):
             motion=SimulatedMotionSensor(self.motion_changed, clock=self.clock.now),
             indicator=SimulatedIndicator(clock=self.clock.now),
             stage=Stage(stage_path(self.settings)),
-            meters=meters,
-            signals=signals,
+            sensors=sensors.parts,
+            signals={**signals, **sensors.parts.contacts},
             readers=readers,
         )
         port = self.keep_lock(lambda: lock)
@@ -279,9 +267,9 @@ class _Simulated(_Opening):
             self.stack.callback(signal.close)
         for reader in readers.values():
             self.stack.callback(reader.close)
-        self.poll(meters)
+        self.stack.callback(sensors.close)
         fitted = contact if self.settings.contact.fitted else None
-        return Hardware(port, parts.indicator, fitted, parts, signals)
+        return Hardware(port, parts.indicator, fitted, parts, signals, sensors=sensors)
 
 
 class _Real(_Opening):
@@ -290,20 +278,24 @@ class _Real(_Opening):
     def open(self) -> Hardware:
         pins = self.attempt("gpio", lambda: self.stack.enter_context(open_pins(self.settings.hardware.gpio_chip)))
         lock = self.keep_lock(lambda: self._open_lock(pins))
+        sensors = RealSensors(self.settings, self.clock, self.post)
+        self.stack.callback(sensors.close)
+        sensors.open(pins)
         for name, reader in self.settings.readers.items():
             if reader.driver == "hid":
                 self._open_hid_reader(name, reader)
             elif pins is not None:
                 self._open_wiegand_reader(pins, name, reader)
         if pins is None:
-            return Hardware(lock, None, None, None)
+            return Hardware(lock, None, None, None, sensors=sensors)
         contact = self.attempt("contact", lambda: self._open_contact(pins))
         for name, (chosen, on_press) in self.buttons().items():
             self.attempt(name, partial(self._open_button, name, chosen, on_press, pins))
         self.attempt("motion", lambda: self._open_motion(pins))
         self.attempt("counter", lambda: self._open_counter(pins))
         indicator = self.attempt("indicator", lambda: self._open_indicator(pins))
-        return Hardware(lock, indicator, contact, None, dict(self._open_signals(pins)))
+        signals = dict(self._open_signals(pins))
+        return Hardware(lock, indicator, contact, None, signals, sensors=sensors)
 
     def attempt(self, device: str, opening: Callable[[], Opened]) -> Opened | None:
         try:

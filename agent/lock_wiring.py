@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from agent.core.problems import Problem, problem
 from agent.mistakes import problems_of
-from agent.settings import HardwareSettings, LockSettings, SettingsError, Table, parse, read
+from agent.settings import HardwareSettings, LockSettings, SettingsError, parse, read
+from agent.settings_fields import Table
 
 _TableType = TypeVar("_TableType", bound=Table)
 

@@ -17,6 +17,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agent.core.problems import Problem, Words, problem
 
+Contradiction = tuple[tuple[str, ...], Problem]
+"""The settings that cannot be true together, and the problem with the first of them."""
+
+Contradictions = Iterator[Contradiction]
+
 _SHOWN_MAX = 40  # characters of a wrong value that are repeated; enough to find it in the file
 _NO_KEY = "[key]"  # pydantic's mark at the end of a place that is a mapping's key
 
@@ -41,6 +46,11 @@ _TYPES: Mapping[str, Words] = {
 def fault(zh: str, en: str) -> PydanticCustomError:
     """Make an error of a validator that carries its words in both languages."""
     return PydanticCustomError("plain_words", "{en}", {"zh": zh, "en": en})
+
+
+def conflict(where: str, others: tuple[str, ...], zh: str, en: str) -> Contradiction:
+    """`where` cannot be so while `others` are as they are."""
+    return (where, *others), problem("settings.conflict", where, Words(zh, en))
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], private: frozenset[str] | None) -> list[Problem]:
@@ -178,6 +188,9 @@ PATTERNS: Mapping[str, Words] = {
     r"^[0-9]{1,10}$": Words("只能是数字,最多 10 位", "may hold only digits (at most 10)"),
     r"^/dev/input/[A-Za-z0-9._:/-]{1,200}$": Words(
         "应为类似 /dev/input/by-id/usb-…-event-kbd 的设备", "must be a device such as /dev/input/by-id/usb-…-event-kbd"
+    ),
+    r"^/dev/[A-Za-z0-9._:+=@#,/-]{1,200}$": Words(
+        "应为类似 /dev/serial/by-id/usb-…-port0 的设备", "must be a device such as /dev/serial/by-id/usb-…-port0"
     ),
     r"^/dev/gpiochip[0-9]{1,3}$": Words("应为类似 /dev/gpiochip0 的设备", "must be a device such as /dev/gpiochip0"),
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": Words(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
 
 from agent.contradictions import contradictions
 from agent.core.notices import URGENT
@@ -23,6 +23,14 @@ from agent.mistakes import dotted, fault, place_of, problems_of
 from agent.notice_settings import AlarmName, FaultPatternText, QuietHours
 from agent.opening_hours import EXCEPTIONS_MAX, AdmissionWord, Dates, Hours
 from agent.paths import DEFAULT_SOCKET, DEFAULT_STATE
+from agent.sensor_settings import (
+    ApplianceSettings,
+    NamedContactSettings,
+    PlugsSettings,
+    SensorSettings,
+    SerialSettings,
+)
+from agent.settings_fields import FilePath, Level, Name, Pin, Table, Text, in_base
 
 SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
 
@@ -39,15 +47,8 @@ class SettingsError(Exception):
         self.rest = rest
 
 
-def _in_base(value: Path, info: ValidationInfo) -> Path:
-    if not str(value).isprintable():
-        raise fault("路径中有不可见字符", "the path holds characters that cannot be printed")
-    base: Path = (info.context or {}).get("base", Path())
-    return base / value
-
-
 def _source(value: str, info: ValidationInfo) -> str:
-    return value if value == "simulated" else str(_in_base(Path(value), info))
+    return value if value == "simulated" else str(in_base(Path(value), info))
 
 
 def _zone(value: str) -> str:
@@ -70,7 +71,7 @@ def _prefix(value: str) -> str:
 
 
 def _socket(value: Path, info: ValidationInfo) -> Path:
-    path = _in_base(value, info)
+    path = in_base(value, info)
     if (length := len(bytes(path))) > SOCKET_PATH_MAX:
         raise fault(
             f"路径太长:{length} 字节,最多 {SOCKET_PATH_MAX} 字节",
@@ -102,22 +103,10 @@ def _public_key(value: str) -> str:
     return value
 
 
-# Strict mode takes a path or a tuple only as such; TOML has strings and arrays.
-FilePath = Annotated[Path, Field(strict=False), AfterValidator(_in_base)]
-Pin = Annotated[int, Field(ge=0, le=511)]
-Level = Literal["low", "high"]
 Role = Literal["viewer", "master", "administrator"]
-Text = Annotated[str, Field(max_length=200)]
 KeyId = Annotated[str, AfterValidator(_key_id)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
 KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-
-
-class Table(BaseModel):
-    """What every table has: nothing is converted, nothing unknown is passed over."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StationSettings(Table):
@@ -423,29 +412,6 @@ class ControlSettings(Table):
     roles: Mapping[Name, Role] = Field(default_factory=dict, max_length=100)
 
 
-class ApplianceSettings(Table):
-    """One appliance and the meter that watches it; the table's name is the appliance's name on the wire."""
-
-    kind: Literal[
-        "microwave",
-        "water_dispenser",
-        "refrigerator",
-        "air_conditioner",
-        "heater",
-        "television",
-        "charger",
-        "tyre_inflator",
-        "light",
-        "other",
-    ]
-    driver: Literal["simulated"] = "simulated"
-    label_zh: Text = ""
-    label_en: Text = ""
-    standby_above_w: float = Field(default=0.5, ge=0, le=10_000)
-    running_above_w: float = Field(default=20.0, gt=0, le=10_000)
-    interval_s: float = Field(default=2.0, ge=0.2, le=3600)
-
-
 class SupplySettings(Table):
     """One supply that is counted on a round; the table's name is its name on the wire."""
 
@@ -526,6 +492,10 @@ class Settings(Table):
     mqtt: MqttSettings = MqttSettings()
     commands: CommandsSettings = CommandsSettings()
     control: ControlSettings = ControlSettings()
+    serial: Mapping[Name, SerialSettings] = Field(default_factory=dict, max_length=8)
+    plugs: PlugsSettings = PlugsSettings()
+    sensors: Mapping[Name, SensorSettings] = Field(default_factory=dict, max_length=50)
+    contacts: Mapping[Name, NamedContactSettings] = Field(default_factory=dict, max_length=30)
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)
     notify: NotifySettings = NotifySettings()

@@ -12,6 +12,7 @@ from agent.core.consent import LANGUAGES
 from agent.core.problems import Problem, Words, problem
 from agent.notice_urls import UrlsError, faults_of, find_urls, read_urls
 from agent.notifier import check
+from agent.sensor_settings import PLUGS
 from agent.settings import Settings
 from agent.vision.models import PUBLISHED
 
@@ -37,6 +38,11 @@ def summary(settings: Settings) -> Iterator[Words]:
     told = ", ".join(settings.notify.recipients)
     yield Words(f"通知:{told or '无'}", f"notified: {told or 'nobody'}")
     yield Words(f"电器:{names or '无'}", f"appliances: {names or 'none'}")
+    sensors = ", ".join(f"{name} ({each.driver})" for name, each in settings.sensors.items())
+    yield Words(f"传感器:{sensors or '无'}", f"sensors: {sensors or 'none'}")
+    if settings.contacts:
+        contacts = ", ".join(f"{name} ({each.kind})" for name, each in settings.contacts.items())
+        yield Words(f"触点:{contacts}", f"contacts: {contacts}")
 
 
 def findings(settings: Settings) -> Iterator[Problem]:
@@ -63,6 +69,8 @@ def _files(settings: Settings) -> Iterator[Problem]:
             "mqtt.tls.cert_file": tls.cert_file,
             "mqtt.tls.key_file": tls.key_file,
         }
+    if any(each.driver in PLUGS for each in settings.sensors.values()) and not settings.hardware.simulated:
+        files |= {"plugs.password_file": settings.plugs.password_file, "plugs.ca_file": settings.plugs.ca_file}
     for where, path in files.items():
         if path is not None and not os.access(path, os.R_OK):
             yield problem("settings.missing_file", where, str(path))

@@ -324,6 +324,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "members.uncard": CredentialsArguments,
         "members.unpin": CredentialsArguments,
         "members.withdraw": WithdrawArguments,
+        "sensors.read": NoArguments,
         "supplies.check": SupplyCheckArguments,
         "supplies.list": NoArguments,
         "supplies.return": SupplyArguments,

@@ -22,8 +22,12 @@ def on_motion(turn: Turn, event: events.MotionChanged) -> None:
 
 
 def on_presence(turn: Turn, event: events.PresenceSensed) -> None:
-    """A radar sees somebody, or nobody."""
-    turn.set(presence=presence.sensed(turn.state.presence, event.sensor, event.is_present, event.is_moving, event.at))
+    """A radar sees somebody, or nobody. It is called here as in its faults, by which it is lost."""
+    turn.set(
+        presence=presence.sensed(
+            turn.state.presence, f"sensors.{event.sensor}", event.is_present, event.is_moving, event.at
+        )
+    )
 
 
 def on_counted(turn: Turn, event: events.PersonCounted) -> None:

@@ -323,6 +323,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "检查总空开和供电;恢复后自动消除。冰箱停电超过 4 小时请检查食物。",
         "Check the main breaker and the supply; this clears by itself. After 4 hours check the food in the fridge.",
     ),
+    "appliance.not_switched": _warning(
+        "电器没有按要求开关:{detail}",
+        "The appliance was not switched as ordered: {detail}",
+        "检查插座的供电和网络,再试一次;开关成功后自动消除。",
+        "Check its plug's power and network, then try again; this clears by itself once an order is carried out.",
+    ),
     "camera.failed": _error(
         "摄像头没有画面:{detail}",
         "The camera gives no fresh picture: {detail}",

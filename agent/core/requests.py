@@ -21,6 +21,7 @@ from agent.core import (
     refusals,
     registration,
     roster,
+    sensors,
     signals,
     stock,
     upkeep,
@@ -142,6 +143,11 @@ def _snapshot(turn: Turn) -> dict[str, Any]:
         },
         "log": {"epoch": state.outbox.newest[0], "sequence": state.outbox.newest[1]},
     }
+
+
+def _read_sensors(turn: Turn, asked: ControlRequested) -> None:
+    rows = sensors.rows(turn.state.sensors, turn.rules.sensors, turn.now)
+    turn.do(Reply(asked.request, ok=True, result={"rows": rows}))
 
 
 def _unlock(turn: Turn, asked: ControlRequested) -> None:
@@ -276,6 +282,7 @@ ACTIONS: Mapping[str, Action] = {
     "notify.list": Action("master", notifying.list_recipients),
     "notify.test": Action("master", notifying.send_test),
     "passes.revoke": Action("master", pass_entry.revoke),
+    "sensors.read": Action("viewer", _read_sensors),
     "supplies.check": Action("master", stock.check),
     "supplies.list": Action("viewer", stock.list_supplies),
     "supplies.return": Action("master", stock.give_back),

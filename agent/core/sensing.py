@@ -29,18 +29,16 @@ def on_reading(turn: Turn, event: events.SensorRead) -> None:
     for quantity, value in event.values.items():
         if math.isfinite(value):
             turn.do(WriteReading(event.at, event.sensor, quantity, value))
-    known = turn.state.appliances.get(event.sensor)
-    if known is not None:
-        reading = Reading(*(event.values.get(each) for each in QUANTITIES))
-        _set_appliance(turn, event.sensor, appliance.see(known, turn.rules.appliances[event.sensor], reading, event.at))
-        _look(turn, event.sensor)
-    temperature_c = event.values.get("temperature_c")
-    if temperature_c is None:
-        return
+    reading = Reading(*(event.values.get(each) for each in QUANTITIES))
     for name, profile in turn.rules.appliances.items():
-        if profile.thermometer == event.sensor:
-            _set_appliance(turn, name, appliance.feel(turn.state.appliances[name], profile, temperature_c, event.at))
-            _look(turn, name)
+        known = turn.state.appliances[name]
+        if (name if profile.meter is None else profile.meter) == event.sensor:
+            _set_appliance(turn, name, appliance.see(known, profile, reading, event.at))
+        elif profile.thermometer == event.sensor and reading.temperature_c is not None:
+            _set_appliance(turn, name, appliance.feel(known, profile, reading.temperature_c, event.at))
+        else:
+            continue
+        _look(turn, name)
 
 
 def begin(rules: Rules, notes: Notes) -> dict[str, Appliance]:

@@ -30,6 +30,7 @@ from agent.core.refusals import Refusals
 from agent.core.repairs import Repairs
 from agent.core.retention import RetentionRules
 from agent.core.schedule import Admission, Schedule
+from agent.core.sensors import Told
 from agent.core.supervision import Supervision
 from agent.core.supplies import Supply, SupplyRules
 from agent.core.tally import CounterRules, Tally
@@ -64,7 +65,7 @@ class Plate:
 class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here.
 
-    `zone`: the station's, for dates.
+    `zone`: the station's, for dates. `sensors`: what is fitted, by its name in faults, with its kind.
     `mains_signal`: the contact that is active while there is mains; empty: none is fitted.
     """
 
@@ -77,6 +78,7 @@ class Rules:
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     gallery: GallerySettings = field(default_factory=GallerySettings)
     appliances: Mapping[str, Profile] = field(default_factory=dict)
+    sensors: Mapping[str, str] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
     readings_every_s: float | None = 300.0
     consent: ConsentRules = field(default_factory=ConsentRules)
@@ -138,6 +140,7 @@ class StationState:
     `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
     looked at next; `clock_offset_s`: UTC less station time at the last look.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
+    `sensors`: what each said last.
     """
 
     started_at: float
@@ -168,6 +171,7 @@ class StationState:
     contacts: Mapping[str, Debounced[bool | None]] = field(default_factory=dict)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     appliances_kept_at: float = 0.0
+    sensors: Mapping[str, Told] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)
     repairs: Repairs = field(default_factory=dict)

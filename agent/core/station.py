@@ -36,10 +36,12 @@ from agent.core import (
     requests,
     roster,
     sensing,
+    sensors,
     sight,
     signals,
     stock,
     supervision,
+    switching,
     upkeep,
     vault,
     ways_in,
@@ -101,6 +103,9 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
 def step(state: StationState, event: Event, now: float, rules: Rules) -> Result:
     """Take one event. `now` is station time and never earlier than at the last call."""
     turn = Turn(state, rules, now)
+    told = sensors.after(state.sensors, rules.sensors, event)
+    if told is not state.sensors:
+        turn.set(sensors=told)
     HANDLERS[type(event)](turn, event)
     if not turn.state.is_ending:  # nothing is carried out after `Exit`
         _look_at_deadlines(turn, min(event.at, now))
@@ -178,6 +183,10 @@ def _on_time(_turn: Turn, _event: events.TimePassed) -> None:
     """Deadlines are looked at after every event; this one brings nothing else."""
 
 
+def _on_what_is_only_shown(_turn: Turn, _event: Event) -> None:
+    """`sensors.after` keeps it for people who look; no rule goes by it."""
+
+
 def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
     """Put off what waits for real processes: they did not live through the pause."""
     state = turn.state
@@ -222,6 +231,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.PersonCounted: counting.on_count,
     events.ClockRead: _on_clock,
     events.SensorRead: sensing.on_reading,
+    events.SensorStateTold: _on_what_is_only_shown,
+    events.ApplianceSwitched: switching.on_switched,
     events.DeviceFailed: devices.on_device_failed,
     events.DeviceRecovered: devices.on_device_recovered,
     events.VisionStarted: sight.on_vision_started,

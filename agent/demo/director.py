@@ -104,7 +104,7 @@ class Director:
             case script.Act():
                 return self._act(step.do)
             case script.SetPower():
-                self.parts.meters[step.appliance].set_power(step.power_w)
+                self.parts.sensors.meters[step.appliance].set_power(step.power_w)
             case script.Request():
                 self.client.request(step.action, **step.arguments)
             case script.PressKeys():

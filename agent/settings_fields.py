@@ -1,0 +1,32 @@
+"""What the tables of the settings are made of: the base of every table, and kinds of values that several use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+from agent.mistakes import fault
+
+
+def in_base(value: Path, info: ValidationInfo) -> Path:
+    """A path that counts from the settings file's folder."""
+    if not str(value).isprintable():
+        raise fault("路径中有不可见字符", "the path holds characters that cannot be printed")
+    base: Path = (info.context or {}).get("base", Path())
+    return base / value
+
+
+# Strict mode takes a path or a tuple only as such; TOML has strings and arrays.
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(in_base)]
+Pin = Annotated[int, Field(ge=0, le=511)]
+Level = Literal["low", "high"]
+Text = Annotated[str, Field(max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class Table(BaseModel):
+    """What every table has: nothing is converted, nothing unknown is passed over."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
