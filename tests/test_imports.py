@@ -14,9 +14,17 @@ from tests.imports import Import, Source, read_tree
 ROOT = Path(agent.__file__).parents[1]
 Sources = tuple[Source, ...]
 
-# The wires are opened in a module of their own, so that app.py stays the plan of the whole.
+# The wires are opened in modules of their own, the door's and the sensors', so that app.py stays the plan of the whole.
+# Searching for what is attached is for installing, without an agent: it must not share a module with the running one.
 # Footage plays files and no camera; `drivers.camera` stays the one that decodes video.
-OPEN_DRIVERS = ("agent.app", "agent.hardware", "agent.vision.process", "agent.vision.footage")
+OPEN_DRIVERS = (
+    "agent.app",
+    "agent.hardware",
+    "agent.sensor_hardware",
+    "agent.sensor_scan",
+    "agent.vision.process",
+    "agent.vision.footage",
+)
 LOCK_SAFE = ("agent.cli", ("drivers.lock", "drivers.pins", "drivers.errors"))
 """Where the command that makes the lock safe may stand, and the little that it may need of the drivers."""
 
@@ -166,6 +174,8 @@ RULES: list[tuple[Rule, dict[str, str]]] = [
     (only_the_edge_opens_drivers, {"agent/mqtt/link.py": "from drivers.lock import LockRelay"}),
     (only_the_edge_opens_drivers, {"agent/vision/pipeline.py": "from drivers import camera"}),
     (only_the_edge_opens_drivers, {"agent/control/server.py": "def f():\n    from drivers.lock import LockRelay"}),
+    (only_the_edge_opens_drivers, {"agent/sensor_reports.py": "from drivers.radar import Presence"}),
+    (only_the_edge_opens_drivers, {"agent/cli/sensors.py": "from drivers.one_wire import scan"}),
     (only_the_edge_opens_drivers, {"agent/cli/door.py": "from drivers.contact import DoorContact"}),
     (
         one_command_makes_the_lock_safe,

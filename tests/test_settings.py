@@ -13,8 +13,8 @@ from pydantic_core import PydanticUndefined
 from agent.core.problems import Problem
 from agent.lock_wiring import LockWiring, load_lock_wiring
 from agent.mistakes import PATTERNS, known_paths
+from agent.sensor_settings import ApplianceSettings, NamedContactSettings, SensorSettings, SerialSettings
 from agent.settings import (
-    ApplianceSettings,
     CommandKeySettings,
     ReaderSettings,
     RecipientSettings,
@@ -33,6 +33,16 @@ _FREE_NAMES = {
     "schedule.exceptions.2027-02-06",
     "schedule.exceptions.2027-10-01..2027-10-03",
 }
+# Tables of which a station has several: the model of one, and the name of the one that the file shows.
+_TABLES: Mapping[str, tuple[type[BaseModel], str]] = {
+    "appliances": (ApplianceSettings, "microwave"),
+    "contacts": (NamedContactSettings, "tank"),
+    "readers": (ReaderSettings, "front"),
+    "sensors": (SensorSettings, "microwave"),
+    "serial": (SerialSettings, "meters"),
+    "supplies": (SupplySettings, "aed_pads"),
+}
+_REAL = '[station]\nid = "t-1"\n[lock]\npin = 1\n[contact]\npin = 2\n[exit_button]\npin = 3\n'
 _MINIMUM = '[station]\nid = "t-1"\n[hardware]\nsimulated = true\n'
 
 
@@ -72,16 +82,13 @@ def _defaults(model: type[BaseModel], before: str = "") -> dict[str, Any]:
         path = f"{before}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             flat |= _defaults(field.annotation, f"{path}.")
-        elif name == "appliances":
-            flat |= _defaults(ApplianceSettings, "appliances.microwave.")
-        elif name == "supplies":
-            flat |= _defaults(SupplySettings, "supplies.aed_pads.")
+        elif name in _TABLES:
+            model_of_one, example = _TABLES[name]
+            flat |= _defaults(model_of_one, f"{name}.{example}.")
         elif name == "exceptions":
             flat |= {f"schedule.exceptions.{day}": None for day in ("2027-02-06", "2027-10-01..2027-10-03")}
         elif name == "recipients":
             flat |= _defaults(RecipientSettings, "notify.recipients.master.")
-        elif name == "readers":
-            flat |= _defaults(ReaderSettings, "readers.front.")
         elif name == "roles":
             flat["control.roles.alice"] = None  # a table of free names: the file shows one
         elif path == "commands.keys":
@@ -140,10 +147,14 @@ def test_the_documented_file_is_good_with_every_example_in_force() -> None:
     shown = re.sub(_HIDDEN, "", _DOCUMENTED.read_text(encoding="utf-8"))
     shown = shown.replace("enabled = false", "enabled = true")
     shown = shown.replace("simulated = false", "simulated = true").replace('username = ""', 'username = "s"')
+    # Of one sensor and one contact the file shows what belongs to different kinds.
+    for key in ("line", "address", "port", "interval_s", "pin"):
+        shown = re.sub(rf"(\[(?:sensors|contacts)\.[a-z]+\][^\[]*?)\n{key} = [^\n]*", r"\1", shown)
     settings = settings_from(tomllib.loads(shown), Path("/etc/station-agent"))
 
     assert settings.control.roles == {"alice": "master"}
     assert settings.appliances["microwave"].running_above_w == 20.0
+    assert settings.sensors[settings.appliances["microwave"].power or ""].device == "plug-microwave"
 
 
 def test_ten_mistakes_of_ten_kinds_are_all_named(tmp_path: Path) -> None:
@@ -252,8 +263,7 @@ def test_ten_mistakes_of_ten_kinds_are_all_named(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_said_in_plain_words(tmp_path: Path, text: str, where: str, words: str) -> None:
     if text.startswith("[hardware]"):
-        minimum = '[station]\nid = "t-1"\n[lock]\npin = 1\n[contact]\npin = 2\n[exit_button]\npin = 3\n'
-        found = _only(tmp_path, minimum + text)
+        found = _only(tmp_path, _REAL + text)
     elif text.startswith("["):
         found = _only(tmp_path, _MINIMUM + text)
     else:
@@ -348,16 +358,14 @@ def test_a_counter_needs_both_its_pins(tmp_path: Path) -> None:
     assert {"counter.outer_pin", "counter.inner_pin"} <= found.keys()
 
 
-def test_a_simulated_meter_is_refused_on_real_hardware(tmp_path: Path) -> None:
-    text = '[station]\nid = "t"\n[lock]\npin = 1\n[contact]\npin = 2\n[exit_button]\npin = 3\n'
-    found = _only(tmp_path, text + "[appliances.kettle]\nkind = 'other'\n")
+def test_a_simulated_sensor_is_refused_on_real_hardware(tmp_path: Path) -> None:
+    found = _only(tmp_path, _REAL + "[sensors.kettle]\ndriver = 'simulated'\n")
 
-    assert found.where == "appliances.kettle.driver"
+    assert found.where == "sensors.kettle.driver"
 
 
 def test_a_simulated_reader_is_refused_on_real_hardware(tmp_path: Path) -> None:
-    text = '[station]\nid = "t"\n[lock]\npin = 1\n[contact]\npin = 2\n[exit_button]\npin = 3\n'
-    found = _only(tmp_path, text + "[readers.front]\ndriver = 'simulated'\n")
+    found = _only(tmp_path, _REAL + "[readers.front]\ndriver = 'simulated'\n")
 
     assert found.where == "readers.front.driver"
 

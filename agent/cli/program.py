@@ -20,6 +20,7 @@ from agent.cli import (
     models,
     notify,
     passes,
+    sensors,
     service,
     status,
     supplies,
@@ -66,6 +67,7 @@ app.add_typer(visits.app, name="visits")
 app.add_typer(log.app, name="log")
 app.add_typer(faces.app, name="faces")
 app.add_typer(models.app, name="models")
+app.add_typer(sensors.app, name="sensors")
 app.add_typer(supplies.app, name="supplies")
 app.add_typer(passes.app, name="passes")
 app.add_typer(keys.app, name="keys")

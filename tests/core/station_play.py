@@ -54,6 +54,7 @@ RULES = Rules(
     version="1",
     visit_prefix="a",
     appliances={"microwave": Profile(running_above_w=100.0)},
+    sensors={"sensors.microwave": "tasmota", "sensors.radar": "ld2410", "motion": "motion", "counter": "counter"},
     consent=ConsentRules("v-1", TEXTS),
     enrolment=EnrolmentRules(min_frames=1),
 )

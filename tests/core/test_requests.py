@@ -115,6 +115,7 @@ def test_a_viewer_may_only_look() -> None:
     assert {name for name, action in ACTIONS.items() if action.role == "viewer"} == {
         "alarms.list",
         "faults.list",
+        "sensors.read",
         "status",
         "subscribe",
         "supplies.list",

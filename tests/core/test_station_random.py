@@ -75,6 +75,7 @@ from tests.core.station_play import CONSENT, ENGINE, RULES, Play, begin, face_of
 PEOPLE = 4  # 0 may come in, 1 is suspended, the others are strangers until somebody enrols them
 PEOPLE_AT_THE_START = (member("m-0", 0), member("m-1", 1, is_suspended=True))
 RELEASES = ("door.unlock", "door.hold_open", "door.emergency")
+DEVICES = ("lock", "button", "sensors.microwave", "sensors.radar")
 WIRES = ("fire", "emergency", "tamper", "bolt")
 HOURS = Schedule(
     zone=UTC,
@@ -346,8 +347,11 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.SensorRead: lambda w, n: events.SensorRead(
         w.now, "microwave", {"power_w": (0.0, 5.0, 700.0, float("nan"), -1.0)[n % 5]}
     ),
-    events.DeviceFailed: lambda w, n: events.DeviceFailed(w.now, ("lock", "button", "microwave")[n % 3], "x" * n),
-    events.DeviceRecovered: lambda w, n: events.DeviceRecovered(w.now, ("lock", "button", "microwave")[n % 3]),
+    events.PresenceSensed: lambda w, n: events.PresenceSensed(w.now, "radar", n % 2 == 0, n % 4 == 0),
+    events.SensorStateTold: lambda w, n: events.SensorStateTold(w.now, "microwave", f"state-{n % 50}", n % 2 == 0),
+    events.ApplianceSwitched: lambda w, n: events.ApplianceSwitched(w.now, "microwave", n % 2 == 0, "x" * (n % 4)),
+    events.DeviceFailed: lambda w, n: events.DeviceFailed(w.now, DEVICES[n % 4], "x" * n),
+    events.DeviceRecovered: lambda w, n: events.DeviceRecovered(w.now, DEVICES[n % 4]),
     events.VisionStarted: lambda w, n: events.VisionStarted(w.now, *ENGINE),
     events.VisionStopped: lambda w, n: events.VisionStopped(w.now, "killed"),
     events.VisionBeat: lambda w, n: events.VisionBeat(w.now, n, None if n % 2 else 0.1),
