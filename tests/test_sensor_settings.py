@@ -225,6 +225,16 @@ def test_a_simulated_sensor_may_keep_what_belongs_to_the_real_one() -> None:
     assert settings_from(tomllib.loads(text), Path()).sensors["m"].address == 1
 
 
+def test_every_example_of_the_document_is_right() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "sensors.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+
+    assert len(examples) >= 8
+    for each in examples:
+        settings = load(each)
+        assert settings.sensors or settings.contacts or settings.counter.fitted
+
+
 def test_every_driver_has_its_place_among_the_kinds() -> None:
     drivers = drivers_in(Settings.model_json_schema())
 
