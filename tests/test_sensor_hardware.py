@@ -22,7 +22,6 @@ from agent.events import (
     DeviceFailed,
     DeviceRecovered,
     Event,
-    PersonCounted,
     PresenceSensed,
     SensorRead,
     SensorStateTold,
@@ -31,11 +30,9 @@ from agent.events import (
 )
 from agent.sensor_hardware import CLOSE_S, RealSensors, SensorHardware, SimulatedSensorHardware
 from agent.settings import Settings, settings_from
-from drivers.beam import INNER, OUTER
 from drivers.errors import DeviceError
 from drivers.signal import SignalContact
 from tests.broker import Mosquitto, free_port
-from tests.drivers.doorway import ENTER, LEAVE
 from tests.drivers.kernel_tree import BME280, IioTree, OneWireTree, w1_slave
 from tests.drivers.ld2410 import Ld2410OnPty, frame
 from tests.drivers.modbus_bench import BENCH_METERS, BenchMeter, MeterServer, Wire
@@ -330,10 +327,6 @@ pin = 5
 [contacts.grid]
 kind = "mains"
 pin = 6
-[counter]
-fitted = true
-outer_pin = 19
-inner_pin = 20
 """
 
 
@@ -345,19 +338,6 @@ def test_contacts_on_pins_say_at_once_how_they_are_and_then_every_edge() -> None
             pins.pin(pin).drive_low()
         assert eventually(lambda: posted.signals("tank") == [True, False])
         assert eventually(lambda: posted.signals("grid") == [False, True])
-
-
-def test_people_are_counted_by_the_beams_of_the_settings() -> None:
-    pins, posted = MockFactory(), Posted()
-    lines = {OUTER: pins.pin(19), INNER: pins.pin(20)}
-    with opened(settings_of(CONTACTS), posted, pins):
-        for each in lines.values():
-            each.drive_low()
-        for beam, is_interrupted in (*ENTER, *LEAVE):
-            time.sleep(0.02)  # a shorter change counts as a disturbance
-            (lines[beam].drive_high if is_interrupted else lines[beam].drive_low)()
-        assert eventually(lambda: len(posted.of(PersonCounted)) == 2), posted.all
-    assert [each.is_entering for each in posted.of(PersonCounted)] == [True, False]
 
 
 def test_a_pin_that_another_holds_leaves_the_other_contacts() -> None:
@@ -415,15 +395,12 @@ def test_every_sensor_has_a_twin_that_says_what_it_is_told() -> None:
         parts.thermometers["t"].set_temperature(-3.0)
         parts.air["air"].set("co2_ppm", 1500.0)
         parts.radars["r"].see(is_still=True)
-        assert parts.counter is not None
-        parts.counter.enter()
         parts.contacts["tank"].begin()
         last = {"m": ("power_w", 812.0), "lamp": ("power_w", 40.0), "s": ("power_w", 5.0)}
         last |= {"t": ("temperature_c", -3.0), "air": ("co2_ppm", 1500.0)}
         for sensor, (quantity, value) in last.items():
             assert eventually(lambda: any(each.values.get(quantity) == value for each in posted.read(sensor))), sensor  # noqa: B023
     assert posted.of(PresenceSensed)[-1].is_present is True
-    assert [each.is_entering for each in posted.of(PersonCounted)] == [True]
     assert posted.signals("tank") == [False, True]
     assert posted.signals("grid") == [True]  # there is mains
 
