@@ -101,6 +101,26 @@ def test_sensors_are_asked_at_the_pace_of_their_kind_and_too_old_after_five_miss
     assert rules.appliances["fridge"].meter == ""
 
 
+def test_the_rules_learn_which_sensor_tells_what() -> None:
+    rules = rules_of(load(ALL_KINDS + "[appliances.oven]\nkind = 'microwave'\nrunning_above_w = 300.0\n"))
+    dispenser, fridge = rules.appliances["dispenser"], rules.appliances["fridge"]
+
+    assert (dispenser.water_signal, dispenser.thermometer) == ("tank", "")
+    assert (fridge.water_signal, fridge.thermometer) == ("", "t")
+    assert rules.mains_signal == "grid"
+    assert (dispenser.is_learning, rules.appliances["oven"].is_learning) == (True, False)
+
+
+def test_the_counter_of_a_pzem_is_known_to_begin_again() -> None:
+    text = (
+        LINE
+        + "[sensors.m]\ndriver = 'pzem004t'\nline = 'a'\naddress = 1\n[appliances.a]\nkind = 'other'\npower = 'm'\n"
+    )
+
+    assert rules_of(load(text)).appliances["a"].counter_wrap_kwh == 10_000.0
+    assert rules_of(load(text.replace("pzem004t", "sdm120"))).appliances["a"].counter_wrap_kwh is None
+
+
 def test_a_cut_wire_says_that_the_tank_is_empty_and_that_the_mains_are_gone() -> None:
     contacts = load(ALL_KINDS).contacts
 
@@ -115,6 +135,11 @@ def drivers_in(schema: dict[str, object]) -> set[str]:
 
 
 CONTRADICTIONS = [
+    (
+        "[contacts.a]\nkind = 'mains'\npin = 4\n[contacts.b]\nkind = 'mains'\npin = 5",
+        "contacts.b.kind",
+        "one contact tells of the mains, and contacts.a does",
+    ),
     (LINE + "[sensors.m]\ndriver = 'sdm120'\nline = 'a'", "sensors.m.address", "required and missing"),
     ("[sensors.m]\ndriver = 'sdm120'\naddress = 1", "sensors.m.line", "required and missing"),
     ("[sensors.m]\ndriver = 'sdm120'\nline = 'b'\naddress = 1", "sensors.m.line", "there is no table [serial.b]"),

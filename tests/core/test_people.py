@@ -91,17 +91,17 @@ def test_a_stuck_radar_is_a_fault_until_it_changes() -> None:
     live(play, 1800)
     play.put(PresenceSensed(play.now, "radar", True, False))
     live(play, 2400)
-    assert ("sensor.stuck", "radar") in play.state.faults
+    assert ("sensor.stuck", "sensors.radar") in play.state.faults
     assert play.state.presence.claim is Inside.EMPTY
-    assert play.published("occupancy")[-1]["stuck"] == ["radar"]
+    assert play.published("occupancy")[-1]["stuck"] == ["sensors.radar"]
     play.put(PresenceSensed(play.now, "radar", False, False))
-    assert ("sensor.stuck", "radar") not in play.state.faults
+    assert ("sensor.stuck", "sensors.radar") not in play.state.faults
 
 
 def test_a_sensor_whose_device_failed_says_nothing() -> None:
     play = connected()
     play.put(PresenceSensed(play.now, "radar", True, True))
-    play.put(DeviceFailed(play.now, "radar", "silent"))
+    play.put(DeviceFailed(play.now, "sensors.radar", "silent"))
     assert play.state.presence.sensors == {}
 
 
