@@ -32,7 +32,8 @@ from agent.events import (
     SignalChanged,
     WorkerFailed,
 )
-from agent.sensor_hardware import RealSensors, SensorHardware, SimulatedSensorHardware, SimulatedSensors
+from agent.sensor_hardware import RealSensors, SensorHardware
+from agent.sensor_twins import SimulatedSensorHardware, SimulatedSensors
 from agent.settings import ButtonSettings, ReaderSettings, Settings
 from drivers.beam import BeamPair
 from drivers.button import PushButton

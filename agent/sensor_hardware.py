@@ -1,4 +1,4 @@
-"""Opens the sensors that the settings name, or their twins: one thread for each bus, and events of what they report.
+"""Opens the sensors that the settings name: one thread for each bus, and events of what they report.
 
 A sensor that cannot be opened or read is reported as failed, by its name in the settings (`sensors.NAME`,
 `contacts.NAME`), and tried again by its own thread; the others go on. What is on a pin is not tried again:
@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -35,40 +34,19 @@ from drivers.mqtt_device import MqttDevice, MqttDevices, Plugs
 from drivers.one_wire import Ds18b20
 from drivers.radar import Ld2410, Presence
 from drivers.signal import Signal, SignalContact
-from drivers.simulated.iio import SimulatedIioSensor
-from drivers.simulated.meter import SimulatedMeter
-from drivers.simulated.one_wire import SimulatedDs18b20
-from drivers.simulated.plug import SimulatedPlug
-from drivers.simulated.radar import SimulatedRadar
-from drivers.simulated.signal import SimulatedSignal
 
 log = logging.getLogger(__name__)
 
 CLOSE_S = 0.5  # for all sensors together: a SIGTERM has to end within 2 s, and what hangs is left behind
 _LOOK_S = 0.5  # how often the buses are looked at for a device that hangs
-_REPORT_S = 60.0  # how often a simulated plug says everything, as real ones do by themselves
 
 _PARITIES: Mapping[str, Literal["N", "E", "O"]] = {"none": "N", "even": "E", "odd": "O"}
 
 Post = Callable[[Event], None]
 
 
-@dataclass(slots=True)
-class SimulatedSensors:
-    """The handles of the twins, by their names in the settings. `meters`: whatever can be told what is drawn."""
-
-    meters: dict[str, SimulatedMeter | SimulatedPlug] = field(default_factory=dict)
-    thermometers: dict[str, SimulatedDs18b20] = field(default_factory=dict)
-    air: dict[str, SimulatedIioSensor] = field(default_factory=dict)
-    radars: dict[str, SimulatedRadar] = field(default_factory=dict)
-    contacts: dict[str, SimulatedSignal] = field(default_factory=dict)
-
-
 class SensorHardware:
-    """What real and simulated sensors have in common: pollers, their watch, orders to plugs, and the end.
-
-    `roots`: where the kernel shows 1-Wire and IIO devices.
-    """
+    """What real and simulated sensors have in common: pollers, their watch, orders to plugs, and the end."""
 
     def __init__(self, settings: Settings, clock: Clock, post: Post) -> None:
         self.settings = settings
@@ -254,88 +232,6 @@ class RealSensors(SensorHardware):
         )
         self.contacts[name] = contact
         self.at_end(contact.close)
-
-
-class SimulatedSensorHardware(SensorHardware):
-    """Their twins: every sensor of the settings has one, whatever its driver."""
-
-    def __init__(self, settings: Settings, clock: Clock, post: Post) -> None:
-        super().__init__(settings, clock, post)
-        self.parts = SimulatedSensors()
-
-    def open(self) -> None:
-        """Make all of them."""
-        parts = self.parts
-        meters = {name: SimulatedMeter(clock=self.clock.now) for name in self.of(*METERS, "simulated")}
-        plugs = {name: self._make_plug(name) for name in self.of(*PLUGS)}
-        parts.meters = {**meters, **plugs}
-        parts.thermometers = {name: SimulatedDs18b20() for name in self.of("ds18b20")}
-        parts.air = {name: SimulatedIioSensor() for name in self.of("iio")}
-        self.poll("twins", {**meters, **parts.thermometers, **parts.air})
-        self._repeat(plugs)
-        parts.radars = {
-            name: SimulatedRadar(
-                partial(self.saw, name),
-                on_failed=self.reports.device_failed(f"sensors.{name}"),
-                on_recovered=self.reports.device_recovered(f"sensors.{name}"),
-                clock=self.clock.now,
-            )
-            for name in self.of("ld2410")
-        }
-        parts.contacts = {
-            name: SimulatedSignal(
-                partial(self.reports.contact_changed, name),
-                on_failed=self.reports.device_failed(f"contacts.{name}"),
-                is_active=chosen.kind == "mains",
-                clock=self.clock.now,
-            )
-            for name, chosen in self.settings.contacts.items()
-        }
-        self.contacts.update(parts.contacts)
-        for radar in parts.radars.values():
-            self.at_end(radar.close)
-        for contact in parts.contacts.values():
-            self.at_end(contact.close)
-
-    def _make_plug(self, name: str) -> SimulatedPlug:
-        plug = SimulatedPlug(
-            name,
-            on_read=self.reports.read,
-            on_contact=self.reports.state_told,
-            on_failed=self.reports.failed,
-            on_recovered=self.reports.recovered,
-            on_switched=self.reports.switched,
-            can_switch=any(each.can_switch and each.power == name for each in self.settings.appliances.values()),
-            clock=self.clock.now,
-        )
-        self.add_plugs(plug, (name,))
-        return plug
-
-    def _repeat(self, plugs: Mapping[str, SimulatedPlug]) -> None:
-        """Let the twins report by themselves, as plugs do; else they would seem silent."""
-        if plugs:
-            poller = BusPoller(
-                "plugs",
-                {name: _Reporting(plug) for name, plug in plugs.items()},
-                interval_s=_REPORT_S,
-                on_read=lambda *_: None,
-                on_failed=self.reports.failed,
-                on_recovered=self.reports.recovered,
-                on_died=self.reports.died,
-                clock=self.clock.now,
-            )
-            self.add_poller(poller)
-
-
-class _Reporting:
-    """A `PolledDevice` that lets a plug say what it says, and has nothing of its own."""
-
-    def __init__(self, plug: SimulatedPlug) -> None:
-        self._plug = plug
-
-    def read(self) -> Mapping[str, float]:
-        self._plug.report()
-        return {}
 
 
 class _HangWatch:

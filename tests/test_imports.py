@@ -22,6 +22,7 @@ OPEN_DRIVERS = (
     "agent.hardware",
     "agent.sensor_hardware",
     "agent.sensor_scan",
+    "agent.sensor_twins",
     "agent.vision.process",
     "agent.vision.footage",
 )

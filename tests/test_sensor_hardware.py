@@ -28,7 +28,8 @@ from agent.events import (
     SignalChanged,
     WorkerFailed,
 )
-from agent.sensor_hardware import CLOSE_S, RealSensors, SensorHardware, SimulatedSensorHardware
+from agent.sensor_hardware import CLOSE_S, RealSensors, SensorHardware
+from agent.sensor_twins import SimulatedSensorHardware
 from agent.settings import Settings, settings_from
 from drivers.errors import DeviceError
 from drivers.signal import SignalContact
