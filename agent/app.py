@@ -272,6 +272,7 @@ def rules_of(settings: Settings) -> Rules:
         challenge_secret=token_bytes(32),
         appliances={name: _profile(each, settings) for name, each in settings.appliances.items()},
         sensors=sensors_of(settings),
+        contacts={name: each.kind for name, each in settings.contacts.items()},
         mains_signal=_mains_signal(settings),
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,

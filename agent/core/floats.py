@@ -24,7 +24,7 @@ _UNREAD: Debounced[bool | None] = Debounced(None, None)
 def names(rules: Rules) -> frozenset[str]:
     """The signals that mean something here."""
     found = {each.water_signal for each in rules.appliances.values()} | {rules.mains_signal}
-    return frozenset(found - {""})
+    return frozenset(found - {""}) | rules.contacts.keys()
 
 
 def take(turn: Turn, event: SignalChanged) -> None:

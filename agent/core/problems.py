@@ -317,6 +317,45 @@ CATALOGUE: Mapping[str, Kind] = {
         "请更换水桶或检查供水;水位恢复后自动消除。",
         "Change the bottle or check the supply; this clears by itself when there is water.",
     ),
+    "contact.waste_full": _warning(
+        "废水箱已满。", "The waste tank is full.", "请倒空;水位下降后自动消除。", "Empty it; this clears by itself."
+    ),
+    "contact.aed_opened": _error(
+        "AED 柜已打开:可能有人需要急救。",
+        "The AED's cabinet is open: somebody may need help.",
+        "立即联系现场或到站查看,必要时拨打 120;AED 放回、柜门关好后自动消除。",
+        "Call the station or go there now, and an ambulance if need be; this clears once the cabinet is shut.",
+    ),
+    "contact.first_aid_opened": _warning(
+        "急救箱已打开。",
+        "The first-aid box is open.",
+        "询问是否有人受伤,用后清点补齐;关好后自动消除。",
+        "Ask whether somebody is hurt, then count and refill it; this clears once it is shut.",
+    ),
+    "contact.leak": _error(
+        "检测到漏水。",
+        "Water is where it should not be.",
+        "请关闭进水阀并到站查看;积水漫到插座前切断电源。",
+        "Shut the water off and go there; cut the power before water reaches a socket.",
+    ),
+    "contact.smoke": _error(
+        "烟感报警。",
+        "The smoke detector says that there is smoke.",
+        "确认站内人员安全并撤离,如有火情拨打 119。",
+        "See that everybody is safe and out; if there is fire, call the fire brigade.",
+    ),
+    "contact.tampered": _error(
+        "设备外壳被打开。",
+        "A device's housing was opened.",
+        "请到站查看;合上后自动消除。",
+        "Go and look; this clears once it is shut.",
+    ),
+    "contact.battery_low": _warning(
+        "传感器电池电量低。",
+        "A sensor's battery is low.",
+        "请更换电池;换好后自动消除。",
+        "Change its battery; this clears by itself.",
+    ),
     "mains.lost": _error(
         "市电中断。",
         "The mains is lost.",

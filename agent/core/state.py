@@ -66,6 +66,7 @@ class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here.
 
     `zone`: the station's, for dates. `sensors`: what is fitted, by its name in faults, with its kind.
+    `contacts`: those with a meaning, name → kind.
     `mains_signal`: the contact that is active while there is mains; empty: none is fitted.
     """
 
@@ -79,6 +80,7 @@ class Rules:
     gallery: GallerySettings = field(default_factory=GallerySettings)
     appliances: Mapping[str, Profile] = field(default_factory=dict)
     sensors: Mapping[str, str] = field(default_factory=dict)
+    contacts: Mapping[str, str] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
     readings_every_s: float | None = 300.0
     consent: ConsentRules = field(default_factory=ConsentRules)

@@ -15,6 +15,7 @@ from agent.core import (
     appliance,
     challenge,
     command_desk,
+    contacts,
     counting,
     credentials,
     delivery,
@@ -146,6 +147,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     devices.tend(turn)
     hours.ask_when_due(turn)
     floats.settle(turn, known_until)
+    contacts.tend(turn)
     sensing.tend(turn)
     people.tend(turn)
     vision, orders = supervision.tend(turn.state.vision, turn.now)
