@@ -24,6 +24,7 @@ from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
 from agent.core.appliance_kinds import KINDS
+from agent.core.assessment import Criterion
 from agent.core.calls import CallRules
 from agent.core.codes import CodeRules
 from agent.core.consent import ConsentRules
@@ -150,7 +151,15 @@ def build(
     with ExitStack() as stack:
         keys = find_keys(settings.key_file, os.environ)
         kept = Retention(settings.log.keep_days, settings.readings.keep_days, settings.mqtt.enabled)
-        writer = StorageWriter(settings.state.directory, settings.station.id, clock, post, keys, retention=kept)
+        writer = StorageWriter(
+            settings.state.directory,
+            settings.station.id,
+            clock,
+            post,
+            keys,
+            retention=kept,
+            commit_readings_s=60.0 * settings.readings.commit_minutes,
+        )
         restored = writer.open()
         stack.callback(writer.close)
         link = _open_link(settings, clock, post)
@@ -299,6 +308,7 @@ def rules_of(settings: Settings) -> Rules:
             settings.visits.limit_h * 3600.0, settings.visits.capacity, Passback(settings.visits.passback)
         ),
         supplies=supply_rules(settings),
+        assessment={each: settings.assessment.scale(each) for each in Criterion},
         zone=ZoneInfo(settings.station.timezone),
         notices=notice_rules(settings.notify, settings.station.timezone),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),

@@ -235,7 +235,8 @@ class Note:
 class AppendEntry(Effect):
     """Append to the log. `at`: station time; `tag` comes back in the `Receipt`.
 
-    `visits` and `notes` commit together with it.
+    `visits` and `notes` commit together with it. `may_wait`: nobody asks for it at once, so it waits for company, up to
+    a quarter of an hour, and a sudden death may forget it; every commit wears the card.
 
     `body` holds JSON values only, and never a name, a face, a PIN or a key.
     """
@@ -246,13 +247,18 @@ class AppendEntry(Effect):
     tag: str = ""
     visits: tuple[VisitChange, ...] = ()
     notes: tuple[Note, ...] = ()
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class KeepNotes(Effect):
-    """Keep notes that no entry reports, such as what was learned of an appliance. Each costs a card a commit."""
+    """Keep notes that no entry reports, such as what was learned of an appliance. Each costs a card a commit.
+
+    `may_wait`: as in `AppendEntry`.
+    """
 
     notes: tuple[Note, ...]
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

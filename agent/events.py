@@ -511,8 +511,8 @@ class MinuteReading:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingsWritten(Event):
-    """Whole minutes of readings that were just written."""
+class MinutesMeasured(Event):
+    """Whole minutes of readings: to be published now; they wait in memory for the next commit."""
 
     readings: tuple[MinuteReading, ...]
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from agent.contradictions import contradictions
+from agent.core.assessment import DEFAULT, Criterion, Scale, is_ordered
 from agent.core.notices import URGENT
 from agent.core.problems import Problem, Words, problem
 from agent.mistakes import dotted, fault, place_of, problems_of
@@ -104,6 +105,9 @@ def _public_key(value: str) -> str:
 
 
 Role = Literal["viewer", "master", "administrator"]
+Limit = Annotated[float, Field(ge=0, le=10_000)]
+StarLimits = Annotated[tuple[Limit, Limit, Limit, Limit], Field(strict=False)]
+Weight = Annotated[float, Field(ge=0, le=10)]
 KeyId = Annotated[str, AfterValidator(_key_id)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
 KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -444,9 +448,39 @@ class NotifySettings(Table):
     recipients: Mapping[Name, RecipientSettings] = Field(default_factory=dict, max_length=16)
 
 
-class ReadingsSettings(Table):
-    """Sensor values by the minute."""
+class AssessmentSettings(Table):
+    """The limits of five, four, three and two stars, and how much each counts. See `core.assessment`."""
 
+    availability_percent: StarLimits = DEFAULT[Criterion.AVAILABILITY].limits
+    availability_weight: Weight = DEFAULT[Criterion.AVAILABILITY].weight
+    repair_h: StarLimits = DEFAULT[Criterion.REPAIR].limits
+    repair_weight: Weight = DEFAULT[Criterion.REPAIR].weight
+    supplies_percent: StarLimits = DEFAULT[Criterion.SUPPLIES].limits
+    supplies_weight: Weight = DEFAULT[Criterion.SUPPLIES].weight
+    rounds_percent: StarLimits = DEFAULT[Criterion.ROUNDS].limits
+    rounds_weight: Weight = DEFAULT[Criterion.ROUNDS].weight
+    alarms_h: StarLimits = DEFAULT[Criterion.ALARMS].limits
+    alarms_weight: Weight = DEFAULT[Criterion.ALARMS].weight
+
+    @field_validator(*Criterion)
+    @classmethod
+    def _in_order(cls, value: StarLimits, info: ValidationInfo) -> StarLimits:
+        if is_ordered(Criterion(str(info.field_name)), value):
+            return value
+        raise fault(
+            "应从五星到二星逐级放宽", "must go from five stars to two, each easier to reach than the one before"
+        )
+
+    def scale(self, criterion: Criterion) -> Scale:
+        """One row of the table."""
+        name = criterion.value.partition("_")[0]
+        return Scale(getattr(self, criterion.value), getattr(self, f"{name}_weight"))
+
+
+class ReadingsSettings(Table):
+    """Sensor values by the minute. `commit_minutes`: how often they are written."""
+
+    commit_minutes: int = Field(default=15, ge=10, le=15)
     keep_days: int = Field(default=90, ge=1, le=3650)
     publish: bool = True
     publish_interval_s: int = Field(default=300, ge=60, le=86_400)
@@ -499,6 +533,7 @@ class Settings(Table):
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
     supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)
     notify: NotifySettings = NotifySettings()
+    assessment: AssessmentSettings = AssessmentSettings()
     readings: ReadingsSettings = ReadingsSettings()
     log: LogSettings = LogSettings()
 

@@ -82,7 +82,8 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
     if after.lock is not before.lock:
         drive_lock(turn, cause.seen_at)
     if entry:
-        turn.log(entry, who(cause))
+        # That somebody wants to leave may wait: if they do, the end of their visit follows within seconds.
+        turn.log(entry, who(cause), may_wait=entry == "access.exit_requested")
     for report in reports:
         _report(turn, report)
     if (order := after.wishes.order) is not before.wishes.order:

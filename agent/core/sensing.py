@@ -61,7 +61,8 @@ def keep(turn: Turn) -> None:
     turn.set(appliances_kept_at=turn.now)
     read = {name: each for name, each in turn.state.appliances.items() if each.read_at is not None}
     if read:
-        turn.do(KeepNotes(tuple(Note(NOTES, name, appliance.saved(each)) for name, each in read.items())))
+        notes = tuple(Note(NOTES, name, appliance.saved(each)) for name, each in read.items())
+        turn.do(KeepNotes(notes, may_wait=True))
 
 
 def tend(turn: Turn) -> None:
@@ -129,7 +130,8 @@ def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
         return
     turn.set(appliances={**turn.state.appliances, name: after})
     if after.state is not before.state:
-        turn.log("appliance.changed", {"appliance": name, "state": after.state.value, "was": before.state.value})
+        body = {"appliance": name, "state": after.state.value, "was": before.state.value}
+        turn.log("appliance.changed", body, may_wait=True)  # its live state is told at once
     if after.running is not before.running:
         if after.running is Running.UNKNOWN:
             turn.raise_fault("sensor.stale", name)
@@ -140,8 +142,8 @@ def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
         people.on_used(turn)
 
 
-def on_readings(turn: Turn, event: events.ReadingsWritten) -> None:
-    """A minute of readings is on the disk; it waits to be published."""
+def on_readings(turn: Turn, event: events.MinutesMeasured) -> None:
+    """A minute of readings is over; it waits to be published."""
     if turn.rules.readings_every_s is None:
         return
     waiting = (*turn.state.readings, *event.readings)[-MAX_READINGS:]

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.core.alarms import Alarm
 from agent.core.appliance import Appliance, Profile
+from agent.core.assessment import DEFAULT, Criterion, Scale
 from agent.core.calls import Call, CallRules
 from agent.core.codes import CodeRules, Codes
 from agent.core.commands import Commands
@@ -90,6 +91,7 @@ class Rules:
     codes: CodeRules = field(default_factory=CodeRules)
     visits: VisitRules = field(default_factory=VisitRules)
     supplies: Mapping[str, SupplyRules] = field(default_factory=dict)
+    assessment: Mapping[Criterion, Scale] = field(default_factory=lambda: DEFAULT)
     zone: tzinfo = UTC
     calls: CallRules = field(default_factory=CallRules)
     counter: CounterRules = field(default_factory=CounterRules)

@@ -276,7 +276,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.StorageOpened: records.on_storage_opened,
     events.StorageRecovered: records.on_storage_recovered,
     events.OutboxRead: delivery.on_outbox,
-    events.ReadingsWritten: sensing.on_readings,
+    events.MinutesMeasured: sensing.on_readings,
     events.QueryAnswered: records.on_query,
     events.MemberSaved: registration.on_saved,
     events.MemberErased: roster.on_erased,

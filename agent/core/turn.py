@@ -46,9 +46,10 @@ class Turn:
         tag: str = "",
         visits: tuple[VisitChange, ...] = (),
         notes: tuple[Note, ...] = (),
+        may_wait: bool = False,
     ) -> None:
         """Append an entry of type `station.KIND`."""
-        self.do(AppendEntry(self.now, f"station.{kind}", body, tag, visits, notes))
+        self.do(AppendEntry(self.now, f"station.{kind}", body, tag, visits, notes, may_wait))
 
     def utc(self) -> str | None:
         """Now, RFC 3339 in UTC, by the last look at the wall clock; None before the first."""

@@ -47,6 +47,7 @@ class PendingEntry:
     tag: str = ""
     visits: tuple[VisitChange, ...] = ()
     notes: tuple[WrittenNote, ...] = ()
+    may_wait: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class PendingNotes:
     """A `KeepNotes` with its bodies already written as JSON."""
 
     notes: tuple[WrittenNote, ...]
+    may_wait: bool = False
 
 
 @dataclass(slots=True)
@@ -199,6 +201,7 @@ class Orders:
         self._losses = Losses()
         self._unfinished = 0  # pending, and taken but not done
         self._unfinished_bytes = 0
+        self._urgent = 0  # pending, and not to wait for company
         self._is_stopping = False
         self._deadline = 0.0
 
@@ -236,7 +239,9 @@ class Orders:
                 self._pending.append(pending)
             self._unfinished += 1
             self._unfinished_bytes += size
-            self._changed.notify()
+            if _is_urgent(pending):
+                self._urgent += 1
+                self._changed.notify()
             return True
 
     def put_reading(self, effect: WriteReading) -> None:
@@ -273,9 +278,14 @@ class Orders:
         """Wait for an order to read, to write (if `may_write`) or to end (unless it is known)."""
         with self._changed:
             self._changed.wait_for(
-                lambda: (self._is_stopping and not knows_end) or self._reads or (may_write and self._pending),
+                lambda: (self._is_stopping and not knows_end) or self._reads or (may_write and self._urgent),
                 timeout_s,
             )
+
+    def has_urgent(self, *, or_any: bool) -> bool:
+        """Whether something waits that is to be written now; at the end, and if `or_any`, whether anything does."""
+        with self._changed:
+            return bool(self._pending if or_any or self._is_stopping else self._urgent)
 
     def take(self, limit: int) -> list[Pending]:
         """The next orders, at most `limit`; those that stand `Alone` come so. They count as waiting until `done`."""
@@ -283,9 +293,14 @@ class Orders:
             taken: list[Pending] = []
             while self._pending and len(taken) < limit:
                 if isinstance(self._pending[0], Alone):
-                    return taken or [self._pending.popleft()]
-                taken.append(self._pending.popleft())
+                    return taken or [self._next()]
+                taken.append(self._next())
             return taken
+
+    def _next(self) -> Pending:
+        pending = self._pending.popleft()
+        self._urgent -= _is_urgent(pending)
+        return pending
 
     def done(self, taken: list[Pending]) -> None:
         """These are durable (or, an erasure, as far as it concerns the queue)."""
@@ -329,10 +344,14 @@ class Orders:
             return taken
 
 
+def _is_urgent(pending: Pending) -> bool:
+    return not (isinstance(pending, PendingEntry | PendingNotes) and pending.may_wait)
+
+
 def pending_entry(effect: AppendEntry) -> PendingEntry:
     """Write the body as JSON. Raises ValueError or TypeError for a body that is not JSON, or is too long."""
     body = canonical(effect.body)
     if len(body.encode()) > BODY_BYTES:
         raise ValueError(f"the body of a {effect.type} entry is longer than {BODY_BYTES} bytes: shorten it")
     canonical(effect.type)  # raises for what has no UTF-8
-    return PendingEntry(effect.at, effect.type, body, effect.tag, effect.visits, written(effect.notes))
+    return PendingEntry(effect.at, effect.type, body, effect.tag, effect.visits, written(effect.notes), effect.may_wait)

@@ -100,16 +100,27 @@ _CHECKS: Mapping[str, Callable[[str, object], Any]] = {
     "since": _time,
     "until": _time,
     "after_entered_at": _text,
-    "after_minute": _text,
-    "after_sensor": _text,
-    "after_quantity": _text,
     "after_id": _text,
     "id": _text,
     "epoch": _place,
     "after": _place,
 }
 
+# Where the minutes of a period begin and end (`schema.r002_minutes_by_number`).
+_ID_SINCE = "unixepoch(:since) / 60 * 4096"
+_ID_UNTIL = "unixepoch(:until) / 60 * 4096"
+_ALWAYS = {"since": "1970-01-01T00:00:00Z", "until": "9999-12-31T00:00:00Z"}
+
 _PERIOD = {"since": _FIRST, "until": _LAST}
+
+# What the report of a month is made of (`agent.core.report`); of all other entries not even the body leaves the file.
+_REPORTED = """(type IN ('station.started', 'station.stopping', 'station.appliance.changed', 'station.visit.entered',
+    'station.access.refused', 'station.access.duress', 'station.access.way_blocked', 'station.alarm.acknowledged',
+    'station.welfare.raised', 'station.call.made',
+    'station.fault.raised', 'station.fault.updated', 'station.fault.cleared',
+    'station.supply.checked', 'station.supply.taken', 'station.supply.returned') OR type LIKE '%.alarm_raised')"""
+# Entries that one page looks through: some milliseconds of a small machine, so that a year's log is some hundred pages.
+_SCANNED = 2_000
 
 QUERIES: Mapping[str, Query] = {
     # Newest first: what happened lately. `since` is included, `until` is not.
@@ -185,11 +196,50 @@ QUERIES: Mapping[str, Query] = {
         "(SELECT count(*) FROM log WHERE (epoch, sequence) > (SELECT epoch, sequence FROM cursor)) AS unacknowledged",
         _PERIOD,
     ),
+    # One row: from where on the log and the readings are kept. `is_pruned`: there were entries before.
+    "report_span": Query(
+        "SELECT (SELECT time FROM log ORDER BY epoch, sequence LIMIT 1) AS log_begins, "
+        "EXISTS (SELECT 1 FROM anchor) AS is_pruned, "
+        "(SELECT strftime('%Y-%m-%dT%H:%MZ', min(id) / 4096 * 60, 'unixepoch') FROM readings.minutes) "
+        "AS readings_begin",
+        {},
+    ),
+    # The log in its order. The last row of a page may be of no interest: it says how far was looked. A start brings
+    # with it when the entry before it was written, and the last minute that was measured before.
+    "report_log": Query(
+        "WITH scanned AS MATERIALIZED (SELECT epoch, sequence, type, time, boot, monotonic_ms, clock, body FROM log "  # noqa: S608
+        f"WHERE (epoch, sequence) > (:epoch, :after) ORDER BY epoch, sequence LIMIT {_SCANNED}) "
+        "SELECT epoch, sequence, type, time, boot, monotonic_ms, clock, "
+        f"CASE WHEN {_REPORTED} THEN body END AS body, "
+        "CASE WHEN type = 'station.started' THEN (SELECT time FROM log AS before WHERE (before.epoch, before.sequence) "
+        "< (scanned.epoch, scanned.sequence) ORDER BY before.epoch DESC, before.sequence DESC LIMIT 1) "
+        "END AS previous_time, "
+        "CASE WHEN type = 'station.started' THEN (SELECT strftime('%Y-%m-%dT%H:%M:00Z', max(id) / 4096 * 60 + 60, "
+        "'unixepoch') FROM readings.minutes WHERE id < unixepoch(time) / 60 * 4096) END AS measured_until "
+        f"FROM scanned WHERE {_REPORTED} OR (epoch, sequence) = "
+        "(SELECT epoch, sequence FROM scanned ORDER BY epoch DESC, sequence DESC LIMIT 1) "
+        "ORDER BY epoch, sequence LIMIT :limit",
+        {"epoch": 0, "after": 0, "limit": PAGE_ROWS},
+    ),
+    # Counters and powers by the hour (since 1970 UTC). `after` is the `id` of the last row seen; a page looks through
+    # `until` less `since`, which whoever asks keeps to a day.
+    "report_energy": Query(
+        "SELECT minutes.id / 245760 AS hour, sensor, quantity, count(*) AS minutes, min(minimum) / 1000 AS minimum, "  # noqa: S608
+        "max(maximum) / 1000 AS maximum, sum(mean) / 1000 AS total, "
+        "minutes.id / 245760 * 4096 + minutes.id % 4096 AS id "
+        "FROM readings.minutes JOIN readings.series ON series.id = minutes.id % 4096 "
+        f"WHERE minutes.id >= {_ID_SINCE} AND minutes.id < {_ID_UNTIL} AND quantity IN ('energy_kwh', 'power_w') "
+        "AND minutes.id / 245760 * 4096 + minutes.id % 4096 > :after "
+        "GROUP BY minutes.id / 245760, minutes.id % 4096 ORDER BY hour, minutes.id % 4096 LIMIT :limit",
+        {"since": ..., "until": ..., "after": 0, "limit": PAGE_ROWS},
+    ),
+    # `after` is the `id` of the last row seen.
     "readings_page": Query(
-        "SELECT minute, sensor, quantity, minimum, mean, maximum, count FROM readings.readings "
-        "WHERE minute >= substr(:since, 1, 16) AND minute < substr(:until, 1, 16) "
-        "AND (minute, sensor, quantity) > (:after_minute, :after_sensor, :after_quantity) "
-        "ORDER BY minute, sensor, quantity LIMIT :limit",
-        {**_PERIOD, "after_minute": "", "after_sensor": "", "after_quantity": "", "limit": PAGE_ROWS},
+        "SELECT minutes.id AS id, strftime('%Y-%m-%dT%H:%MZ', minutes.id / 4096 * 60, 'unixepoch') AS minute, sensor, "  # noqa: S608 - constants
+        "quantity, minimum / 1000 AS minimum, mean / 1000 AS mean, maximum / 1000 AS maximum, count "
+        "FROM readings.minutes JOIN readings.series ON series.id = minutes.id % 4096 "
+        f"WHERE minutes.id >= {_ID_SINCE} AND minutes.id < {_ID_UNTIL} AND minutes.id > :after "
+        "ORDER BY minutes.id LIMIT :limit",
+        {**_ALWAYS, "after": 0, "limit": PAGE_ROWS},
     ),
 }

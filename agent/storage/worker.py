@@ -24,10 +24,10 @@ from agent.events import (
     MemberErased,
     MemberSaved,
     MemberSuspended,
+    MinutesMeasured,
     OutboxRead,
     PassRedeemed,
     PassRevoked,
-    ReadingsWritten,
     Receipt,
     RetentionRead,
     StorageFailed,
@@ -92,10 +92,12 @@ class Worker:
         clock: Clock,
         post: Callable[[Event], None],
         *,
+        commit_readings_s: float,
         retention: Retention | None = None,
         has_failed: bool = False,
     ) -> None:
         self._files = files
+        self._commit_readings_s = commit_readings_s
         self._directory = directory
         self._orders = orders
         self._losses = losses
@@ -109,10 +111,10 @@ class Worker:
         self._has_failed = has_failed
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0  # monotonic
-        self._cursor_due_at = 0.0  # monotonic
         self._losses_due_at = 0.0  # monotonic
         self._retention = retention
         self._prune_at = clock.monotonic() + (retention.first_s if retention else 0.0)
+        self._is_time_to_write = False
 
     def run(self) -> None:
         """Until the end is ordered and nothing is left, or its deadline has come."""
@@ -125,6 +127,9 @@ class Worker:
             self._orders.wait(timeout_s, may_write=may_write, knows_end=is_stopping)
             is_first_of_end = self._orders.is_stopping and not is_stopping
             is_stopping = self._orders.is_stopping
+            # Entries that may wait are written when readings are, so that both wake the disk once. So is the cursor:
+            # what a sudden death forgets of it is only sent again, and the server takes each entry once.
+            self._is_time_to_write = self._files.readings.is_due(self._clock.now(), self._commit_readings_s)
             self._attempt(self._answer_reads)
             self._losses.tell(self._orders)
             if is_first_of_end or self._clock.monotonic() >= self._retry_at:
@@ -159,7 +164,7 @@ class Worker:
 
     def _write_what_waits(self) -> None:
         while True:
-            if not self._batch:
+            if not self._batch and self._orders.has_urgent(or_any=self._is_time_to_write):
                 self._batch = self._orders.take(_BATCH)
             if not self._batch:
                 return
@@ -181,7 +186,7 @@ class Worker:
         stamps = Stamps(self._clock)
         receipts: list[Receipt] = []
         saved: list[Event] = []
-        cursor = self._orders.cursor()
+        cursor = self._due_cursor()
         run: list[PendingEntry] = []
         try:
             with files.database.atomic():
@@ -416,13 +421,18 @@ class Worker:
         for event in told:
             self._post(event)
 
-    def _move_cursor(self) -> None:
-        """The cursor by itself, at most once a second: on a card every commit costs wear."""
+    def _due_cursor(self) -> tuple[int, int] | None:
+        """The cursor when it is to be written, which is when readings are: on a card every page is wear."""
         cursor = self._orders.cursor()
-        now = self._clock.monotonic()
-        if cursor is None or cursor <= self._cursor or (now < self._cursor_due_at and not self._orders.is_stopping):
+        if cursor is None or cursor <= self._cursor:
+            return None
+        return cursor if self._orders.is_stopping or self._is_time_to_write else None
+
+    def _move_cursor(self) -> None:
+        """The cursor by itself, when no entry takes it along."""
+        cursor = self._due_cursor()
+        if cursor is None:
             return
-        self._cursor_due_at = now + _TICK_S
         with self._files.database.atomic():
             self._put_cursor(cursor)
         self._cursor = cursor
@@ -529,9 +539,12 @@ class Worker:
         stamps = Stamps(self._clock)
         for each in self._orders.take_readings():
             self._losses.readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
-        written = self._files.readings.write(None if is_last else stamps.minute(self._clock.now()))
-        if written:
-            self._post(ReadingsWritten(self._clock.now(), written))
+        now = self._clock.now()
+        over = self._files.readings.finish(None if is_last else stamps.minute(now))
+        if over:
+            self._post(MinutesMeasured(now, over))
+        if self._is_time_to_write or is_last:
+            self._files.readings.commit(now)
 
 
 def _outcome(done: PendingErasure | PendingWithdrawal, now: float) -> Event:

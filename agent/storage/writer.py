@@ -66,6 +66,7 @@ from agent.storage.orders import (
 )
 from agent.storage.pruning import Retention
 from agent.storage.reader import QueryReader
+from agent.storage.readings import COMMIT_READINGS_S
 from agent.storage.worker import Worker
 
 _logger = logging.getLogger(__name__)
@@ -91,9 +92,11 @@ class StorageWriter:
         keys: KeyFile | None = None,
         *,
         retention: Retention | None = None,
+        commit_readings_s: float = COMMIT_READINGS_S,
     ) -> None:
         """`keys`: of the templates; without it they are in the directory too. `retention` None: everything stays."""
         self._retention = retention
+        self._commit_readings_s = commit_readings_s
         self._directory = directory
         self._clock = clock
         self._post = post
@@ -130,7 +133,7 @@ class StorageWriter:
             case AppendEntry():
                 self._put(pending_entry(effect))
             case KeepNotes():
-                self._put(PendingNotes(written(effect.notes)))
+                self._put(PendingNotes(written(effect.notes), effect.may_wait))
             case WriteReading():
                 self._orders.put_reading(effect)
             case MoveCursor():
@@ -211,6 +214,7 @@ class StorageWriter:
                     self._clock,
                     self._post,
                     retention=self._retention,
+                    commit_readings_s=self._commit_readings_s,
                     has_failed=is_late,
                 )
                 worker.run()

@@ -37,9 +37,9 @@ from agent.events import (
     GalleryBuilt,
     LoggedEntry,
     MinuteReading,
+    MinutesMeasured,
     OutboxRead,
     PauseSkipped,
-    ReadingsWritten,
     Restored,
     SensorRead,
     ShutdownRequested,
@@ -296,8 +296,8 @@ def test_a_sensor_that_falls_silent_is_a_fault_until_it_speaks() -> None:
 def test_readings_are_published_in_batches() -> None:
     play = ready()
     row = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
-    play.put(ReadingsWritten(play.now, (row,)))
-    play.put(ReadingsWritten(play.now + 60, (row,)))
+    play.put(MinutesMeasured(play.now, (row,)))
+    play.put(MinutesMeasured(play.now + 60, (row,)))
     assert play.found(PublishReadings) == []
     play.wait(300.0)
     assert play.found(PublishReadings) == [PublishReadings((row, row))]

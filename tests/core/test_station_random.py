@@ -403,7 +403,7 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.StorageOpened: lambda w, n: events.StorageOpened(w.now, Restored(members=PEOPLE_AT_THE_START)),
     events.StorageRecovered: lambda w, n: events.StorageRecovered(w.now),
     events.OutboxRead: lambda w, n: w.outbox(n % 4 > 0),
-    events.ReadingsWritten: lambda w, n: events.ReadingsWritten(w.now, (READING,) * n),
+    events.MinutesMeasured: lambda w, n: events.MinutesMeasured(w.now, (READING,) * n),
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,

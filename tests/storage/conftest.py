@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.events import Restored
 from agent.storage.writer import StorageWriter
 from tests.storage.inbox import Inbox
@@ -27,8 +27,8 @@ def open_writer(tmp_path: Path, inbox: Inbox) -> Iterator[Opener]:
     """Open the storage in `directory` (the test's own by default); every writer is closed at the end."""
     writers: list[StorageWriter] = []
 
-    def open_(directory: Path = tmp_path / "state") -> tuple[StorageWriter, Restored]:
-        writer = StorageWriter(directory, "test-1", SystemClock(), inbox)
+    def open_(directory: Path = tmp_path / "state", clock: Clock | None = None) -> tuple[StorageWriter, Restored]:
+        writer = StorageWriter(directory, "test-1", clock or SystemClock(), inbox)
         restored = writer.open()
         writers.append(writer)
         return writer, restored

@@ -164,7 +164,8 @@ def test_where_nothing_can_be_written_all_that_is_there_is_read_and_what_waits_i
     assert restored.members == (MEMBER, OTHER)
     np.testing.assert_array_equal(restored.members[0].templates[0].vector, VECTOR)
     assert [(visit.id, visit.member_id) for visit in restored.open_visits] == [("v1", "m1")]
-    assert (restored.newest, restored.cursor) == ((1, 3), (1, 2))
+    # The cursor is written with the readings and at the end: a death forgets it, and entries are sent again.
+    assert (restored.newest, restored.cursor) == ((1, 3), (0, 0) if left == "killed" else (1, 2))
     ((code, sentence),) = restored.problems
     assert code == STORAGE_NOT_OPENED
     assert "cannot be opened" in sentence

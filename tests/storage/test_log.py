@@ -54,6 +54,9 @@ def copy_of_the_log() -> Database:
     return Database(connection, execute_plugins=False)
 
 
+AT = "WHERE epoch = ? AND sequence = ?"
+
+
 def place_of(row: int) -> tuple[int, int]:
     return (1, row) if row <= FIRST_EPOCH else (3, row - FIRST_EPOCH)
 
@@ -69,14 +72,14 @@ def test_an_untouched_log_verifies_across_epochs() -> None:
 def test_any_altered_text_is_found_at_its_row(row: int, column: str, data: st.DataObject) -> None:
     with closing(copy_of_the_log()) as database:
         connection = database.conn
-        (old,) = connection.execute(f"SELECT {column} FROM log WHERE rowid = ?", [row]).fetchone()
+        (old,) = connection.execute(f"SELECT {column} FROM log {AT}", place_of(row)).fetchone()
         changed = st.one_of(
             st.text().filter(lambda text: text != old and _is_storable(text)),
             st.just(old.upper() if old != old.upper() else old + " "),
             st.integers(0, len(old) - 1).map(lambda cut: old[:cut]),
             st.integers(0, len(old) - 1).map(lambda at: old[:at] + chr(ord(old[at]) ^ 1) + old[at + 1 :]),
         )
-        connection.execute(f"UPDATE log SET {column} = ? WHERE rowid = ?", [data.draw(changed), row])
+        connection.execute(f"UPDATE log SET {column} = ? {AT}", [data.draw(changed), *place_of(row)])
         found = verify(database)
     assert found.first_break is not None
     assert (found.first_break.epoch, found.first_break.sequence) == place_of(row)
@@ -91,7 +94,7 @@ def _is_storable(text: str) -> bool:
 def test_any_altered_number_is_found(row: int, column: str, change: int) -> None:
     with closing(copy_of_the_log()) as database:
         try:
-            database.conn.execute(f"UPDATE log SET {column} = {column} + ? WHERE rowid = ?", [change, row])
+            database.conn.execute(f"UPDATE log SET {column} = {column} + ? {AT}", [change, *place_of(row)])
         except sqlite3.IntegrityError:
             return  # another entry stands there
         found = verify(database, read_newest_of_original())
@@ -106,7 +109,7 @@ def read_newest_of_original() -> Position:
 @given(row=ROW, column=st.sampled_from(["type", "time", "boot", "clock", "body", "salt", "digest", "hash"]))
 def test_bytes_that_are_not_text_are_found_and_do_not_stop_the_walk(row: int, column: str) -> None:
     with closing(copy_of_the_log()) as database:
-        database.conn.execute(f"UPDATE log SET {column} = CAST(x'ff80' AS TEXT) WHERE rowid = ?", [row])
+        database.conn.execute(f"UPDATE log SET {column} = CAST(x'ff80' AS TEXT) {AT}", place_of(row))
         found = verify(database)
     assert found.first_break is not None
     assert (found.first_break.epoch, found.first_break.sequence) == place_of(row)
@@ -116,7 +119,7 @@ def test_bytes_that_are_not_text_are_found_and_do_not_stop_the_walk(row: int, co
 def test_deleted_rows_are_found(rows: set[int]) -> None:
     with closing(copy_of_the_log()) as database:
         head = read_newest(database)
-        database.conn.executemany("DELETE FROM log WHERE rowid = ?", [(row,) for row in rows])
+        database.conn.executemany(f"DELETE FROM log {AT}", [place_of(row) for row in rows])
         found = verify(database, head)
     assert found.first_break is not None
     assert found.entries == min(rows) - 1
@@ -127,9 +130,9 @@ def test_swapped_rows_are_found(rows: list[int]) -> None:
     with closing(copy_of_the_log()) as database:
         connection = database.conn
         (one, other) = (place_of(row) for row in rows)
-        connection.execute("UPDATE log SET epoch = 99, sequence = 99 WHERE rowid = ?", [rows[0]])
-        connection.execute("UPDATE log SET epoch = ?, sequence = ? WHERE rowid = ?", [*one, rows[1]])
-        connection.execute("UPDATE log SET epoch = ?, sequence = ? WHERE rowid = ?", [*other, rows[0]])
+        connection.execute(f"UPDATE log SET epoch = 99, sequence = 99 {AT}", place_of(rows[0]))
+        connection.execute(f"UPDATE log SET epoch = ?, sequence = ? {AT}", [*one, *other])
+        connection.execute(f"UPDATE log SET epoch = ?, sequence = ? {AT}", [*other, 99, 99])
         found = verify(database)
     assert found.first_break is not None
     assert (found.first_break.epoch, found.first_break.sequence) == min(one, other)
@@ -138,7 +141,7 @@ def test_swapped_rows_are_found(rows: list[int]) -> None:
 @given(st.sets(ROW))
 def test_blanked_bodies_are_in_order(rows: set[int]) -> None:
     with closing(copy_of_the_log()) as database:
-        database.conn.executemany("UPDATE log SET body = NULL, salt = NULL WHERE rowid = ?", [(row,) for row in rows])
+        database.conn.executemany(f"UPDATE log SET body = NULL, salt = NULL {AT}", [place_of(row) for row in rows])
         found = verify(database, read_newest(database))
     assert found.first_break is None
     assert found.blanked == len(rows)
@@ -147,7 +150,7 @@ def test_blanked_bodies_are_in_order(rows: set[int]) -> None:
 @pytest.mark.parametrize("column", ["body", "salt"])
 def test_half_a_blanking_is_found(column: str) -> None:
     with closing(copy_of_the_log()) as database:
-        database.conn.execute(f"UPDATE log SET {column} = NULL WHERE rowid = 2")
+        database.conn.execute(f"UPDATE log SET {column} = NULL {AT}", place_of(2))
         found = verify(database)
     assert found.first_break is not None
     assert found.first_break.sequence == 2
@@ -176,10 +179,10 @@ def test_an_altered_anchor_is_found() -> None:
 
 def prune(database: Database, through: int) -> None:
     database.conn.execute(
-        "INSERT INTO anchor (id, epoch, sequence, hash) SELECT 1, epoch, sequence, hash FROM log WHERE rowid = ?",
-        [through],
+        f"INSERT INTO anchor (id, epoch, sequence, hash) SELECT 1, epoch, sequence, hash FROM log {AT}",
+        place_of(through),
     )
-    database.conn.execute("DELETE FROM log WHERE rowid <= ?", [through])
+    database.conn.execute("DELETE FROM log WHERE (epoch, sequence) <= (?, ?)", place_of(through))
 
 
 def test_reading_goes_on_across_epochs_without_a_gap_or_a_repetition() -> None:

@@ -20,7 +20,7 @@ from agent.storage.chain import Position
 from agent.storage.database import Database
 from agent.storage.log import Entry, Log, read_newest, verify
 from agent.storage.pruning import BATCH_ROWS, LEAST_DAYS, PRUNED, Retention, find_end, prune
-from agent.storage.readings import Readings
+from agent.storage.readings import SERIES_MAX, Readings
 from agent.storage.schema import STATION
 from agent.storage.stamps import rfc3339
 from agent.storage.walk import walk
@@ -261,12 +261,11 @@ def test_old_readings_go_some_at_a_time_and_the_young_ones_stay(tmp_path: Path) 
     path = tmp_path / "readings.db"
     readings = Readings(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        rows = [
-            (f"2026-0{1 + n // 10}-01T00:{n % 10:02}Z", sensor, "power_w", 1.0, 1.0, 1.0, 1)
-            for n in range(30)
-            for sensor in ("a", "b")
-        ]
-        connection.executemany("INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO series VALUES (?, ?, 'power_w')", [(0, "a"), (1, "b")])
+        first = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) // 60
+        minutes = [first + n // 10 * 31 * 24 * 60 + n % 10 for n in range(30)]  # of the first of three months
+        rows = [(minute * SERIES_MAX + series, 1.0, 1.0, 1.0, 1) for minute in minutes for series in (0, 1)]
+        connection.executemany("INSERT INTO minutes VALUES (?, ?, ?, ?, ?)", rows)
 
     def left() -> int:
         with closing(sqlite3.connect(path)) as connection:

@@ -68,7 +68,8 @@ def test_only_the_list_of_members_gives_names(writer: StorageWriter, inbox: Inbo
         ("m1", "Wang Fang", 0, 0),
         ("m2", "Li Na", 1, 0),
     ]
-    given: dict[str, object] = {"epoch": 0, "after": 0, "id": "m1"}
+    day = {"since": "2026-11-22T00:00:00Z", "until": "2026-11-23T00:00:00Z"}
+    given: dict[str, object] = {"epoch": 0, "after": 0, "id": "m1", **day}
     for name, query in queries.QUERIES.items():
         needed = {key: given[key] for key, default in query.defaults.items() if default is ...}
         answer = ask(writer, inbox, name, **needed)
@@ -109,8 +110,7 @@ def test_readings_are_read_page_by_page(open_writer: Opener, inbox: Inbox) -> No
     after: dict[str, object] = {}
     while rows := ask(writer, inbox, "readings_page", limit=2, **after).rows:
         seen += [(row["minute"], row["sensor"]) for row in rows]
-        last = rows[-1]
-        after = {"after_minute": last["minute"], "after_sensor": last["sensor"], "after_quantity": last["quantity"]}
+        after = {"after": rows[-1]["id"]}
     assert [sensor for _, sensor in seen] == ["a", "b", "c", "a", "b", "c"]
     assert seen == sorted(set(seen))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.clock import SystemClock
+from agent.clock import SkippingClock, SystemClock
 from agent.effects import (
     AppendEntry,
     BeginVisit,
@@ -32,6 +32,7 @@ from agent.events import (
     LoggedEntry,
     Member,
     MemberErased,
+    MinutesMeasured,
     OutboxRead,
     Receipt,
     StorageFailed,
@@ -41,9 +42,12 @@ from agent.events import (
 )
 from agent.storage import orders
 from agent.storage.chain import Position
-from agent.storage.database import open_readonly
+from agent.storage.database import open_readonly, open_writable
 from agent.storage.head import read_head
 from agent.storage.log import read_after, verify
+from agent.storage.readings import Readings
+from agent.storage.schema import READINGS
+from agent.storage.stamps import Stamps
 from agent.storage.writer import StorageWriter
 from tests.storage.conftest import Opener
 from tests.storage.inbox import WAIT_S, Inbox, append, entry, erase, save
@@ -236,19 +240,22 @@ def test_the_cursor_is_kept_and_never_goes_back_nor_beyond_the_log(open_writer: 
     assert open_writer()[1].cursor == (1, 4)
 
 
-def test_cursors_by_themselves_cost_about_one_commit_a_second(open_writer: Opener, inbox: Inbox) -> None:
-    writer, _ = open_writer()
-    for n in range(200):
-        writer.submit(entry(f"t{n}"))
-    inbox.wait_for_tag("t199")
-    commits: list[str] = []
-    connection_of(writer).set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-    began = time.monotonic()
-    for sequence in range(200):
-        writer.submit(MoveCursor(1, sequence + 1))
-        time.sleep(0.01)
-    lasted_s = time.monotonic() - began
-    assert 1 <= len(commits) <= lasted_s + 2
+def test_cursors_cost_one_commit_whenever_readings_are_written(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    clock = SkippingClock()
+    writer, _ = open_writer(clock=clock)
+    append(writer, inbox, "one")
+    for sequence in (1, 2):
+        writer.submit(MoveCursor(1, sequence))
+        writer.submit(ReadOutbox(1, 2, 1))
+        inbox.wait(OutboxRead)
+        inbox.events.clear()
+    append(writer, inbox, "two")
+    assert rows(state / "station.db", "SELECT epoch, sequence FROM cursor") == [(0, 0)]
+    clock.skip(900)
+    deadline = time.monotonic() + WAIT_S
+    while rows(state / "station.db", "SELECT epoch, sequence FROM cursor") != [(1, 2)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
@@ -396,13 +403,96 @@ def test_readings_become_minimum_mean_and_maximum_of_their_minute(open_writer: O
     assert found[0][3] == pytest.approx(5.0)
 
 
-def test_readings_of_a_past_minute_are_written_while_the_agent_runs(open_writer: Opener, state: Path) -> None:
-    writer, _ = open_writer()
-    writer.submit(WriteReading(SystemClock().now() - 120, "meter", "power_w", 1.0))
+def test_a_minute_is_told_when_it_is_over_and_written_in_the_next_commit(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    clock = SkippingClock()
+    writer, _ = open_writer(clock=clock)
+    writer.submit(WriteReading(clock.now() - 120, "meter", "power_w", 1.0))
+    (told,) = inbox.wait(MinutesMeasured).readings
+    assert (told.sensor, told.mean) == ("meter", 1.0)
+    assert rows(state / "readings.db", "SELECT * FROM readings") == []
+    clock.skip(900)
     deadline = time.monotonic() + WAIT_S
-    while not rows(state / "readings.db", "SELECT * FROM readings"):
+    while not (found := rows(state / "readings.db", "SELECT minute, sensor, mean FROM readings")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    assert found == [(told.minute, "meter", 1.0)]
+
+
+def test_values_that_come_after_their_minute_was_told_join_it_in_the_commit(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    clock = SkippingClock()
+    writer, _ = open_writer(clock=clock)
+    at = clock.now() - 120
+    writer.submit(WriteReading(at, "meter", "power_w", 1.0))
+    inbox.wait(MinutesMeasured)
+    writer.submit(WriteReading(at, "meter", "power_w", 4.0))
+    inbox.wait(MinutesMeasured, lambda event: event.readings[0].mean == 4.0)
+    assert writer.close(5.0)
+    assert rows(state / "readings.db", "SELECT minimum, mean, maximum, count FROM readings") == [(1.0, 2.5, 4.0, 2)]
+
+
+def test_entries_that_may_wait_keep_their_order_and_go_with_the_next_that_may_not(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    for tag in ("one", "two"):
+        writer.submit(replace(entry(tag), may_wait=True))
+    writer.submit(ReadOutbox(1, 1, 10))
+    assert inbox.wait(OutboxRead).entries == ()
+    append(writer, inbox, "three")
+    assert [receipt.tag for receipt in inbox.receipts()] == ["one", "two", "three"]
+    assert len(inbox.all(EntriesLogged)) == 1
+
+
+def test_entries_that_may_wait_are_written_when_readings_are_and_at_the_end(open_writer: Opener, inbox: Inbox) -> None:
+    clock = SkippingClock()
+    writer, _ = open_writer(clock=clock)
+    writer.submit(replace(entry("waits"), may_wait=True))
+    for _ in range(2):  # the second is answered once the turn of the first is over
+        writer.submit(ReadOutbox(1, 1, 10))
+        inbox.wait(OutboxRead)
+        inbox.events.clear()
+    clock.skip(900)
+    assert inbox.wait_for_tag("waits").sequence == 2
+    writer.submit(replace(entry("last"), may_wait=True))
+    assert writer.close(5.0)
+    assert [receipt.tag for receipt in inbox.receipts()] == ["waits", "last"]
+
+
+def test_minutes_that_cannot_be_written_stay_within_their_bound_and_the_oldest_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.storage.readings._WAITING_ROWS", 3)
+    readings = Readings(tmp_path / "readings.db")
+    clock = SkippingClock()
+    stamps = Stamps(clock)
+    lost = [readings.add(stamps, clock.now(), f"meter-{n}", "power_w", 1.0) for n in range(3)]
+    readings.finish()
+    lost += [readings.add(stamps, clock.now(), f"meter-{n}", "power_w", 1.0) for n in range(3, 5)]
+    readings.finish()
+    readings.commit(clock.now())
+    found = rows(tmp_path / "readings.db", "SELECT sensor FROM readings ORDER BY sensor")
+    readings.close()
+    assert lost == [0, 0, 0, 1, 1]
+    assert found == [("meter-2",), ("meter-3",), ("meter-4",)]
+
+
+def test_readings_of_an_older_agent_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "readings.db"
+    database = open_writable(path, synchronous="NORMAL")
+    READINGS.apply(database, stop_before="r002_minutes_by_number")
+    kept = [
+        ("2026-11-22T03:04Z", "b", "power_w", 1.0, 2.0, 3.0, 4),
+        ("2026-11-22T03:05Z", "a", "power_w", 2.0, 3.0, 4.0, 5),
+    ]
+    with database.atomic():
+        database.conn.executemany("INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+    database.close()
+    Readings(path).close()
+    assert rows(path, "SELECT * FROM readings ORDER BY minute") == kept
 
 
 def test_damaged_readings_begin_again_and_the_log_is_untouched(open_writer: Opener, inbox: Inbox, state: Path) -> None:
