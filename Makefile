@@ -2,7 +2,7 @@
 # Nothing here needs root; everything it brings stays in .tools/ and .venv/ of this folder.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check format bench lock clean
+.PHONY: setup demo test check format bench writes lock clean
 
 PYTHON ?= python3
 SECONDS_ARGUMENT = $(if $(filter command line environment,$(origin SECONDS)),--seconds $(SECONDS))
@@ -43,6 +43,10 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Counted at the block layer where this account may mount a loop device; some minutes.
+writes: setup
+	$(BIN)/python -m bench writes
 
 # Both locks are made again from pyproject.toml; --universal serves x86-64 and aarch64, Python 3.11 to 3.13.
 LOCK := $(UV) pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet \
