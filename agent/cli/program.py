@@ -20,6 +20,7 @@ from agent.cli import (
     models,
     notify,
     passes,
+    report,
     sensors,
     service,
     status,
@@ -57,6 +58,7 @@ def _program(
 
 service.add_to(app)
 status.add_to(app)
+report.add_to(app)
 app.add_typer(consent.app, name="consent")
 app.add_typer(door.app, name="door")
 app.add_typer(alarms.app, name="alarms")

@@ -214,6 +214,17 @@ class RecipientArguments(_Message):
     recipient: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
+class MonthArguments(_Message):
+    """One part of what the report of a month is made of; the rest is for its pages (`agent.core.figures`)."""
+
+    month: Annotated[str, StringConstraints(pattern=r"^(19|20|21)\d{2}-(0[1-9]|1[0-2])$")]
+    part: Literal["setup", "span", "log", "energy"]
+    epoch: int | None = Field(default=None, ge=0, lt=2**53)
+    after: int | None = Field(default=None, ge=0, lt=2**53)
+    since: Time | None = None
+    until: Time | None = None
+
+
 class RevokePassArguments(_Message):
     """Which pass opens nothing any more."""
 
@@ -324,6 +335,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "members.uncard": CredentialsArguments,
         "members.unpin": CredentialsArguments,
         "members.withdraw": WithdrawArguments,
+        "report.month": MonthArguments,
         "sensors.read": NoArguments,
         "supplies.check": SupplyCheckArguments,
         "supplies.list": NoArguments,

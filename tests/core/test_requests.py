@@ -89,6 +89,8 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "quantity": 1,
         "what": "broken",
         "recipient": "nobody",
+        "month": "2026-11",
+        "part": "log",
     }
     play.ask(action, actor=Actor("local", "somebody", role), **given)
     may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)
