@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events
+from agent.contract.entries import PREFIX, body_model
 from agent.core import alarms, upkeep
 from agent.core.codes import CodeRules
 from agent.core.commands import COMMANDS, Refusal, Scope
@@ -597,6 +599,12 @@ def check_published(play: Play) -> None:
     assert set(parts(play.state, play.rules, play.now)) >= {"door", "occupancy", "health"}
 
 
+def check_logged(play: Play) -> None:
+    """What is logged fits the contract."""
+    for order in play.found(AppendEntry):
+        body_model(order.type.removeprefix(PREFIX)).model_validate_json(json.dumps(dict(order.body)))
+
+
 @settings(max_examples=150)
 @given(
     steps=STEPS,
@@ -647,6 +655,7 @@ def test_whatever_happens(
     check_alarms(play)
     check_notices(world)
     check_published(play)
+    check_logged(play)
     # What waits for real processes waits as much longer as station time jumped ahead.
     play.wait(120.0 + sum(number * times for what, number, times, *_ in steps if what is events.PauseSkipped))
     assert [len([r for r in play.replies(request) if r.is_last]) for request in world.requests] == [
