@@ -8,9 +8,12 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from agent.command_gate import ALGORITHM, CommandClaims
 from agent.contract.channels import Channel, channels
+from agent.contract.commands import DOES, arguments_of
 from agent.contract.entries import ENTRIES, PREFIX, body_model
 from agent.contract.examples import EXAMPLES
+from agent.core.commands import COMMANDS
 from agent.mqtt.payloads import CONTRACT_VERSION, MAX_PAYLOAD_BYTES, LogEvent, Message, encode
 
 ASYNCAPI = "3.0.0"
@@ -22,8 +25,8 @@ What an unattended rest station publishes over MQTT (5 by default, 3.1.1 by a se
 is one JSON object, UTF-8, of at most {MAX_PAYLOAD_BYTES} bytes, with QoS 1. Operations are the station's: it sends what
 a server receives.
 
-A later minor version may add fields and types of entries: a reader passes over what it does not know. No message
-carries a face, a template or a person's name; a member is an opaque id.
+A later minor version may add fields and types of entries: a reader passes over what it does not know. Nothing
+that a station sends carries a face, a template or a person's name; a member is an opaque id.
 
 无人值守驿站通过 MQTT 发布和接收的全部消息。消息为 JSON,QoS 1;后续小版本可能增加字段,读取方应忽略不认识的内容。
 """
@@ -73,7 +76,9 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 
 def _operation(channel: Channel) -> dict[str, Any]:
+    answered = {"reply": {"channel": {"$ref": "#/channels/replies"}}} if channel.model is CommandClaims else {}
     return {
+        **answered,
         "action": channel.action,
         "channel": {"$ref": f"#/channels/{channel.name}"},
         "summary": channel.means,
@@ -84,6 +89,8 @@ def _operation(channel: Channel) -> dict[str, Any]:
 def _messages(channel: Channel) -> dict[str, dict[str, Any]]:
     if channel.model is LogEvent:
         return {message_name(kind): _entry(kind, channel) for kind in ENTRIES}
+    if channel.model is CommandClaims:
+        return {f"command_{name.replace('.', '_')}": _command(name, channel) for name in COMMANDS}
     message: dict[str, Any] = {
         "summary": channel.means,
         "contentType": channel.content_type,
@@ -119,6 +126,28 @@ def _entry(kind: str, channel: Channel) -> dict[str, Any]:
     return message
 
 
+def _command(name: str, channel: Channel) -> dict[str, Any]:
+    """One message for each command. The payload is text; what it signs stands in `x-claims`."""
+    proof = COMMANDS[name].freshness.value
+    narrowed = {
+        "type": "object",
+        "required": [proof],
+        "properties": {"name": {"const": name}, "arguments": {"$ref": f"{_SCHEMAS}{arguments_of(name).__name__}"}},
+    }
+    return {
+        "title": name,
+        "summary": DOES[name],
+        "contentType": channel.content_type,
+        "payload": {
+            "type": "string",
+            "pattern": r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$",
+            "maxLength": MAX_PAYLOAD_BYTES,
+            "description": f"A compact JWS, alg {ALGORITHM}; x-claims is what it signs.",
+            "x-claims": {"allOf": [{"$ref": f"{_SCHEMAS}CommandClaims"}, narrowed]},
+        },
+    }
+
+
 def _as_sent(message: Message) -> Any:
     return json.loads(encode(message))
 
@@ -128,12 +157,13 @@ def _schemas(every: tuple[Channel, ...]) -> dict[str, Any]:
     sent = [(each.model, "serialization") for each in every if each.action == "send"]
     received = [(each.model, "validation") for each in every if each.action == "receive"]
     bodies = [(body_model(kind), "validation") for kind in ENTRIES]
+    arguments = [(arguments_of(name), "validation") for name in COMMANDS]
     _, found = models_json_schema(
-        [*dict.fromkeys([*sent, *received, *bodies])],  # type: ignore[list-item]
+        [*dict.fromkeys([*sent, *received, *bodies, *arguments])],  # type: ignore[list-item]
         ref_template=f"{_SCHEMAS}{{model}}",
     )
     schemas: dict[str, Any] = found["$defs"]
-    strict = {each.model.__name__ for each in every if each.action == "receive"}
+    strict = {model.__name__ for model, _ in (*received, *arguments)}
     optional = strict | {model.__name__ for model, _ in bodies}
     for name, schema in schemas.items():
         _tidy(schema, is_open=name not in strict)

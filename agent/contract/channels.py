@@ -6,7 +6,8 @@ import inspect
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.mqtt.payloads import NAMED, STATES, About, LogEvent, Message, Readings, Status
+from agent.command_gate import CommandClaims
+from agent.mqtt.payloads import NAMED, STATES, About, CommandReply, LogEvent, Message, Readings, Status
 from agent.mqtt.topics import Topics
 
 PREFIX = "stations"
@@ -18,7 +19,7 @@ _TOPICS = Topics(PREFIX, "STATION")
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One topic. `action`: of the agent; `model`: of every message on it; always QoS 1."""
+    """One topic. `action`: of the agent; `model`: of every message on it, or of what it signs; always QoS 1."""
 
     name: str
     address: str
@@ -37,6 +38,8 @@ def channels() -> tuple[Channel, ...]:
         *(_state(part) for part in STATES),
         _channel("log", _TOPICS.log, LogEvent, is_retained=False, content_type="application/cloudevents+json"),
         _channel("readings", _TOPICS.readings, Readings, is_retained=False),
+        _channel("replies", _TOPICS.replies, CommandReply, is_retained=False),
+        _channel("commands", _TOPICS.commands, CommandClaims, is_retained=False, content_type="application/jose"),
     )
 
 
@@ -54,4 +57,5 @@ def _channel(
     name: str, topic: str, model: type[Message], *, is_retained: bool, content_type: str = "application/json"
 ) -> Channel:
     address = topic.replace("STATION", STATION).replace("NAME", NAME)
-    return Channel(name, address, "send", model, is_retained, first_line(model), content_type)
+    action: Literal["send", "receive"] = "receive" if model is CommandClaims else "send"
+    return Channel(name, address, action, model, is_retained, first_line(model), content_type)

@@ -158,6 +158,16 @@ ENTRIES: Mapping[str, Entry] = {
     "member.cards_removed": Entry("A member's cards were taken back.", {"member": _MEMBER}),
     "member.pin_set": Entry("A member was given a number with a PIN.", {"member": _MEMBER}),
     "member.pin_removed": Entry("A member's PIN was taken back.", {"member": _MEMBER}),
+    "member.added": Entry("A member was taken up who comes in by other ways than their face.", {"member": _MEMBER}),
+    "member.changed": Entry(
+        "Something that is stored of a member was changed.",
+        {"member": _MEMBER, "changed": Part(list[Short], "what, without its value")},
+    ),
+    "member.suspended": Entry(
+        "A member is kept out for now.",
+        {"member": _MEMBER, "until": Part(_or_none(Short), "until when, UTC; null: until they are resumed")},
+    ),
+    "member.resumed": Entry("A suspended member may come in again.", {"member": _MEMBER, "why": _WHY}),
     "pass.revoked": Entry("A pass opens nothing any more.", {"pass": Part(Short, "its id")}),
     # --- what people order
     "control.done": Entry(
@@ -169,8 +179,9 @@ ENTRIES: Mapping[str, Entry] = {
             "mode": Part(_one_of(*Mode), "the door's mode after it", may_lack=True),
             "lock": Part(_one_of(*Lock), "the lock after it", may_lack=True),
             "pass": _PASS,
-            "member": Part(Short, "whose face the door waits for", may_lack=True),
+            "member": Part(Short, "whom it is about", may_lack=True),
             "within_s": Part(Seconds, "for how long it waits", may_lack=True),
+            "until": Part(_or_none(Short), "until when they are suspended", may_lack=True),
         },
     ),
     "control.refused": Entry(
@@ -181,6 +192,35 @@ ENTRIES: Mapping[str, Entry] = {
             "role": Part(Short, "what the account may do", may_lack=True),
             "reason": Part(Short, "what stands against it", may_lack=True),
             "more": Part(Count, "how often again within the last minute", may_lack=True),
+        },
+    ),
+    "command.accepted": Entry(
+        "A command of the central server is being carried out.",
+        {
+            "id": Part(Short, "of the command"),
+            "name": Part(Short, "of the command"),
+            "key": Part(Short, "the id of the key that signed it"),
+        },
+    ),
+    "command.ended": Entry(
+        "What became of it.",
+        {
+            "id": Part(Short, "of the command"),
+            "status": Part(_one_of("done", "failed"), "how it ended"),
+            "code": Part(Short, "the problem that made it fail, else empty"),
+        },
+    ),
+    "call.made": Entry(
+        "Somebody at the door called the station master.",
+        {"waits_s": Part(Seconds, "for how long they are told to wait")},
+    ),
+    "call.ended": Entry(
+        "The call is over.",
+        {
+            "how": Part(_one_of("opened", "answered", "unanswered"), "how"),
+            "actor": Part(_or_none(Short), "the account that saw to it; null: nobody did"),
+            "presses": Part(Count, "how often they pressed"),
+            "waited_s": Part(Seconds, "how long they waited"),
         },
     ),
     # --- faults, alarms, things
@@ -246,6 +286,16 @@ ENTRIES: Mapping[str, Entry] = {
     "log.entries_lost": Entry(
         "The disk did not write for so long that something was dropped.",
         {"entries": Part(Count, "entries of the log"), "readings": Part(Count, "readings")},
+    ),
+    "log.pruned": Entry(
+        "Old entries went, as the settings say. The chain of the rest hangs on the last of them.",
+        {
+            "entries": Part(Count, "how many entries of the log went"),
+            "visits": Part(Count, "how many visits went with them"),
+            "through": Part(dict[str, JsonValue], "the last that went: epoch, sequence, hash"),
+            "inside": Part(_or_none(Count), "how many were inside, where what went said so last"),
+            "order": Part(_or_none(Short), "the order to the door, where what went said so last"),
+        },
     ),
     "ledger.applied": Entry(
         "A backup had brought back what was erased; it was erased again.",

@@ -11,6 +11,7 @@ from agent.mqtt.payloads import (
     HOLDS_S,
     About,
     ApplianceState,
+    CommandReply,
     Coordinates,
     DoorState,
     HealthState,
@@ -96,6 +97,7 @@ EXAMPLES: Mapping[str, Message] = {
         backlog=0,
     ),
     "log_visit_entered": log_event("demo-1", _ENTRY, datetime.fromisoformat(_AT)),
+    "replies": CommandReply(id="c-20261122-0001", status="done", at=_AT, result={"lock": "released", "opened": True}),
     "readings": Readings(
         readings=(
             Reading(

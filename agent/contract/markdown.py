@@ -13,8 +13,10 @@ from pydantic import BaseModel
 
 from agent.contract.asyncapi import asyncapi
 from agent.contract.channels import channels
+from agent.contract.commands import DOES, REFUSED, arguments_of
 from agent.contract.entries import ENTRIES, PREFIX
 from agent.contract.examples import EXAMPLES
+from agent.core.commands import COMMANDS
 from agent.mqtt.payloads import CONTRACT_VERSION, MAX_PAYLOAD_BYTES, LogEvent, encode
 
 _PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
@@ -82,7 +84,22 @@ def _models() -> str:
 
 
 def _commands() -> str:
-    return "The agent of this version takes no commands yet: it subscribes to nothing, and nothing can be sent to it."
+    lines = ["| command | scope | proof | arguments | does |", "|---|---|---|---|---|"]
+    for name, command in COMMANDS.items():
+        fields = arguments_of(name).model_fields.items()
+        arguments = ", ".join(f"`{key}`" if each.is_required() else f"[`{key}`]" for key, each in fields)
+        scope = "every key" if command.scope is None else command.scope.value
+        lines.append(f"| `{name}` | {scope} | {command.freshness.value} | {arguments} | {DOES[name]} |")
+    return "\n".join(lines)
+
+
+def _refusals() -> str:
+    return "\n".join(["| code | why |", "|---|---|", *(f"| `{code}` | {why} |" for code, why in REFUSED.items())])
+
+
+def _claims() -> str:
+    schemas = asyncapi()["components"]["schemas"]
+    return "\n".join(_fields(schemas["CommandClaims"], schemas))
 
 
 _PARTS: Mapping[str, Callable[[], str]] = {
@@ -94,6 +111,8 @@ _PARTS: Mapping[str, Callable[[], str]] = {
     "entries": _entries,
     "models": _models,
     "commands": _commands,
+    "refusals": _refusals,
+    "claims": _claims,
 }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.events import CredentialsChanged
+
 _NAMED = ("turn", "self")  # what `.log(…)` is called on where it appends an entry
 _PREFIX = "station."
+_TYPE = re.compile(r"station\.(?!db)[a-z_]+(\.[a-z_]+)?")  # the database is called station.db
 
 
 class UnreadableTypeError(AssertionError):
@@ -41,10 +45,8 @@ def types_in(rules: Path, storage: Path) -> set[str]:
 
 def _stored(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            for each in node.args:
-                if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.startswith(_PREFIX):
-                    yield each.value.removeprefix(_PREFIX)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _TYPE.fullmatch(node.value):
+            yield node.value.removeprefix(_PREFIX)
 
 
 def _is_log(call: ast.Call) -> bool:
@@ -106,9 +108,5 @@ def _given(name: str, where: _Function, trees: Mapping[Path, ast.Module]) -> set
 
 def _endings(_trees: Mapping[Path, ast.Module]) -> set[str]:
     """`what` of `CredentialsChanged`, as its own sentence lists it."""
-    import re
-
-    from agent.events import CredentialsChanged
-
     sentence = (CredentialsChanged.__doc__ or "").partition("`what`: ")[2].partition(".\n")[0]
     return set(re.findall(r"`([a-z_]+)`", sentence))

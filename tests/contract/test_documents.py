@@ -13,15 +13,19 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
 from agent.cli.program import app
+from agent.command_gate import CommandClaims, sign
 from agent.contract import channels as topics
 from agent.contract import entries
 from agent.contract.asyncapi import asyncapi
+from agent.contract.commands import DOES, REFUSED, arguments_of
 from agent.contract.documents import asyncapi_text, markdown_text
 from agent.contract.entries import ENTRIES, PREFIX, Entry
 from agent.contract.examples import EXAMPLES
+from agent.core.commands import COMMANDS, Refusal
 from agent.mqtt.payloads import NAMED, STATES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -84,7 +88,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_topic_of_the_agent_is_in_it() -> None:
     addresses = {each["address"] for each in asyncapi()["channels"].values()}
     parts = {f"state/{part}/{{name}}" if part in NAMED else f"state/{part}" for part in STATES}
-    names = {"status", "about", "log", "readings", *parts}
+    names = {"status", "about", "log", "readings", "commands", "replies", *parts}
     assert {f"{topics.PREFIX}/{{station}}/{each}" for each in names} <= addresses
     assert all(each.model in STATES.values() for each in topics.channels() if each.name.startswith("state_"))
 
@@ -107,9 +111,30 @@ def test_every_type_of_entry_is_a_message_with_its_own_data() -> None:
     assert types == [f"{PREFIX}{kind}" for kind in ENTRIES]
 
 
-def test_a_reader_is_not_told_to_refuse_what_a_later_version_adds() -> None:
+def test_a_reader_is_not_told_to_refuse_what_a_later_version_adds_and_a_station_refuses_it() -> None:
+    taken = {"CommandClaims", *(arguments_of(name).__name__ for name in COMMANDS)}
     for name, schema in asyncapi()["components"]["schemas"].items():
-        assert schema.get("additionalProperties") is not False, name
+        assert (schema.get("additionalProperties") is False) is (name in taken), name
+
+
+def test_every_command_has_a_sentence_and_asks_for_its_proof() -> None:
+    document = asyncapi()
+    assert list(DOES) == list(COMMANDS)
+    assert list(REFUSED) == list(Refusal)
+    messages = [at(document, each["$ref"]) for each in document["channels"]["commands"]["messages"].values()]
+    asked = {each["title"]: each["payload"]["x-claims"]["allOf"][1]["required"] for each in messages}
+    assert asked == {name: [command.freshness.value] for name, command in COMMANDS.items()}
+    assert document["operations"]["receive_commands"]["reply"] == {"channel": {"$ref": "#/channels/replies"}}
+
+
+def test_a_command_as_the_fleet_signs_it_looks_as_the_document_says() -> None:
+    claims = CommandClaims(
+        id="c-1", station="demo-1", name="nonce.request", issued_at="2026-11-22T03:04:05Z", session="s" * 16
+    )
+    key = OKPKey.generate_key("Ed25519")
+    document = asyncapi()
+    pattern = at(document, "#/components/messages/command_nonce_request")["payload"]["pattern"]
+    assert re.fullmatch(pattern, sign(claims, "k-1", key))
 
 
 def test_what_is_absent_in_an_event_is_not_null() -> None:
@@ -120,7 +145,7 @@ def test_what_is_absent_in_an_event_is_not_null() -> None:
 
 
 def test_every_topic_has_an_example() -> None:
-    assert set(EXAMPLES) >= {each.name for each in topics.channels() if each.name != "log"}
+    assert set(EXAMPLES) >= {each.name for each in topics.channels() if each.name not in ("log", "commands")}
 
 
 def test_every_topic_and_type_is_in_the_text() -> None:
