@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import certificates, clock
 from agent.contract.entries import PREFIX, body_model
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
+from tests.broker import Mosquitto
 from tests.mosquitto_configuration import SecureBroker
 from tests.system.stations import PATIENCE_S, STATION, eventually, running, write_settings
 
@@ -71,3 +75,67 @@ def test_a_station_with_anothers_certificate_is_heard_as_neither(tmp_path: Path,
         assert watcher.stations() == ()
     finally:
         watcher.close()
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(
+    tmp_path: Path, broker: SecureBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(clock, "_is_synchronised", lambda: True)
+    files = broker.certificates
+    files.make("station", STATION, RENEW="1", DAYS="10")
+    watcher = Watcher(broker.as_("central-server"), backoff=AT_ONCE)
+    watcher.start()
+    try:
+        with running(write_settings(tmp_path, link_settings(broker))) as station:
+            expiring = ("tls.expiring", "mqtt.tls.cert_file")
+            eventually(lambda: station.faults() == {expiring}, "the end of the certificate is a fault")
+            assert watcher.wait_for(lambda each: each.is_online(STATION), PATIENCE_S)
+            before = watcher.status(STATION)
+            assert before is not None
+
+            files.make("station", STATION, RENEW="1")
+            eventually(lambda: station.faults() == set(), "the fault is over")
+            assert watcher.wait_for(lambda each: _session(each) not in (None, before.session), PATIENCE_S)
+            assert watcher.is_online(STATION)
+            station.let_somebody_in()
+            written = station.status()["log"]["sequence"]
+            assert watcher.wait_for(lambda each: len(each.entries(STATION)) >= written, PATIENCE_S)
+            assert watcher.audit(STATION).is_whole
+            assert "station.fault.raised" in {each.type for each in watcher.entries(STATION)}
+            raised = [each.data for each in watcher.entries(STATION) if each.type == "station.fault.raised"]
+            assert [each["code"] for each in raised if each] == ["tls.expiring"]  # the link's change is no outage
+    finally:
+        watcher.close()
+    connections = [line for line in broker.mosquitto.log().splitlines() if "New client connected" in line]
+    assert sum(f"as {STATION} " in line for line in connections) == 2
+
+
+def test_a_password_from_systemds_credentials_opens_the_link_and_is_said_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    passwords, folder, place = tmp_path / "passwords", tmp_path / "credentials", tmp_path / "broker"
+    for each in (folder, place):
+        each.mkdir()
+    command = ["/usr/bin/mosquitto_passwd", "-b", "-c", str(passwords), STATION, "open-sesame"]
+    subprocess.run(command, check=True, capture_output=True)
+    (folder / "mqtt.password").write_text("open-sesame\n")
+    server = Mosquitto(place, ("allow_anonymous false", f"password_file {passwords}"))
+    server.start()
+    mqtt = {"enabled": True, "host": "127.0.0.1", "port": server.port, "username": STATION}
+    path = write_settings(tmp_path, {"mqtt": mqtt})
+    try:
+        with running(path) as station:
+            eventually(lambda: ("broker.disconnected", "mqtt") in station.faults(), "without it nobody comes in")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+        with caplog.at_level(logging.DEBUG), running(path) as station:
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+            shown = json.dumps(station.status())
+        assert "sesame" not in caplog.text + shown + server.log() + repr(station.app.settings)
+    finally:
+        server.stop()
+
+
+def _session(watcher: Watcher) -> str | None:
+    status = watcher.status(STATION)
+    return None if status is None else status.session
