@@ -49,6 +49,7 @@ from agent.galleries import GalleryBuilder
 from agent.hardware import Hardware, open_hardware, stage_path
 from agent.loop import Carry, Inbox, Loop
 from agent.mqtt.client import Broker, Tls
+from agent.mqtt.discovery import Announcement, Device
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
@@ -445,7 +446,29 @@ def _open_link(settings: Settings, clock: Clock, post: Post) -> BrokerLink | Non
     )
     topics = Topics(chosen.prefix, settings.station.id)
     gate = command_gate(settings)
-    return BrokerLink(broker, topics, about_of(settings), clock, post, receive=None if gate is None else gate.receive)
+    return BrokerLink(
+        broker,
+        topics,
+        about_of(settings),
+        clock,
+        post,
+        receive=None if gate is None else gate.receive,
+        announcement=Announcement(
+            settings.state.directory, topics, chosen.home_assistant.prefix, home_assistant_device(settings)
+        ),
+    )
+
+
+def home_assistant_device(settings: Settings) -> Device | None:
+    """What Home Assistant is told of the station; None: nothing."""
+    chosen = settings.mqtt.home_assistant
+    if not chosen.enabled:
+        return None
+    labels = {
+        name: (each.label_zh if chosen.language == "zh" else each.label_en) or each.label_zh or each.label_en or name
+        for name, each in settings.appliances.items()
+    }
+    return Device(settings.station.name or settings.station.id, labels, chosen.language)
 
 
 def password_file(chosen: MqttSettings, environment: Mapping[str, str]) -> Path | None:

@@ -383,6 +383,14 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
+class HomeAssistantSettings(Table):
+    """Lets Home Assistant find the station by itself, at the same broker."""
+
+    enabled: bool = False
+    prefix: Annotated[str, Field(max_length=128), AfterValidator(_prefix)] = "homeassistant"
+    language: Literal["zh", "en"] = "zh"
+
+
 class MqttSettings(Table):
     """The link to the central server's broker."""
 
@@ -397,6 +405,7 @@ class MqttSettings(Table):
     in_flight_max: int = Field(default=20, ge=1, le=1000)
     entries_per_s_max: int = Field(default=50, ge=1, le=1000)
     tls: TlsSettings = TlsSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
 
     @property
     def is_in_the_clear(self) -> bool:

@@ -246,6 +246,23 @@ ENTRIES: Mapping[str, Entry] = {
         },
     ),
     "alarm.acknowledged": Entry("Somebody has seen an alarm.", {"alarm": Part(Code, "which"), "by": _BY}),
+    "welfare.raised": Entry(
+        "Somebody inside may need help: nothing has moved, or somebody stays, for too long.",
+        {
+            "check": Part(_one_of("still", "stay"), "nothing moved, or a visit goes on"),
+            "lasted_s": Part(Seconds, "for how long"),
+        },
+    ),
+    "notice.sent": Entry(
+        "Somebody was told of what is wrong, over a service that the settings name.",
+        {
+            "recipient": Part(Short, "their name in the settings"),
+            "about": Part(list[Short], "the most pressing: what it is, and where"),
+            "count": Part(Count, "how many it was about"),
+            "passed": Part(Count, "how many of them had passed by then"),
+            "held": Part(Count, "how many messages the limit an hour had held back"),
+        },
+    ),
     "appliance.changed": Entry(
         "An appliance does something else than before.",
         {

@@ -73,7 +73,17 @@ EXAMPLES: Mapping[str, Message] = {
         alarms=(),
     ),
     "state_occupancy": OccupancyState(observed_at=_AT, holds_s=HOLDS_S, count=2, is_occupied=True),
-    "state_appliances": ApplianceState(observed_at=_AT, holds_s=HOLDS_S, state="running", power_w=812.5),
+    "state_appliances": ApplianceState(
+        observed_at=_AT,
+        holds_s=HOLDS_S,
+        state="running",
+        usable="yes",
+        since=_AT,
+        power_w=812.5,
+        energy_kwh=41.7,
+        cycles=913,
+        in_use_s=164_340.0,
+    ),
     "state_supplies": SupplyState(
         observed_at=_AT,
         holds_s=HOLDS_S,

@@ -31,6 +31,7 @@ from agent.mqtt.client import (
     Signal,
     Subscribed,
 )
+from agent.mqtt.discovery import Announcement
 from agent.mqtt.flow import MAX_ENTRIES, Batch, Flow, Item
 from agent.mqtt.payloads import (
     CONTRACT_VERSION,
@@ -88,8 +89,10 @@ class BrokerLink:
         *,
         backoff: Backoff | None = None,
         receive: Receive | None = None,
+        announcement: Announcement | None = None,
     ) -> None:
         """`receive`: makes an event of a command's message; None: the link subscribes to nothing."""
+        self._announcement = announcement
         self._broker = broker
         self._receive = receive
         self._topics = topics
@@ -281,6 +284,8 @@ class BrokerLink:
         flow = Flow(limits.receive_maximum)
         flow.offer_retained("status", birth)
         flow.offer_retained("about", self._about)
+        for each in self._announcement.messages if self._announcement else ():
+            flow.offer_retained(each.topic, each)
         with self._lock:
             flow.lost_readings, self._lost_readings = self._lost_readings, 0
             self._flow, self._session, self._has_overflowed = flow, session, False
@@ -302,6 +307,8 @@ class BrokerLink:
             return f"the broker refused an entry of the log: {refusal}"
         if refusal:
             _log.warning("the broker refused %s: %s; check its access rules", type(item).__name__, refusal)
+        elif self._announcement is not None and isinstance(item, Retained):
+            self._announcement.taken(item.topic)
         for entry in entries:
             self._post(EntryAcknowledged(self._clock.now(), session, entry.epoch, entry.sequence))
         return ""
