@@ -272,7 +272,7 @@ def test_nothing_that_exists_is_overwritten(secure: SecureBroker) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["central-server", "home-assistant", "ca", "server", "revoked", "a/b", "+", "#", "", ".x"]
+    "name", ["central-server", "operator", "home-assistant", "ca", "server", "revoked", "a/b", "+", "#", "", ".x"]
 )
 def test_no_station_can_have_a_name_that_opens_more(secure: SecureBroker, name: str) -> None:
     assert secure.certificates.run("station", name).returncode != 0

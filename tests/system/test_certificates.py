@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from agent import certificates, clock
+from agent import certificates, clock, command_keys
 from agent.contract.entries import PREFIX, body_model
+from agent.fleet.commander import Commander
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
+from agent.mqtt.topics import Topics
 from tests.broker import Mosquitto
 from tests.mosquitto_configuration import SecureBroker
 from tests.system.stations import PATIENCE_S, STATION, eventually, running, write_settings
@@ -63,6 +65,27 @@ def test_visits_reach_the_central_server_through_the_shipped_broker(tmp_path: Pa
     assert "station.log.epoch_began" in {each.type for each in entries}
     for each in entries:  # what the storage writes by itself is held to the contract here
         body_model(each.type.removeprefix(PREFIX)).model_validate_json(json.dumps(each.data))
+
+
+def test_a_command_goes_through_the_shipped_broker_beside_the_server(tmp_path: Path, broker: SecureBroker) -> None:
+    broker.certificates.make("account", "operator")
+    signer = command_keys.generate("central-1")
+    keys = {f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": ["open"]}}
+    watcher = Watcher(broker.as_("central-server"), backoff=AT_ONCE)
+    watcher.start()
+    try:
+        with running(write_settings(tmp_path, {**link_settings(broker), **keys})) as station:
+            assert watcher.wait_for(lambda each: each.is_online(STATION), PATIENCE_S)
+            with Commander(broker.as_("operator"), Topics("stations", STATION), signer) as commander:
+                answers = commander.send("door.unlock")
+                assert next(answers).status == "accepted"
+                assert station.parts.door.push()
+                last = next(answers)
+            assert (last.status, last.result["opened"]) == ("done", True)
+            assert watcher.is_subscribed
+            assert watcher.wait_for(lambda each: "station.command.ended" in _types(each), PATIENCE_S)
+    finally:
+        watcher.close()
 
 
 def test_a_station_with_anothers_certificate_is_heard_as_neither(tmp_path: Path, broker: SecureBroker) -> None:
@@ -134,6 +157,10 @@ def test_a_password_from_systemds_credentials_opens_the_link_and_is_said_nowhere
         assert "sesame" not in caplog.text + shown + server.log() + repr(station.app.settings)
     finally:
         server.stop()
+
+
+def _types(watcher: Watcher) -> set[str]:
+    return {each.type for each in watcher.entries(STATION)}
 
 
 def _session(watcher: Watcher) -> str | None:
