@@ -320,6 +320,7 @@ ENTRIES: Mapping[str, Entry] = {
             "erased": Part(Count, "members"),
             "withdrawn": Part(Count, "consents"),
             "credentials": Part(Count, "members whose cards or PINs were taken back"),
+            "suspensions": Part(Count, "suspensions that hold again, or are over again"),
         },
     ),
     "vault.sealed": Entry(
