@@ -59,8 +59,7 @@ from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
 from agent.sensor_settings import ApplianceSettings
-from agent.settings import Settings, SupplySettings
-from agent.settings import ApplianceSettings, MqttSettings, Settings, SupplySettings
+from agent.settings import MqttSettings, Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE
@@ -80,8 +79,6 @@ SWITCH_S = 0.0005
 """How long a thread may compute in Python while the deciding one waits to; Python's own 5 ms are a late door."""
 
 CREDENTIAL_OF_BROKER = "mqtt.password"
-
-APPLIANCE_STALE_POLLS = 5  # readings missed before an appliance's state is unknown
 
 
 @dataclass(slots=True)

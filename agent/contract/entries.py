@@ -271,6 +271,14 @@ ENTRIES: Mapping[str, Entry] = {
             "was": Part(_one_of(*Running), "what it did"),
         },
     ),
+    "appliance.switched": Entry(
+        "An appliance was told to be on or off.",
+        {
+            "appliance": _APPLIANCE,
+            "is_on": Part(bool, "what it was told"),
+            "is_done": Part(bool, "whether its switch took it"),
+        },
+    ),
     "supply.checked": Entry(
         "Somebody counted a supply.",
         {
