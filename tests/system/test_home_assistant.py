@@ -19,7 +19,7 @@ from tests.system.stations import PATIENCE_S, STATION, eventually, running, writ
 from tests.system.test_certificates import link_settings
 
 TOPIC = f"homeassistant/device/{STATION}/config"
-MICROWAVE = {"kind": "microwave", "driver": "simulated", "label_zh": "微波炉", "interval_s": 0.2}
+MICROWAVE = {"kind": "microwave", "power": "meter", "label_zh": "微波炉"}
 
 
 class HomeAssistant:
@@ -73,6 +73,7 @@ def settings_of(folder: Path, broker: SecureBroker, *, is_enabled: bool) -> Path
     tables: dict[str, dict[str, Any]] = {
         **link_settings(broker),
         "mqtt.home_assistant": {"enabled": is_enabled},
+        "sensors.meter": {"driver": "simulated", "interval_s": 0.2},
         "appliances.microwave": MICROWAVE,
     }
     return write_settings(folder, tables)
