@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from secrets import token_bytes, token_hex
 from types import FrameType
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent import __version__, credentials, effects, systemd
+from agent.certificates import CA_FILE, CERT_FILE, CertificateWatch
 from agent.clock import Clock, SystemClock
 from agent.command_gate import CommandGate, command_key
 from agent.consent_texts import load_texts
@@ -26,6 +28,7 @@ from agent.core.appliance import Profile
 from agent.core.appliance_kinds import KINDS
 from agent.core.assessment import Criterion
 from agent.core.calls import CallRules
+from agent.core.certificates import LinkRules
 from agent.core.codes import CodeRules
 from agent.core.consent import ConsentRules
 from agent.core.door import DoorTimings, LockKind
@@ -47,6 +50,7 @@ from agent.galleries import GalleryBuilder
 from agent.hardware import Hardware, open_hardware, stage_path
 from agent.loop import Carry, Inbox, Loop
 from agent.mqtt.client import Broker, Tls
+from agent.mqtt.discovery import Announcement, Device
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, Coordinates, StationMaster
 from agent.mqtt.topics import Topics
@@ -56,7 +60,7 @@ from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
 from agent.sensor_settings import ApplianceSettings
-from agent.settings import Settings, SupplySettings
+from agent.settings import MqttSettings, Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE
@@ -74,6 +78,8 @@ PZEM_WRAP_KWH = 10_000.0  # its counter ends at 9999.99 kWh (PZEM-004T V3.0 User
 
 SWITCH_S = 0.0005
 """How long a thread may compute in Python while the deciding one waits to; Python's own 5 ms are a late door."""
+
+CREDENTIAL_OF_BROKER = "mqtt.password"
 
 
 @dataclass(slots=True)
@@ -165,6 +171,9 @@ def build(
         link = _open_link(settings, clock, post)
         if link is not None:
             stack.callback(link.close, 0.5)
+        certificates = None if link is None else _watch_certificates(settings, clock, post, link)
+        if certificates is not None:
+            stack.callback(certificates.close)
         credential_keys = find_keys(
             settings.credential_key_file, os.environ, credentials.CREDENTIAL, credentials.HEADER
         )
@@ -209,6 +218,8 @@ def build(
         }
         if link is not None:
             link.start()
+        if certificates is not None:
+            certificates.start()
         stack.callback(writer.stop)  # nobody orders anything any more: its time runs beside the closings of the others
         yield App(settings, clock, inbox, Loop(inbox, clock, rules_of(settings), carry), hardware, restored)
 
@@ -287,6 +298,7 @@ def rules_of(settings: Settings) -> Rules:
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         counter=CounterRules(settings.counter.fitted),
         calls=CallRules(settings.call_button.waits_s),
+        link=link_rules(settings),
         has_vision=settings.vision.enabled,
         has_emergency=settings.emergency.enabled,
         schedule=schedule_of(settings.schedule, settings.station.timezone),
@@ -430,19 +442,70 @@ def _open_link(settings: Settings, clock: Clock, post: Post) -> BrokerLink | Non
     chosen = settings.mqtt
     if not chosen.enabled:
         return None
-    tls = Tls(chosen.tls.ca_file, chosen.tls.cert_file, chosen.tls.key_file) if chosen.tls.enabled else None
     broker = Broker(
         host=chosen.host,
         port=chosen.port,
         protocol=chosen.version,
         username=chosen.username or None,
-        password_file=chosen.password_file,
-        tls=tls,
+        password_file=password_file(chosen, os.environ),
+        tls=_tls_of(settings),
         keepalive_s=chosen.keepalive_s,
     )
     topics = Topics(chosen.prefix, settings.station.id)
     gate = command_gate(settings)
-    return BrokerLink(broker, topics, about_of(settings), clock, post, receive=None if gate is None else gate.receive)
+    return BrokerLink(
+        broker,
+        topics,
+        about_of(settings),
+        clock,
+        post,
+        receive=None if gate is None else gate.receive,
+        announcement=Announcement(
+            settings.state.directory, topics, chosen.home_assistant.prefix, home_assistant_device(settings)
+        ),
+    )
+
+
+def home_assistant_device(settings: Settings) -> Device | None:
+    """What Home Assistant is told of the station; None: nothing."""
+    chosen = settings.mqtt.home_assistant
+    if not chosen.enabled:
+        return None
+    labels = {
+        name: (each.label_zh if chosen.language == "zh" else each.label_en) or each.label_zh or each.label_en or name
+        for name, each in settings.appliances.items()
+    }
+    return Device(settings.station.name or settings.station.id, labels, chosen.language)
+
+
+def password_file(chosen: MqttSettings, environment: Mapping[str, str]) -> Path | None:
+    """Where the broker's password is: the settings' file, else systemd's credential `mqtt.password`, else nowhere."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    if chosen.password_file is not None or not chosen.username or not folder:
+        return chosen.password_file
+    credential = Path(folder) / CREDENTIAL_OF_BROKER
+    return credential if credential.exists() else None
+
+
+def _tls_of(settings: Settings) -> Tls | None:
+    tls = settings.mqtt.tls
+    return Tls(tls.ca_file, tls.cert_file, tls.key_file) if tls.enabled else None
+
+
+def _watch_certificates(settings: Settings, clock: Clock, post: Post, link: BrokerLink) -> CertificateWatch | None:
+    tls = _tls_of(settings)
+    return None if tls is None else CertificateWatch(tls, clock, post, link.renew)
+
+
+def link_rules(settings: Settings) -> LinkRules:
+    """Which certificates are watched, and whether the link leaves this machine in the clear."""
+    mqtt = settings.mqtt
+    if not mqtt.enabled:
+        return LinkRules()
+    if not mqtt.tls.enabled:
+        return LinkRules(is_in_the_clear=mqtt.is_in_the_clear)
+    files = {CA_FILE: mqtt.tls.ca_file, CERT_FILE: mqtt.tls.cert_file}
+    return LinkRules(tuple(where for where, path in files.items() if path is not None))
 
 
 def command_gate(settings: Settings) -> CommandGate | None:

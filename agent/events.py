@@ -769,6 +769,19 @@ class BrokerDisconnected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateRead(Event):
+    """A certificate of the link to the broker, or why its file cannot be used: then `ends_at_utc` is None.
+
+    `where`: the setting that names the file. Of a file with several it is the first end of the station's own, and the
+    last one of authorities.
+    """
+
+    where: str
+    ends_at_utc: datetime | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EntryAcknowledged(Event):
     """The broker sent PUBACK for this entry, in the session named."""
 

@@ -10,6 +10,7 @@ import copy
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -378,6 +379,22 @@ class TlsSettings(Table):
     key_file: FilePath | None = None
 
 
+def _is_local(host: str) -> bool:
+    """Whether a broker of this name is on this machine: nobody is on the way to it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class HomeAssistantSettings(Table):
+    """Lets Home Assistant find the station by itself, at the same broker."""
+
+    enabled: bool = False
+    prefix: Annotated[str, Field(max_length=128), AfterValidator(_prefix)] = "homeassistant"
+    language: Literal["zh", "en"] = "zh"
+
+
 class MqttSettings(Table):
     """The link to the central server's broker."""
 
@@ -392,6 +409,12 @@ class MqttSettings(Table):
     in_flight_max: int = Field(default=20, ge=1, le=1000)
     entries_per_s_max: int = Field(default=50, ge=1, le=1000)
     tls: TlsSettings = TlsSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+
+    @property
+    def is_in_the_clear(self) -> bool:
+        """Whether the link leaves this machine without encryption."""
+        return self.enabled and not self.tls.enabled and not _is_local(self.host)
 
 
 class CommandKeySettings(Table):

@@ -57,6 +57,10 @@ class Mosquitto:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)
 
+    def add(self, *settings: str) -> None:
+        """Further lines of its file, from its next start on."""
+        self._settings += settings
+
     def stop(self) -> None:
         """SIGTERM: it writes its database where it has one. Nothing happens when it does not run."""
         self._end(signal.SIGTERM)

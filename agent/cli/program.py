@@ -10,6 +10,7 @@ from agent import __version__
 from agent.cli import (
     alarms,
     consent,
+    contract,
     door,
     faces,
     faults,
@@ -59,6 +60,7 @@ def _program(
 service.add_to(app)
 status.add_to(app)
 report.add_to(app)
+contract.add_to(app)
 app.add_typer(consent.app, name="consent")
 app.add_typer(door.app, name="door")
 app.add_typer(alarms.app, name="alarms")

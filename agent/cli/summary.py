@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from agent.consent_texts import find_text
 from agent.contradictions import pins_of
+from agent.core.certificates import OFF
 from agent.core.consent import LANGUAGES
 from agent.core.problems import Problem, Words, problem
 from agent.notice_urls import UrlsError, faults_of, find_urls, read_urls
@@ -50,6 +51,8 @@ def findings(settings: Settings) -> Iterator[Problem]:
     yield from _files(settings)
     yield from _accounts(settings)
     yield from _urls(settings)
+    if settings.mqtt.is_in_the_clear:
+        yield problem(OFF, "mqtt.tls.enabled")
     if settings.vision.enabled:
         yield from _models(settings)
         for language in LANGUAGES:

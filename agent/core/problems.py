@@ -533,6 +533,30 @@ CATALOGUE: Mapping[str, Kind] = {
         "检查网络;记录保存在本站,恢复后自动补发。",
         "Check the network; the log is kept here and sent when the link is back.",
     ),
+    "tls.off": _warning(
+        "与中心服务器的连接没有加密。",
+        "The link to the central server is not encrypted: everybody on the way can read and change it.",
+        "设置 mqtt.tls;证书的制作方法见 config/mosquitto/README.md。",
+        "Set mqtt.tls; config/mosquitto/README.md says how certificates are made.",
+    ),
+    "tls.expiring": _warning(
+        "与中心服务器连接的证书将于 {detail} 到期。",
+        "A certificate of the link to the central server ends on {detail}.",
+        "请更新证书并覆盖原文件,一分钟内自动生效。",
+        "Renew it and copy it over the file; it counts within a minute, without a restart.",
+    ),
+    "tls.expired": _error(
+        "与中心服务器连接的证书已于 {detail} 到期。",
+        "A certificate of the link to the central server ended on {detail}.",
+        "请更新证书并覆盖原文件;在此之前记录保存在本站。",
+        "Renew it and copy it over the file; until then the log is kept here.",
+    ),
+    "tls.unreadable": _error(
+        "证书文件不可用:{detail}",
+        "A file of the link's certificates cannot be used: {detail}",
+        "检查文件的内容和权限;证书与密钥必须成对,密钥不能有口令。",
+        "Check what is in it and who may read it; certificate and key belong together, and the key has no pass phrase.",
+    ),
     # --- requests
     "request.unknown": _error(
         "不认识的请求:{detail}",

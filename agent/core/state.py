@@ -11,6 +11,7 @@ from agent.core.alarms import Alarm
 from agent.core.appliance import Appliance, Profile
 from agent.core.assessment import DEFAULT, Criterion, Scale
 from agent.core.calls import Call, CallRules
+from agent.core.certificates import LinkRules
 from agent.core.codes import CodeRules, Codes
 from agent.core.commands import Commands
 from agent.core.consent import ConsentRules
@@ -99,6 +100,7 @@ class Rules:
     mains_signal: str = ""
     challenge_secret: bytes = field(default=b"", repr=False)
     notices: NoticeRules = field(default_factory=NoticeRules)
+    link: LinkRules = field(default_factory=LinkRules)
     has_vision: bool = True
     has_emergency: bool = False
     schedule: Schedule | None = None
@@ -199,4 +201,5 @@ class StationState:
     review_at: float | None = None
     clock_offset_s: float | None = None
     entries_logged: int = 0
+    certificates: Mapping[str, datetime] = field(default_factory=dict)
     is_ending: bool = False

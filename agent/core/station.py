@@ -21,6 +21,7 @@ from agent.core import (
     delivery,
     devices,
     door,
+    encryption,
     floats,
     hours,
     membership,
@@ -88,6 +89,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     notifying.begin(turn, restored)
     drive_lock(turn)
     hours.begin(turn)
+    encryption.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
     for place, detail in restored.problems:
         if place == events.STORAGE_NOT_OPENED:
@@ -177,6 +179,7 @@ def _on_subscriber_left(turn: Turn, event: events.SubscriberLeft) -> None:
 
 def _on_clock(turn: Turn, event: events.ClockRead) -> None:
     hours.take(turn, event)
+    encryption.review(turn)
     stock.review(turn)
     membership.end_suspensions(turn)
 
@@ -289,6 +292,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.BrokerConnected: delivery.on_connected,
     events.BrokerDisconnected: delivery.on_disconnected,
     events.EntryAcknowledged: delivery.on_acknowledged,
+    events.CertificateRead: encryption.take,
     events.CommandReceived: command_desk.on_received,
     events.CommandRejected: command_desk.on_rejected,
     events.NotifyDone: notifying.on_done,

@@ -208,9 +208,7 @@ class Connection:
         if broker.username is not None or broker.password_file is not None:
             client.username_pw_set(broker.username or "", _read_password(broker.password_file))
         if broker.tls is not None:
-            context = ssl.create_default_context(cafile=broker.tls.ca)
-            if broker.tls.certificate is not None:
-                context.load_cert_chain(broker.tls.certificate, broker.tls.key)
+            context = tls_context(broker.tls)
             context.sslsocket_class = _TlsSocket
             client.tls_set_context(context)
 
@@ -306,6 +304,14 @@ class _TlsSocket(ssl.SSLSocket):
         except (OSError, ValueError):
             self.close()
             raise
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """What a connection is encrypted with, from the files. Raises OSError, also for a key that has a pass phrase."""
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key, password="")  # or OpenSSL would ask for one on the terminal
+    return context
 
 
 def _read_password(path: Path | None) -> str | None:

@@ -31,6 +31,7 @@ from agent.mqtt.client import (
     Signal,
     Subscribed,
 )
+from agent.mqtt.discovery import Announcement
 from agent.mqtt.flow import MAX_ENTRIES, Batch, Flow, Item
 from agent.mqtt.payloads import (
     CONTRACT_VERSION,
@@ -58,6 +59,8 @@ _TICK_S = 5.0  # how late the two bounds above may be noticed
 _STABLE_S = 30.0  # a connection that lived so long was a good one: the back-off begins anew
 _WAITING_COMMANDS = 100  # a server sends a few a minute; with the largest, 6 MB of a hostile broker's at once
 _COMMANDS_PER_S = 20.0  # and as many at once; the rest of a flood is dropped unread, and counted
+_RENEWED = "renewed"
+_LEAVE_S = 1.0  # for a DISCONNECT to go out
 _PACKET_OVERHEAD_BYTES = 512  # fixed header, topic and properties of a PUBLISH
 
 
@@ -86,8 +89,10 @@ class BrokerLink:
         *,
         backoff: Backoff | None = None,
         receive: Receive | None = None,
+        announcement: Announcement | None = None,
     ) -> None:
         """`receive`: makes an event of a command's message; None: the link subscribes to nothing."""
+        self._announcement = announcement
         self._broker = broker
         self._receive = receive
         self._topics = topics
@@ -97,6 +102,7 @@ class BrokerLink:
         self._backoff = backoff or Backoff()
         self._thread = threading.Thread(target=self._main, name="mqtt-link", daemon=True)
         self._closing = threading.Event()
+        self._nudge = threading.Event()  # not to wait any longer: it closes, or the files of the connection are new
         self._goodbye_by = 0.0
         self._lock = threading.Lock()  # guards what follows; held for microseconds, never while paho is called
         self._session: str | None = None
@@ -122,11 +128,17 @@ class BrokerLink:
         """
         self._goodbye_by = self._clock.monotonic() + timeout_s * 0.7  # the rest is for the network thread to end
         self._closing.set()
+        self._nudge.set()
         self._wake()
         if self._thread.ident is None:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def renew(self) -> None:
+        """Make the connection anew, with certificates and password as their files are now. From any thread."""
+        self._nudge.set()
+        self._wake()
 
     def publish_state(self, effect: PublishState) -> None:
         """Publish one part, retained; only the newest of a part is sent when several wait."""
@@ -178,14 +190,18 @@ class BrokerLink:
             reason = self._connect()
             if self._closing.is_set():
                 return
+            if reason == _RENEWED:
+                failures = 0
+                continue
             failures = 1 if self._clock.monotonic() - began > _STABLE_S else failures + 1
             self._report_down(reason)
             wait_s = self._backoff.wait_s(failures)
             _log.debug("next attempt to reach the broker in %.1f s", wait_s)
-            self._closing.wait(wait_s)
+            self._nudge.wait(wait_s)
 
     def _connect(self) -> str:
         """Live through one connection; returns why it ended."""
+        self._nudge.clear()  # the files are read below
         session = secrets.token_hex(8)
         signals: SimpleQueue[Signal | None] = SimpleQueue()
         with self._lock:
@@ -236,6 +252,9 @@ class BrokerLink:
             if self._closing.is_set():
                 self._say_goodbye(connection, session, signals)
                 return "closed"
+            if self._nudge.is_set():
+                connection.leave(_LEAVE_S)  # in an orderly way: the last will is not published, the birth follows
+                return _RENEWED
             if reason := self._overdue(began):
                 return reason
             self._send_waiting(connection)
@@ -265,6 +284,8 @@ class BrokerLink:
         flow = Flow(limits.receive_maximum)
         flow.offer_retained("status", birth)
         flow.offer_retained("about", self._about)
+        for each in self._announcement.messages if self._announcement else ():
+            flow.offer_retained(each.topic, each)
         with self._lock:
             flow.lost_readings, self._lost_readings = self._lost_readings, 0
             self._flow, self._session, self._has_overflowed = flow, session, False
@@ -286,6 +307,8 @@ class BrokerLink:
             return f"the broker refused an entry of the log: {refusal}"
         if refusal:
             _log.warning("the broker refused %s: %s; check its access rules", type(item).__name__, refusal)
+        elif self._announcement is not None and isinstance(item, Retained):
+            self._announcement.taken(item.topic)
         for entry in entries:
             self._post(EntryAcknowledged(self._clock.now(), session, entry.epoch, entry.sequence))
         return ""

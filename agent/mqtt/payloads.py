@@ -55,7 +55,7 @@ class Words(Message):
 class Status(Message):
     """Birth, goodbye and last will. An `offline` whose session is not the newest counts for nothing.
 
-    `since` is None in the last will: it is written before it happens, and only its receiver knows when that was.
+    `since` is null in the last will: it is written before it happens, and only its receiver knows when that was.
     """
 
     status: Literal["online", "offline"]
@@ -213,7 +213,7 @@ STATES: Mapping[str, type[State]] = {
     "supplies": SupplyState,
     "health": HealthState,
 }
-_NAMED = frozenset({"appliances", "supplies"})  # parts of which a station has several: `appliances/NAME`
+NAMED = frozenset({"appliances", "supplies"})  # parts of which a station has several: `appliances/NAME`
 
 
 def state_of(part: str, body: Mapping[str, Any], at: float, utc: Callable[[float], str]) -> State:
@@ -223,7 +223,7 @@ def state_of(part: str, body: Mapping[str, Any], at: float, utc: Callable[[float
     """
     kind, _, name = part.partition("/")
     model = STATES.get(kind)
-    if model is None or (kind in _NAMED) != bool(name):
+    if model is None or (kind in NAMED) != bool(name):
         raise PayloadError(f"part {part!r:.80} is not in the contract; give it a model in agent.mqtt.payloads")
     fields: dict[str, Any] = {**_with_utc(body, utc), "observed_at": utc(at), "holds_s": HOLDS_S}
     if kind == "health" and isinstance(fields.get("faults"), (list, tuple)):
@@ -255,7 +255,7 @@ class LogEvent(Message):
 
     `sequence` is zero-padded text, as that extension demands. `monotonic` is text as well, milliseconds since the boot
     `boot`: CloudEvents integers have 32 bits, 25 days. `clock` says whether `time` can be trusted. `hash` and `digest`
-    are those of `storage.chain`. `withheld` says why a body that is stored does not travel: it would not fit.
+    are the chain's. `withheld` says why a body that is stored does not travel: it would not fit.
     """
 
     specversion: Literal["1.0"] = "1.0"

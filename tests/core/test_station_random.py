@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events
+from agent.contract.entries import PREFIX, body_model
 from agent.core import alarms, upkeep
+from agent.core.certificates import LinkRules
 from agent.core.codes import CodeRules
 from agent.core.commands import COMMANDS, Refusal, Scope
 from agent.core.door import STANDING_OPEN, Lock, LockKind, Mode, is_energised
@@ -90,6 +93,7 @@ RECIPIENTS = {
         ("mail",), "en", frozenset(), (FaultPattern("device"),), Schedule(UTC, (NIGHT,) * 7), repeat_s=0.0, per_hour=1
     ),
 }
+LINK = LinkRules(("mqtt.tls.ca_file", "mqtt.tls.cert_file"))
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 GALLERY = build_gallery([("m-0", face_of(0)), ("m-1", face_of(1))], engine=ENGINE[0], weights=ENGINE[1])
 HERE = station_digest("here")
@@ -427,6 +431,9 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.EntryAcknowledged: World.acknowledge,
     events.NotifyDone: World.notified,
     events.NotifyExamined: lambda w, n: events.NotifyExamined(w.now, NOTIFY_FAULTS[: n % 3]),
+    events.CertificateRead: lambda w, n: events.CertificateRead(
+        w.now, LINK.files[n % 2], None if n % 7 == 0 else MIDNIGHT + timedelta(days=n - 10), "x" * n
+    ),
     events.ControlRequested: lambda w, n: w.ask(
         (*ACTIONS, "nonsense")[n % (len(ACTIONS) + 1)], ("viewer", "master", "master", "guest")[n % 4], n
     ),
@@ -597,6 +604,12 @@ def check_published(play: Play) -> None:
     assert set(parts(play.state, play.rules, play.now)) >= {"door", "occupancy", "health"}
 
 
+def check_logged(play: Play) -> None:
+    """What is logged fits the contract."""
+    for order in play.found(AppendEntry):
+        body_model(order.type.removeprefix(PREFIX)).model_validate_json(json.dumps(dict(order.body)))
+
+
 @settings(max_examples=150)
 @given(
     steps=STEPS,
@@ -623,6 +636,7 @@ def test_whatever_happens(
         lock_kind=kind,
         codes=codes,
         has_emergency=True,
+        link=LINK,
         schedule=HOURS,
         passes=PassRules(HERE),
         notices=NoticeRules(RECIPIENTS),
@@ -647,6 +661,7 @@ def test_whatever_happens(
     check_alarms(play)
     check_notices(world)
     check_published(play)
+    check_logged(play)
     # What waits for real processes waits as much longer as station time jumped ahead.
     play.wait(120.0 + sum(number * times for what, number, times, *_ in steps if what is events.PauseSkipped))
     assert [len([r for r in play.replies(request) if r.is_last]) for request in world.requests] == [

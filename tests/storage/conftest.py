@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from agent.clock import Clock, SystemClock
+from agent.contract.entries import PREFIX, body_model
 from agent.events import Restored
+from agent.storage.chain import Position
+from agent.storage.log import Entry, Log
 from agent.storage.writer import StorageWriter
 from tests.storage.inbox import Inbox
 
+WRITTEN_HERE = frozenset(
+    {"log.epoch_began", "log.entries_lost", "log.pruned", "ledger.applied", "vault.sealed", "member.consented"}
+)
+"""Types of entries that the storage writes by itself; the others come from the rules."""
+
 Opener = Callable[..., tuple[StorageWriter, Restored]]
+
+
+@pytest.fixture(autouse=True)
+def held_to_the_contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever any of these tests makes the storage write fits the contract."""
+    append, wrong = Log.append, list[str]()
+
+    def checked(log: Log, entries: Sequence[Entry], *, new_epoch: int | None = None) -> list[Position]:
+        for entry in entries:
+            kind = entry.type.removeprefix(PREFIX)
+            if kind in WRITTEN_HERE:
+                try:
+                    body_model(kind).model_validate_json(entry.body)
+                except ValidationError as error:  # kept for the end: the writer takes errors for the disk's
+                    wrong.append(f"{kind}: {error}")
+        return append(log, entries, new_epoch=new_epoch)
+
+    monkeypatch.setattr(Log, "append", checked)
+    yield
+    assert wrong == []
 
 
 @pytest.fixture

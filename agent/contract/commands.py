@@ -1,0 +1,50 @@
+"""What each command does and why one is refused, in sentences; the tables themselves are `agent.core.commands`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from agent.control.protocol import ARGUMENTS, NoArguments
+from agent.core.commands import COMMANDS, Refusal
+
+DOES: Mapping[str, str] = {
+    "nonce.request": "gives out a nonce, for one command that opens or frees the door",
+    "station.refresh": "publishes every `state` again",
+    "door.unlock": "opens once; *done* once the relay moved, and `opened` says whether the door was opened then",
+    "door.hold_open": "keeps the door open until `door.resume`",
+    "door.lock_down": "lets nobody in until `door.resume`; leaving is honoured",
+    "door.resume": "ends the station master's order",
+    "members.erase": "erases a member and everything about them; the answer is the receipt",
+    "members.put": "changes what is stored of a member",
+    "members.resume": "lets a suspended member in again",
+    "members.suspend": "keeps a member out, until a time or until they are resumed",
+    "passes.revoke": "lets a pass open nothing any more",
+    "alarm.acknowledge": "says that somebody has seen an alarm",
+    "fault.update": "says how far the repair of a fault is",
+}
+"""By the command's name."""
+
+REFUSED: Mapping[Refusal, str] = {
+    Refusal.MALFORMED: "no compact JWS, a header with more than `alg`, `kid` and `typ`, or claims that do not fit",
+    Refusal.TOO_LARGE: "it has more than 64 KiB",
+    Refusal.UNKNOWN_KEY: "its `kid` is no key of this station",
+    Refusal.BAD_SIGNATURE: "its signature or its `alg` is wrong",
+    Refusal.WRONG_STATION: "it is for another station",
+    Refusal.RETAINED: "it was retained",
+    Refusal.UNKNOWN_COMMAND: "there is no command of this name",
+    Refusal.BAD_ARGUMENTS: "its arguments do not fit the command",
+    Refusal.NOT_IN_SCOPE: "its key may not do that",
+    Refusal.STALE_NONCE: "its nonce was never given out, is used up or older than 30 s",
+    Refusal.STALE_REVISION: "its revision is not greater than the newest one of its key",
+    Refusal.STALE_SESSION: "its session is not the present one",
+    Refusal.BUSY: "too many others are under way; send it again later",
+}
+"""By the code of the reply."""
+
+
+def arguments_of(name: str) -> type[BaseModel]:
+    """The arguments of a command: those of the same request on the station's own socket."""
+    action = COMMANDS[name].action
+    return ARGUMENTS[action] if action else NoArguments
