@@ -147,7 +147,7 @@ def _on_answer(turn: Turn, request: str, member_id: str | None) -> Question | No
         return None  # it came too late, and was refused
     turn.set(codes=without(turn.state.codes, request))
     guesses = turn.state.codes.guesses_of(question.way)
-    if member_id is None or member_id not in turn.state.members:
+    if member_id not in turn.state.members or (member_id, question.way) in turn.state.codes.taken_away:
         refuse_entry(turn, Reason.CODE_WRONG, question.way)
         _count_wrong(turn, question.way, guesses)
         return question
