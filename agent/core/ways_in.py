@@ -12,7 +12,7 @@ from agent import events
 from agent.core import guessing, keypad
 from agent.core.access import Reason
 from agent.core.admission import admit
-from agent.core.codes import CHECK_S, DURESS_S, MAX_LEAVING, Codes, Question, without
+from agent.core.codes import CHECK_S, DURESS_S, KEYPAD, MAX_LEAVING, Codes, Question, without
 from agent.core.door import Cause
 from agent.core.guessing import Guesses
 from agent.core.keypad import CodeTyped, NumberTyped
@@ -126,10 +126,11 @@ def on_card_found(turn: Turn, event: events.CardFound) -> None:
 
 def on_pin_checked(turn: Turn, event: events.PinChecked) -> None:
     """Whose number and PIN they are. What happens at the door is the same when somebody is forced to give them."""
-    question = _on_answer(turn, event.request, event.member_id)
-    if question is not None and event.is_duress and event.member_id in turn.state.members:
+    _on_answer(turn, event.request, event.member_id)
+    is_theirs = event.member_id in turn.state.members and (event.member_id, KEYPAD) not in turn.state.codes.taken_away
+    if event.is_duress and is_theirs:  # also when it comes too late to open
         turn.set(codes=replace(turn.state.codes, duress_until=turn.now + DURESS_S))
-        turn.log("access.duress", {"way": question.way, "member": event.member_id})
+        turn.log("access.duress", {"way": KEYPAD, "member": event.member_id})
 
 
 def on_unchecked(turn: Turn, event: events.CodeUnchecked) -> None:
@@ -141,19 +142,21 @@ def on_unchecked(turn: Turn, event: events.CodeUnchecked) -> None:
             refuse_entry(turn, Reason.CODE_UNCHECKED, question.way)
 
 
-def _on_answer(turn: Turn, request: str, member_id: str | None) -> Question | None:
+def _on_answer(turn: Turn, request: str, member_id: str | None) -> None:
     question = turn.state.codes.questions.get(request)
     if question is None:
-        return None  # it came too late, and was refused
+        return  # it came too late, and was refused
     turn.set(codes=without(turn.state.codes, request))
     guesses = turn.state.codes.guesses_of(question.way)
     if member_id not in turn.state.members or (member_id, question.way) in turn.state.codes.taken_away:
         refuse_entry(turn, Reason.CODE_WRONG, question.way)
         _count_wrong(turn, question.way, guesses)
-        return question
-    _keep(turn, question.way, guessing.right(guesses, turn.now))
-    admit(turn, Cause(question.way, member_id, question.seen_at))
-    return question
+        return
+    reason = admit(turn, Cause(question.way, member_id, question.seen_at))
+    if (
+        reason is None or reason is Reason.SECOND_NEEDED
+    ):  # or who is kept out could guess on for ever, and raise no alarm
+        _keep(turn, question.way, guessing.right(guesses, turn.now))
 
 
 def _count_wrong(turn: Turn, way: str, guesses: Guesses) -> None:

@@ -226,6 +226,21 @@ def test_a_right_code_forgets_the_wrong_ones() -> None:
     assert play.logged("access.way_blocked") == []
 
 
+def test_who_is_kept_out_cannot_guess_on_by_giving_their_own_code_in_between() -> None:
+    play = at_the_door()
+    for member_id in (None, None, None, None, "m-3", None):
+        type_code(play, member_id)
+    assert reasons(play)[4] == "suspended"
+    assert len(play.logged("access.way_blocked")) == 1
+
+
+def test_who_is_asked_for_a_second_factor_has_given_a_right_code() -> None:
+    play = at_the_door(rules=STRICT)
+    for member_id in (None, None, None, None, "m-1", None):
+        show_card(play, member_id)
+    assert play.logged("access.way_blocked") == []
+
+
 def test_who_was_typing_as_the_way_was_blocked_begins_again() -> None:
     play = at_the_door()
     press(play, "77#88", "back")
@@ -260,6 +275,16 @@ def test_a_duress_pin_opens_and_nothing_at_the_door_differs() -> None:
     assert forced.logged("access.granted") == usual.logged("access.granted")
     forced.wait(DURESS_S)
     assert forced.published("door")[-1]["alarms"] == []
+
+
+def test_a_duress_pin_that_is_found_too_late_opens_nothing_and_alarms_all_the_same() -> None:
+    play = at_the_door()
+    press(play, "123456#2580#")
+    play.wait(CHECK_S + 1.0)
+    assert reasons(play) == ["code_unchecked"]
+    play.put(PinChecked(play.now, play.found(CheckPin)[-1].request, "m-1", True))
+    assert play.lock_orders() == []
+    assert play.logged("access.duress") == [{"way": "keypad", "member": "m-1"}]
 
 
 def test_a_duress_pin_alarms_also_where_it_does_not_open() -> None:
