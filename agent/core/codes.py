@@ -30,12 +30,16 @@ class CodeRules:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A code that is being checked. `seen_at`: when it was given; `until`: when nobody waits for the answer."""
+    """A code that is being checked. `seen_at`: when it was given; `until`: when nobody waits for the answer.
+
+    `was_counted`: of a card inside, whether the door counts the one who leaves by it.
+    """
 
     reader: str
     way: str
     seen_at: float
     until: float
+    was_counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,19 @@ def leave_named(state: Occupancy, now: float, how: str, member_id: str) -> tuple
     return leave(state, now, how)
 
 
+def name_leaver(
+    state: Occupancy, now: float, how: str, member_id: str, *, was_counted: bool
+) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """It turns out who left; `was_counted`: as an unnamed exit. Without a visit of theirs nobody else has left."""
+    for visit in state.visits:
+        if visit.member_id == member_id:
+            rest = tuple(each for each in state.visits if each.id != visit.id)
+            unnamed = max(0, state.unnamed_exits - was_counted)
+            after, emptied = _end_if_empty(replace(state, visits=rest, unnamed_exits=unnamed), now)
+            return after, (EndVisit(visit.id, now, how), *emptied)
+    return state, ()
+
+
 def expire(state: Occupancy, now: float, limit_s: float) -> tuple[Occupancy, tuple[EndVisit, ...]]:
     """End visits that have lasted too long: whoever began them has left unseen."""
     over = tuple(each for each in state.visits if now >= each.entered_at + limit_s)

@@ -12,11 +12,11 @@ from agent import events
 from agent.core import guessing, keypad
 from agent.core.access import Reason
 from agent.core.admission import admit
-from agent.core.codes import CHECK_S, DURESS_S, KEYPAD, MAX_LEAVING, Codes, Question, without
+from agent.core.codes import CHECK_S, DURESS_S, KEYPAD, Codes, Question, without
 from agent.core.door import Cause
 from agent.core.guessing import Guesses
 from agent.core.keypad import CodeTyped, NumberTyped
-from agent.core.passage import advise, let_out, refuse_entry
+from agent.core.passage import advise, let_out, name_leaver, refuse_entry
 from agent.core.problems import problem
 from agent.core.turn import Turn
 from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SealCard
@@ -49,9 +49,10 @@ def on_card(turn: Turn, event: events.CardRead) -> None:
     if is_inside is None:
         return
     if is_inside:
-        let_out(turn, event.at)
-        if not turn.state.codes.is_asking(event.reader):
-            turn.do(FindCard(_ask(turn, event.reader, EXIT, event.at), event.number))  # only to know whose visit ends
+        was_counted = let_out(turn, event.at)
+        if not turn.state.codes.is_asking(event.reader):  # only to know whose visit ends
+            request = _ask(turn, event.reader, EXIT, event.at, was_counted=was_counted)
+            turn.do(FindCard(request, event.number))
         return
     codes = turn.state.codes
     if codes.card_wanted is not None:
@@ -91,10 +92,10 @@ def _may_try(turn: Turn, reader: str, way: str, at: float) -> bool:
     return not codes.is_asking(reader)
 
 
-def _ask(turn: Turn, reader: str, way: str, at: float) -> str:
+def _ask(turn: Turn, reader: str, way: str, at: float, *, was_counted: bool = False) -> str:
     codes = turn.state.codes
     request = f"code-{codes.asked + 1}"
-    question = Question(reader, way, at, turn.now + CHECK_S)
+    question = Question(reader, way, at, turn.now + CHECK_S, was_counted)
     turn.set(codes=replace(codes, asked=codes.asked + 1, questions={**codes.questions, request: question}))
     return request
 
@@ -115,11 +116,9 @@ def on_card_found(turn: Turn, event: events.CardFound) -> None:
     """Whose card it is."""
     question = turn.state.codes.questions.get(event.request)
     if question is not None and question.way == EXIT:
-        codes = without(turn.state.codes, event.request)
+        turn.set(codes=without(turn.state.codes, event.request))
         if event.member_id is not None:
-            until = turn.now + turn.rules.door.release_s
-            codes = replace(codes, leaving=(*codes.leaving, (event.member_id, until))[-MAX_LEAVING:])
-        turn.set(codes=codes)
+            name_leaver(turn, event.member_id, was_counted=question.was_counted)
         return
     _on_answer(turn, event.request, event.member_id)
 
