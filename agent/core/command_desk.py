@@ -65,7 +65,9 @@ def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> No
         turn.set(commands=state)
         _answer_here(turn, event)
         return
-    state = replace(state, running={**state.running, event.id: event.name}, was_opened=None)
+    state = replace(state, running={**state.running, event.id: event.name})
+    if event.name == "door.unlock":
+        state = replace(state, was_opened=None)
     accepted = Answer(Status.ACCEPTED)
     state, kept = state.answered(event.id, accepted)
     turn.set(commands=state)

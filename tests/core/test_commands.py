@@ -117,6 +117,16 @@ def test_somebody_may_open_before_the_disk_has_the_order() -> None:
     assert replies(play)[-1].result["opened"] is True
 
 
+def test_what_became_of_an_unlock_is_not_forgotten_over_another_command() -> None:
+    play = at_work(member("m-1", 1))
+    send(play, "door.unlock")
+    play.move_leaf(is_open=True)
+    send(play, "members.put", "c-2", arguments={"id": "m-1", "needs_longer": True})
+    play.move_leaf(is_open=False)
+    write(play)
+    assert replies(play)[-1].result["opened"] is True
+
+
 def test_an_unlock_that_nobody_used_says_so() -> None:
     play = at_work()
     send(play, "door.unlock")
