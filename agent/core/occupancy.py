@@ -77,9 +77,10 @@ def resume(visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
     return Occupancy(visits, 0 if inside is None else max(0, len(visits) - inside))
 
 
-def rejoin(state: Occupancy, visits: tuple[Visit, ...]) -> Occupancy:
-    """Visits from before the start that could not be read then: they are the older ones."""
-    return replace(state, visits=(*visits, *state.visits))
+def rejoin(state: Occupancy, visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
+    """Visits from before the start that could not be read then, as `resume` takes them: they are the older ones."""
+    older = resume(visits, inside)
+    return replace(state, visits=(*visits, *state.visits), unnamed_exits=state.unnamed_exits + older.unnamed_exits)
 
 
 def leave_named(state: Occupancy, now: float, how: str, member_id: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,13 @@ _ALARM_PATTERNS = {
     Alarm.CONTACT_FAULT: "fault",
 }
 """Light and sound of each alarm, the most pressing first: one of them is shown at a time."""
+
+_INPUT_OF = {
+    door.Mode.HELD_OPEN.value: Input.HOLD_OPEN,
+    door.Mode.BLOCKED.value: Input.BLOCK,
+    door.Mode.LOCKED_DOWN.value: Input.LOCK_DOWN,
+}
+"""The orders of the station master, as the log has them."""
 
 _ONLY_SHOWN = frozenset({Alarm.OPEN_WARNING})  # a reminder to whoever stands in the door; the log has the alarm itself
 
@@ -110,6 +118,15 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
         turn.log("door.ordered", {"order": "none" if order is None else order.value})  # a start goes on from it
     if (pattern := _pattern_of(after.alarms)) != _pattern_of(before.alarms):
         turn.do(ShowIndication(pattern))
+
+
+def resume_order(turn: Turn, order: str) -> None:
+    """The master's order from before the start, where it could not be read then: it stands unless there was another."""
+    what = _INPUT_OF.get(order)
+    if what is None or turn.state.was_ordered:
+        return
+    settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
+    put(turn, what)
 
 
 def settle_contact(turn: Turn, until: float) -> None:
