@@ -140,7 +140,10 @@ class Commands:
         return replace(self, nonces={name: until for name, until in self.nonces.items() if name != nonce})
 
     def answered(self, command: str, answer: Answer) -> tuple[Commands, tuple[Note, ...]]:
-        """Its newest answer, and the notes that a start finds again."""
+        """Its newest answer, and the notes that a start finds again.
+
+        What an erasure answers names whom it was about, and proves it; it is told and not kept.
+        """
         kept = {name: each for name, each in self.answers.items() if name != command}
         kept[command] = answer
         gone = list(kept)[: max(0, len(kept) - MAX_REPLIES)]
@@ -149,7 +152,9 @@ class Commands:
         running = dict(self.running)
         if answer.status is not Status.ACCEPTED:
             running.pop(command, None)
-        notes = (Note(KIND, command, _body(answer)), *(Note(KIND, name, None) for name in gone))
+        is_erasure = self.running.get(command) == "members.erase"
+        note = replace(answer, result={"omitted": "erased"}) if is_erasure and answer.result else answer
+        notes = (Note(KIND, command, _body(note)), *(Note(KIND, name, None) for name in gone))
         return replace(self, answers=kept, running=running), notes
 
 
