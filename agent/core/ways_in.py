@@ -146,21 +146,23 @@ def _on_answer(turn: Turn, request: str, member_id: str | None) -> None:
     if question is None:
         return  # it came too late, and was refused
     turn.set(codes=without(turn.state.codes, request))
-    guesses = turn.state.codes.guesses_of(question.way)
     if member_id not in turn.state.members or (member_id, question.way) in turn.state.codes.taken_away:
         refuse_entry(turn, Reason.CODE_WRONG, question.way)
-        _count_wrong(turn, question.way, guesses)
+        count_wrong(turn, question.way)
         return
-    reason = admit(turn, Cause(question.way, member_id, question.seen_at))
-    if (
-        reason is None or reason is Reason.SECOND_NEEDED
-    ):  # or who is kept out could guess on for ever, and raise no alarm
-        _keep(turn, question.way, guessing.right(guesses, turn.now))
+    count_right(turn, question.way, admit(turn, Cause(question.way, member_id, question.seen_at)))
 
 
-def _count_wrong(turn: Turn, way: str, guesses: Guesses) -> None:
+def count_right(turn: Turn, way: str, refusal: Reason | None) -> None:
+    """It was right; `refusal`: what became of it. Who is kept out could else guess on for ever, and raise no alarm."""
+    if refusal is None or refusal is Reason.SECOND_NEEDED:
+        _keep(turn, way, guessing.right(turn.state.codes.guesses_of(way), turn.now))
+
+
+def count_wrong(turn: Turn, way: str) -> None:
+    """It was wrong: with too many of them this way is blocked."""
     rules = turn.rules.codes.guessing
-    after, blocked_s = guessing.wrong(guesses, turn.now, rules)
+    after, blocked_s = guessing.wrong(turn.state.codes.guesses_of(way), turn.now, rules)
     _keep(turn, way, after)
     if blocked_s is not None:
         codes = turn.state.codes

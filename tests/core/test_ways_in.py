@@ -353,17 +353,50 @@ def test_the_second_factor_comes_in_time_or_counts_as_a_first() -> None:
 # --- a number and the face -------------------------------------------------------------------------------------------
 
 
-def test_where_too_many_are_enrolled_a_number_names_whose_face_it_must_be() -> None:
-    play = at_the_door()
+def crowd(play: Play) -> None:
+    """More are enrolled than can be told apart by their faces alone."""
     people = [(each.id, each.templates[0].vector) for each in play.state.members.values()]
     gallery = build_gallery(people, engine=ENGINE[0], weights=ENGINE[1], target_fpir=1e-6)
     assert gallery.is_too_large
     play.put(GalleryBuilt(play.now, play.state.gallery_request, gallery))
+
+
+def test_where_too_many_are_enrolled_a_number_names_whose_face_it_must_be() -> None:
+    play = at_the_door()
+    crowd(play)
     press(play, "123456#")
     (order,) = play.found(FindNumber)
     play.put(CodePresented(order.presented_at, "number", ("m-1",)))
     play.see_face(1)
     assert play.logged("access.granted") == [{"way": "number+face", "member": "m-1"}]
+
+
+def try_number(play: Play, person: int, track: int) -> None:
+    """Somebody types a number that is member 1's, and shows a face."""
+    press(play, "*123456#")
+    play.put(CodePresented(play.now, "number", ("m-1",)))
+    play.see_face(person, track=track, frames=5)
+    play.wait(20.0)
+
+
+def test_a_stranger_cannot_go_through_the_numbers_with_their_face() -> None:
+    play = at_the_door()
+    crowd(play)
+    for track in range(5):
+        try_number(play, 9, track)
+    assert play.logged("access.way_blocked") == [{"way": "keypad", "seconds": 30.0, "wrong_codes": 5}]
+    asked = len(play.found(FindNumber))
+    press(play, "*123456#")
+    assert len(play.found(FindNumber)) == asked
+
+
+def test_a_members_number_and_face_forget_the_wrong_ones() -> None:
+    play = at_the_door()
+    crowd(play)
+    for track, person in enumerate((9, 9, 9, 9, 1, 9, 9)):
+        try_number(play, person, track)
+    assert play.logged("access.way_blocked") == []
+    assert [each["way"] for each in play.logged("access.granted")] == ["number+face"]
 
 
 def test_where_faces_can_be_told_apart_a_number_holds_up_nobody() -> None:
