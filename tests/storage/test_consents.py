@@ -244,6 +244,7 @@ def test_an_erasure_leaves_a_receipt_that_only_its_holder_can_tell_is_theirs(
     assert receipt is not None
     assert receipt.rows == {
         "log_entries": 2,
+        "notes": 0,
         "visits": 1,
         "cards": 0,
         "pins": 0,
