@@ -207,8 +207,8 @@ def reopened(state: Commands, notes: Mapping[str, Mapping[str, Mapping[str, Any]
 
 
 def revision_note(key: str, revision: int) -> Note:
-    """The newest revision of a key."""
-    return Note(REVISION_KIND, key, {"revision": revision})
+    """The newest revision of a key. With an older one a command that was carried out would be taken once more."""
+    return Note(REVISION_KIND, key, {"revision": revision}, outlives_backup=True)
 
 
 def _body(answer: Answer) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.events import STORAGE_NOT_OPENED, Event, Member, OutboxRead, Restored, StorageFailed, StorageOpened
-from agent.storage import consents, members, templates
+from agent.storage import consents, members, notes, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
 from agent.storage.head import lock_unwritable
@@ -162,6 +162,8 @@ def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | No
                 restored = replace(restored, faults=())  # the first key is made once the files can be written
             enrolments = members.enrolments(database)
             restored = replace(restored, members=_suspended(restored, dict(enrolments), ledger))
+            if ledger is not None:
+                restored = replace(restored, notes=notes.as_in_ledger(restored.notes, ledger))
             rest_on = consents.consents_of_all(database)
         finally:
             database.close()

@@ -225,6 +225,8 @@ class Worker:
 
     def _keep(self, made: tuple[notes.WrittenNote, ...]) -> None:
         for each in made:
+            if each.outlives_backup:  # before the row, as all that the ledger has
+                self._files.ledger.note(each.kind, each.name, each.body)
             notes.keep(self._files.database, each)
 
     def _save(self, pending: PendingSave, stamps: Stamps) -> Event:
