@@ -11,8 +11,8 @@ from dataclasses import replace
 from agent import events
 from agent.core import guessing, keypad
 from agent.core.access import Reason
-from agent.core.admission import admit
-from agent.core.codes import CHECK_S, DURESS_S, KEYPAD, Codes, Question, without
+from agent.core.admission import admit, is_stale
+from agent.core.codes import CARD, CHECK_S, DURESS_S, KEYPAD, Codes, Question, without
 from agent.core.door import Cause
 from agent.core.guessing import Guesses
 from agent.core.keypad import CodeTyped, NumberTyped
@@ -57,6 +57,8 @@ def on_card(turn: Turn, event: events.CardRead) -> None:
     codes = turn.state.codes
     if codes.card_wanted is not None:
         _take_card(turn, event)
+    elif is_stale(turn, event.at):
+        refuse_entry(turn, Reason.CODE_UNCHECKED, CARD)
     elif _may_try(turn, event.reader, "card", event.at):
         request = _ask(turn, event.reader, "card", event.at)
         turn.do(FindCard(request, event.number))
@@ -80,6 +82,8 @@ def on_key(turn: Turn, event: events.KeyPressed) -> None:
         case NumberTyped(number):
             if turn.state.gallery is not None and turn.state.gallery.is_too_large:
                 turn.do(FindNumber(number, event.at))  # their face can confirm it, instead of a PIN
+        case CodeTyped() if is_stale(turn, event.at):
+            refuse_entry(turn, Reason.CODE_UNCHECKED, KEYPAD)
         case CodeTyped(number, pin):
             turn.do(CheckPin(_ask(turn, event.reader, "keypad", event.at), number, pin))
 

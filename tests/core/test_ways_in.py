@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.core.access import Reason
+from agent.core.admission import FRESH_S
 from agent.core.codes import CHECK_S, DURESS_S, CodeRules
 from agent.core.gallery import build_gallery
 from agent.core.keypad import ENTRY_S
@@ -185,6 +186,26 @@ def test_any_card_at_the_reader_inside_lets_out_at_once_even_when_locked_down() 
     assert play.logged("access.refused") == []
     press(play, "1#2#", "exit")
     assert play.found(CheckPin) == []
+
+
+# --- late -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_waited_while_nothing_decided_opens_for_nobody_who_comes_after() -> None:
+    play = at_the_door()
+    at = play.now
+    keys = [KeyPressed(at + n / 10, "front", key) for n, key in enumerate("123456#2580#")]
+    play.put_late(at + FRESH_S + 2.0, CardRead(at, "back", "4711"), *keys)
+    assert (play.found(FindCard), play.found(CheckPin), play.lock_orders()) == ([], [], [])
+    assert reasons(play) == ["code_unchecked", "code_unchecked"]
+    show_card(play, "m-1")
+    assert play.lock_orders() == [True]
+
+
+def test_a_card_that_waited_lets_out_all_the_same() -> None:
+    play = at_the_door()
+    play.put_late(play.now + 60.0, CardRead(play.now, "exit", "4711"))
+    assert play.lock_orders() == [True]
 
 
 # --- guessing --------------------------------------------------------------------------------------------------------
