@@ -47,6 +47,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     visits = tuple(Visit(each.id, each.member_id, turn.now) for each in found.open_visits)
     turn.set(
         members={each.id: each for each in membership.still_suspended(turn, found.members)},
+        is_read=True,
         occupancy=rejoin(turn.state.occupancy, visits, found.inside),
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )

@@ -141,7 +141,7 @@ class StationState:
 
     `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
     looked at next; `clock_offset_s`: UTC less station time at the last look; `was_ordered`: whether the station master
-    has ordered a mode of the door since the start.
+    has ordered a mode of the door since the start; `is_read`: whether storage could be, so that no member is missing.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
     `sensors`: what each said last.
     """
@@ -157,6 +157,7 @@ class StationState:
     clock_due_at: float = 0.0
     is_moving: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)
+    is_read: bool = True
     gallery: Gallery | None = None
     gallery_request: int = 0
     engine: tuple[str, str] | None = None

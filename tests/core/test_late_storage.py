@@ -11,7 +11,7 @@ from agent.core import outbox
 from agent.core.door import Mode
 from agent.core.outbox import Limits, Outbox
 from agent.core.supplies import Supply, SupplyRules
-from agent.effects import BuildGallery, EnergiseLock, ReadOutbox
+from agent.effects import BuildGallery, EnergiseLock, ReadOutbox, SaveMember
 from agent.events import (
     STORAGE_NOT_OPENED,
     OpenVisit,
@@ -154,6 +154,16 @@ def test_commands_go_on_over_a_storage_that_opens_late() -> None:
     play.wait(60.0)
     assert statuses(play, "c-2") == ["accepted", "done"]
     assert set(noted(play)["revision"]) == {"central-1"}
+
+
+def test_nobody_gets_an_id_while_nobody_knows_whose_it_is() -> None:
+    play = started_without_storage()
+    play.ask("members.add", id="m-1", name="Somebody else")
+    assert play.problem_codes() == ["storage.failed"]
+    assert play.found(SaveMember) == []
+    play.put(StorageOpened(play.now, Restored((member("m-1", 3),))))
+    play.ask("members.add", id="m-1", name="Somebody else", request="r-2")
+    assert play.problem_codes("r-2") == ["member.exists"]
 
 
 def test_what_was_counted_meanwhile_is_newer_than_what_the_disk_has() -> None:
