@@ -223,12 +223,13 @@ class Note:
     """Something that the rules want to find again after a start, in place of the note of this kind and name before it.
 
     `kind` is the module of `core` that reads it back. `body` holds JSON values only, and never a name, a face, a PIN or
-    a key; None: the note is thrown away.
+    a key; None: the note is thrown away. `outlives_backup`: a restored backup does not bring an older one back.
     """
 
     kind: str
     name: str
     body: Mapping[str, Any] | None
+    outlives_backup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -674,7 +674,8 @@ class Restored:
     there was none.
     `notes`: what the rules noted (`effects.Note`), by kind and name.
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
-    `core.problems`, where, detail). `revoked_passes` is None while the ledger cannot be read.
+    `core.problems`, where, detail). `revoked_passes` is None while the ledger cannot be read; `is_read` is False while
+    nothing can be read, and whatever else stands here is unknown.
     """
 
     members: tuple[Member, ...] = ()
@@ -687,6 +688,7 @@ class Restored:
     problems: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, str, str], ...] = ()
     revoked_passes: frozenset[str] | None = None
+    is_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -707,8 +709,8 @@ class Member:
 class StorageOpened(Event):
     """Storage that could not be opened at the start now is; what waited is written next.
 
-    `restored` is what a start would have got, without members whose erasure waits; of open visits only those that the
-    start did not know.
+    `restored` is what a start would have got, without members whose erasure waits; of open visits, notes, who is inside
+    and the order to the door only what the start did not know.
     """
 
     restored: Restored

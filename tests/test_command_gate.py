@@ -117,6 +117,7 @@ def test_another_stations_command_is_refused_with_its_id() -> None:
         {"arguments": {"id": "m-1", "more": 1}},
         {"arguments": {"id": 5}},
         {"name": "nonce.request", "arguments": {"x": 1}},
+        {"name": "members.suspend", "arguments": {"id": "m-1", "until": "9999-12-31T23:59:59-14:00"}},
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:

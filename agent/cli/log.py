@@ -65,6 +65,7 @@ def _complain_of(found: Break) -> None:
         Broken.HASH: "哈希与前一条记录、标题和摘要不符",
         Broken.OTHER_HEAD: "head 文件中的哈希不同",
         Broken.CUT_OFF: "记录在它之前结束,而 head 文件有它",
+        Broken.LET_GO: "到它为止的记录已不在,而记录中没有一条说明",
     }[found.reason]
     place = f"{found.epoch}/{found.sequence}"
     complain(f"记录在 {place} 处断开:{words}。", f"The log breaks at {place}: {found.reason.value}.")

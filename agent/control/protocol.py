@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -68,7 +68,8 @@ def _name(value: object) -> object:
 def _time(value: object) -> object:
     if isinstance(value, str):
         try:
-            has_zone = datetime.fromisoformat(value).tzinfo is not None
+            given = datetime.fromisoformat(value)
+            has_zone = given.tzinfo is not None and MINYEAR < given.year < MAXYEAR  # or another zone may not have it
         except ValueError:
             has_zone = False
         if not has_zone:

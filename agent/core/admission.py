@@ -20,6 +20,7 @@ from agent.core.schedule import Admission
 from agent.core.turn import Turn
 from agent.effects import RedeemPass
 
+FRESH_S = 3.0  # from the sign to the judgement: after that whoever gave it may have gone, and another stand there
 REDEEM_S = 4.0  # for the disk; a rider in the rain waits no longer, and a card mostly takes 50 ms
 ANSWER_S = 1.0  # for the answer of an order that was carried out at the last moment
 QUIET_S = 10.0  # after an admission, for as long as somebody may still hold the code up
@@ -106,6 +107,14 @@ def let_in(turn: Turn, cause: Cause) -> None:
         book = turn.state.passes
         quiet = {**_still_quiet(book.quiet_until, turn.now), cause.pass_id: turn.now + QUIET_S}
         turn.set(passes=replace(book, quiet_until=dict(list(quiet.items())[-MAX_QUIET:])))
+
+
+def is_stale(turn: Turn, at: float) -> bool:
+    """Whether what somebody showed or typed at the door `at` (station time) waited too long, as where nothing decided.
+
+    What lets people out, fire and emergency never do.
+    """
+    return turn.now - at > FRESH_S
 
 
 def is_resting(turn: Turn, member_id: str) -> bool:

@@ -9,6 +9,9 @@ from agent.core.factors import Held
 from agent.core.guessing import NONE, Guesses, GuessingRules
 from agent.core.keypad import Entry
 
+CARD, KEYPAD = "card", "keypad"
+"""The ways in by something that is read or typed."""
+
 CHECK_S = 5.0  # a check takes a tenth of a second; a machine that is that busy is about to be restarted
 DURESS_S = 600.0  # how long the alarm is shown to those who see alarms; the log has it for good
 MAX_LEAVING = 16  # more people do not leave in one opening
@@ -27,12 +30,16 @@ class CodeRules:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A code that is being checked. `seen_at`: when it was given; `until`: when nobody waits for the answer."""
+    """A code that is being checked. `seen_at`: when it was given; `until`: when nobody waits for the answer.
+
+    `was_counted`: of a card inside, whether the door counts the one who leaves by it.
+    """
 
     reader: str
     way: str
     seen_at: float
     until: float
+    was_counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Codes:
     """Frozen, times in station time. `guesses` by way, `entries` by reader, `questions` by request.
 
     `blocked`: way → until when. `leaving`: members whom the reader inside named, and until when they can open the door.
+    `taken_away`: (member, way) that opens nothing any more, though the worker may still know it: of members whose cards
+    or PIN were removed, or who were erased, until that id is given new ones.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -59,6 +68,7 @@ class Codes:
     card_wanted: CardWanted | None = None
     duress_until: float | None = None
     leaving: tuple[tuple[str, float], ...] = ()
+    taken_away: frozenset[tuple[str, str]] = frozenset()
     asked: int = 0
 
     def deadline(self) -> float | None:
@@ -94,3 +104,13 @@ class Codes:
 def without(codes: Codes, request: str) -> Codes:
     """The question has its answer, or nobody waits for it."""
     return replace(codes, questions={key: each for key, each in codes.questions.items() if key != request})
+
+
+def take_away(codes: Codes, member_id: str, *ways: str) -> Codes:
+    """None of these opens for this member from now on, whatever the disk and the worker have still to do."""
+    return replace(codes, taken_away=codes.taken_away | {(member_id, way) for way in ways})
+
+
+def give(codes: Codes, member_id: str, way: str) -> Codes:
+    """They have a new one."""
+    return replace(codes, taken_away=codes.taken_away - {(member_id, way)})

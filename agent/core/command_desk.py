@@ -20,7 +20,12 @@ _OUTCOMES = {"station.visit.entered": True, "station.access.not_taken": False}
 
 def begin(turn: Turn, restored: Restored) -> None:
     """Go on with the revisions and answers from before the start."""
-    turn.set(commands=commands.restored(restored.notes))
+    turn.set(commands=commands.restored(restored.notes, is_known=restored.is_read))
+
+
+def learn(turn: Turn, restored: Restored) -> None:
+    """The disk could be opened late: what was accepted meanwhile goes on."""
+    turn.set(commands=commands.reopened(turn.state.commands, restored.notes))
 
 
 def on_received(turn: Turn, event: CommandReceived) -> None:
@@ -65,7 +70,9 @@ def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> No
         turn.set(commands=state)
         _answer_here(turn, event)
         return
-    state = replace(state, running={**state.running, event.id: event.name}, was_opened=None)
+    state = replace(state, running={**state.running, event.id: event.name})
+    if event.name == "door.unlock":
+        state = replace(state, was_opened=None)
     accepted = Answer(Status.ACCEPTED)
     state, kept = state.answered(event.id, accepted)
     turn.set(commands=state)

@@ -115,7 +115,8 @@ class Commands:
 
     `nonces`: until when each holds, station time; `revisions`: the newest of each key; `running`: name by id;
     `answers`: the last answer of each id, oldest first; `unlocking`: what an unlock will be told once the door was
-    opened or not; `was_opened`: what became of the last unlock; `refusals` were answered up to `refusals_at`.
+    opened or not; `was_opened`: what became of the last unlock; `refusals` were answered up to `refusals_at`;
+    `is_known`: whether the disk could be read, so that no revision is missing.
     """
 
     nonces: Mapping[str, float] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Commands:
     was_opened: bool | None = None
     refusals: float = 0.0
     refusals_at: float = 0.0
+    is_known: bool = True
 
     def with_nonce(self, nonce: str, now: float) -> Commands:
         """One more that is given out; the oldest go when there are too many."""
@@ -138,7 +140,10 @@ class Commands:
         return replace(self, nonces={name: until for name, until in self.nonces.items() if name != nonce})
 
     def answered(self, command: str, answer: Answer) -> tuple[Commands, tuple[Note, ...]]:
-        """Its newest answer, and the notes that a start finds again."""
+        """Its newest answer, and the notes that a start finds again.
+
+        What an erasure answers names whom it was about, and proves it; it is told and not kept.
+        """
         kept = {name: each for name, each in self.answers.items() if name != command}
         kept[command] = answer
         gone = list(kept)[: max(0, len(kept) - MAX_REPLIES)]
@@ -147,7 +152,9 @@ class Commands:
         running = dict(self.running)
         if answer.status is not Status.ACCEPTED:
             running.pop(command, None)
-        notes = (Note(KIND, command, _body(answer)), *(Note(KIND, name, None) for name in gone))
+        is_erasure = self.running.get(command) == "members.erase"
+        note = replace(answer, result={"omitted": "erased"}) if is_erasure and answer.result else answer
+        notes = (Note(KIND, command, _body(note)), *(Note(KIND, name, None) for name in gone))
         return replace(self, answers=kept, running=running), notes
 
 
@@ -168,6 +175,10 @@ def refusal_of(
         case Freshness.NONCE:
             until = state.nonces.get(proof.nonce or "")
             return None if until is not None and now < until else Refusal.STALE_NONCE
+        case Freshness.REVISION if not state.is_known:
+            return (
+                Refusal.BUSY
+            )  # anything that was ever sent would be newer; it may be sent again when the disk is read
         case Freshness.REVISION:
             is_newer = proof.revision is not None and proof.revision > state.revisions.get(key, 0)
             return None if is_newer else Refusal.STALE_REVISION
@@ -175,7 +186,7 @@ def refusal_of(
             return None if session is not None and proof.session == session else Refusal.STALE_SESSION
 
 
-def restored(notes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Commands:
+def restored(notes: Mapping[str, Mapping[str, Mapping[str, Any]]], *, is_known: bool = True) -> Commands:
     """What was known before the start. A command that had no end then has failed: the log shows how far it came."""
     answers = {name: each for name, body in notes.get(KIND, {}).items() if (each := _read(body)) is not None}
     revisions = {
@@ -183,12 +194,21 @@ def restored(notes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Commands:
         for key, body in notes.get(REVISION_KIND, {}).items()
         if isinstance(body.get("revision"), int)
     }
-    return Commands(revisions=revisions, answers=dict(list(answers.items())[-MAX_REPLIES:]))
+    return Commands(revisions=revisions, answers=dict(list(answers.items())[-MAX_REPLIES:]), is_known=is_known)
+
+
+def reopened(state: Commands, notes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Commands:
+    """With what the disk has, where that could be read only now: the newest revision of each key counts."""
+    found = restored(notes)
+    keys = {*found.revisions, *state.revisions}
+    revisions = {key: max(found.revisions.get(key, 0), state.revisions.get(key, 0)) for key in keys}
+    answers = dict(list({**found.answers, **state.answers}.items())[-MAX_REPLIES:])
+    return replace(state, revisions=revisions, answers=answers, is_known=True)
 
 
 def revision_note(key: str, revision: int) -> Note:
-    """The newest revision of a key."""
-    return Note(REVISION_KIND, key, {"revision": revision})
+    """The newest revision of a key. With an older one a command that was carried out would be taken once more."""
+    return Note(REVISION_KIND, key, {"revision": revision}, outlives_backup=True)
 
 
 def _body(answer: Answer) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from agent import events
-from agent.core.codes import READ_CARD_S, CardWanted
+from agent.core.codes import CARD, KEYPAD, READ_CARD_S, CardWanted, give, take_away
 from agent.core.keypad import MAX_PIN
 from agent.core.problems import Problem, Words, problem
 from agent.core.turn import Turn
@@ -15,6 +15,7 @@ from agent.effects import LoadCredentials, RemoveCredentials, Reply, SaveCard, S
 from agent.events import ControlRequested
 
 _HOLD_IT = Words("请把卡放到门口的读卡器上。", "Please hold the card to the reader at the door.")
+_GIVEN = {"card_added": CARD, "pin_set": KEYPAD}
 _TRIED_FIRST = ({-1}, {0}, {1})  # the steps from digit to digit in 4321, 0000 and 1234
 
 
@@ -85,6 +86,9 @@ def remove_pin(turn: Turn, asked: ControlRequested) -> None:
 
 
 def _remove(turn: Turn, asked: ControlRequested, what: str) -> None:
+    if asked.arguments["id"] in turn.state.members:  # or ids that somebody makes up would pile up
+        way = CARD if what == "cards" else KEYPAD
+        turn.set(codes=take_away(turn.state.codes, asked.arguments["id"], way))
     turn.do(RemoveCredentials(asked.request, asked.arguments["id"], what, turn.now))
     _expect(turn, asked.request, asked.action)
 
@@ -115,6 +119,8 @@ def on_pin_sealed(turn: Turn, event: events.PinSealed) -> None:
 def on_changed(turn: Turn, event: events.CredentialsChanged) -> None:
     """It is on the disk: from now on the worker goes by it."""
     turn.do(LoadCredentials())
+    if event.what in _GIVEN:
+        turn.set(codes=give(turn.state.codes, event.member_id, _GIVEN[event.what]))
     turn.log(f"member.{event.what}", {"member": event.member_id}, tag=event.request)
     if turn.forget(event.request) is not None:
         result: dict[str, Any] = {"member": event.member_id}

@@ -77,9 +77,10 @@ def resume(visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
     return Occupancy(visits, 0 if inside is None else max(0, len(visits) - inside))
 
 
-def rejoin(state: Occupancy, visits: tuple[Visit, ...]) -> Occupancy:
-    """Visits from before the start that could not be read then: they are the older ones."""
-    return replace(state, visits=(*visits, *state.visits))
+def rejoin(state: Occupancy, visits: tuple[Visit, ...], inside: int | None) -> Occupancy:
+    """Visits from before the start that could not be read then, as `resume` takes them: they are the older ones."""
+    older = resume(visits, inside)
+    return replace(state, visits=(*visits, *state.visits), unnamed_exits=state.unnamed_exits + older.unnamed_exits)
 
 
 def leave_named(state: Occupancy, now: float, how: str, member_id: str) -> tuple[Occupancy, tuple[EndVisit, ...]]:
@@ -90,6 +91,19 @@ def leave_named(state: Occupancy, now: float, how: str, member_id: str) -> tuple
             after, emptied = _end_if_empty(replace(state, visits=rest), now)
             return after, (EndVisit(visit.id, now, how), *emptied)
     return leave(state, now, how)
+
+
+def name_leaver(
+    state: Occupancy, now: float, how: str, member_id: str, *, was_counted: bool
+) -> tuple[Occupancy, tuple[EndVisit, ...]]:
+    """It turns out who left; `was_counted`: as an unnamed exit. Without a visit of theirs nobody else has left."""
+    for visit in state.visits:
+        if visit.member_id == member_id:
+            rest = tuple(each for each in state.visits if each.id != visit.id)
+            unnamed = max(0, state.unnamed_exits - was_counted)
+            after, emptied = _end_if_empty(replace(state, visits=rest, unnamed_exits=unnamed), now)
+            return after, (EndVisit(visit.id, now, how), *emptied)
+    return state, ()
 
 
 def expire(state: Occupancy, now: float, limit_s: float) -> tuple[Occupancy, tuple[EndVisit, ...]]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from agent import events
 from agent.core import factors, supervision
 from agent.core.access import Reason, refusal_at, refusal_of
-from agent.core.admission import admit, admit_guest, factors_needed, let_in, refuse
+from agent.core.admission import admit, admit_guest, factors_needed, is_stale, let_in, refuse
 from agent.core.door import Cause
 from agent.core.pass_book import PassBook
 from agent.core.passage import advise, refuse_entry
@@ -23,7 +23,6 @@ from agent.effects import CheckPass, RevokePass
 from agent.events import ControlRequested
 
 WAY = factors.PASS
-FRESH_S = 3.0  # from the frame to the judgement: after that whoever held the code may have gone
 MAX_REVOKED = 10_000  # one by one, by people; a key whose passes are all in doubt is taken out of the settings instead
 
 
@@ -50,7 +49,7 @@ def on_code(turn: Turn, event: events.CodeSeen) -> None:
 
 def on_checked(turn: Turn, event: events.PassChecked) -> None:
     """Judge a pass whose signature is good; refuse a forged one; what is no pass at all is not an attempt."""
-    if turn.now - event.at > FRESH_S:
+    if is_stale(turn, event.at):
         return
     token = event.token
     if token is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from agent.core import debounce, door, door_table, movement, occupancy, people, recognition, verification
 from agent.core.access import REASON_OF, Reason, advice_for
+from agent.core.codes import MAX_LEAVING
 from agent.core.door import STANDING_OPEN, Alarm, Cause, Input
 from agent.core.occupancy import Occupancy
 from agent.core.tally import OPEN_PAIR_S
@@ -25,6 +27,13 @@ _ALARM_PATTERNS = {
     Alarm.CONTACT_FAULT: "fault",
 }
 """Light and sound of each alarm, the most pressing first: one of them is shown at a time."""
+
+_INPUT_OF = {
+    door.Mode.HELD_OPEN.value: Input.HOLD_OPEN,
+    door.Mode.BLOCKED.value: Input.BLOCK,
+    door.Mode.LOCKED_DOWN.value: Input.LOCK_DOWN,
+}
+"""The orders of the station master, as the log has them."""
 
 _ONLY_SHOWN = frozenset({Alarm.OPEN_WARNING})  # a reminder to whoever stands in the door; the log has the alarm itself
 
@@ -54,11 +63,31 @@ def open_for(turn: Turn, cause: Cause) -> None:
     turn.do(ShowIndication("granted"))
 
 
-def let_out(turn: Turn, pressed_at: float) -> None:
-    """Honour the exit button, whatever the mode; a bouncing button counts once for each opening."""
+def let_out(turn: Turn, pressed_at: float) -> bool:
+    """Honour the exit button, whatever the mode; a bouncing button counts once for each opening: whether it did now."""
     already = any(cause.is_exit for cause in turn.state.door.causes)
     cause = Cause("exit_button", seen_at=pressed_at)
     put(turn, Input.EXIT, cause, "" if already else "access.exit_requested")
+    return not already
+
+
+def name_leaver(turn: Turn, member_id: str, *, was_counted: bool) -> None:
+    """The reader inside says who leaves: before the leaf opens for whoever goes next, after it to whom that was.
+
+    A second card in the same opening is a second person, though the request to leave counts once.
+    """
+    codes = turn.state.codes
+    if turn.state.door.contact is door.Contact.CLOSED:
+        until = turn.now + turn.rules.door.release_s
+        turn.set(codes=replace(codes, leaving=(*codes.leaving, (member_id, until))[-MAX_LEAVING:]))
+        return
+    inside, ended = occupancy.name_leaver(
+        turn.state.occupancy, turn.now, "exit_reader", member_id, was_counted=was_counted
+    )
+    if ended and not was_counted:
+        people.on_passed(turn, is_entering=False)
+        _expect_at_counter(turn, Cause("exit_button"))
+    end_visits(turn, inside, ended, "exit_reader")
 
 
 def refuse_entry(
@@ -90,6 +119,15 @@ def put(turn: Turn, what: Input, cause: Cause = door.NOBODY, entry: str = "") ->
         turn.log("door.ordered", {"order": "none" if order is None else order.value})  # a start goes on from it
     if (pattern := _pattern_of(after.alarms)) != _pattern_of(before.alarms):
         turn.do(ShowIndication(pattern))
+
+
+def resume_order(turn: Turn, order: str) -> None:
+    """The master's order from before the start, where it could not be read then: it stands unless there was another."""
+    what = _INPUT_OF.get(order)
+    if what is None or turn.state.was_ordered:
+        return
+    settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
+    put(turn, what)
 
 
 def settle_contact(turn: Turn, until: float) -> None:

@@ -177,7 +177,8 @@ def passed(state: Presence, is_entering: bool, at: float, *, by_counter: bool = 
 def moved(state: Presence, sensor: str, is_moving: bool, at: float) -> Presence:
     """A motion sensor begins or ends to see movement."""
     state = _sense(_advance(state, at), sensor, Kind.MOTION, is_moving, at)
-    if is_moving and not state.sensors[sensor].is_stuck:
+    known = state.sensors.get(sensor)  # None: one too many
+    if is_moving and known is not None and not known.is_stuck:
         # What begins in a closed and empty room counts for little: the rates say so by themselves.
         state = replace(_weigh(state, RATES.moved), moved_at=at)
     return _claim(state)
@@ -189,8 +190,8 @@ def sensed(state: Presence, sensor: str, is_present: bool, is_moving: bool, at: 
     is_shut_in = state.is_open is False and (state.door_at is None or at - state.door_at > presence_sensors.ENTRY_S)
     is_odd = is_present and is_shut_in and state.base[0] > presence_sensors.SURELY
     state = _sense(state, sensor, Kind.RADAR, is_present, at, is_odd=is_odd)
-    known = state.sensors[sensor]
-    if known.is_trusted and is_moving:
+    known = state.sensors.get(sensor)
+    if known is not None and known.is_trusted and is_moving:
         state = replace(state, moved_at=at)
     return _claim(state)
 

@@ -19,6 +19,7 @@ from agent.core import (
     ways_in,
 )
 from agent.core.occupancy import Visit, rejoin
+from agent.core.passage import resume_order
 from agent.core.problems import problem
 from agent.core.turn import Turn
 from agent.effects import Reply
@@ -46,13 +47,16 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     visits = tuple(Visit(each.id, each.member_id, turn.now) for each in found.open_visits)
     turn.set(
         members={each.id: each for each in membership.still_suspended(turn, found.members)},
-        occupancy=rejoin(turn.state.occupancy, visits),
+        is_read=True,
+        occupancy=rejoin(turn.state.occupancy, visits, found.inside),
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )
     upkeep.begin(turn, found)
-    stock.begin(turn, found)
-    command_desk.begin(turn, found)
-    notifying.begin(turn, found)
+    stock.learn(turn, found)
+    command_desk.learn(turn, found)
+    if found.notes:  # or the start had them
+        notifying.begin(turn, found)
+    resume_order(turn, found.order)
     templates.rebuild_gallery(turn)
     ways_in.load(turn)
     for place, detail in found.problems:

@@ -190,6 +190,8 @@ def run_out(turn: Turn, begun: Enrolment) -> None:
 
 def taken(turn: Turn, member_id: str, *, is_again: bool) -> Problem | None:
     """An id is one person's for as long as they are a member: nobody takes it over, not by a slip either."""
+    if not turn.state.is_read:
+        return problem("storage.failed", "id", "no member is known until the disk can be read")
     if member_id in turn.state.members and not is_again:
         return problem("member.exists", "id", member_id)
     if not is_again and any(each.result.get("member") == member_id for each in turn.state.waiting.values()):

@@ -201,6 +201,7 @@ def _change_mode(what: Input) -> Callable[[Turn, ControlRequested], None]:
             _refuse_at_door(turn, asked, Mode.LOCKED_DOWN.value)
             return
         settle_contact(turn, math.inf)  # who opened just before the lock is secured has passed, and forced nothing
+        turn.set(was_ordered=True)
         put(turn, what)
         if what is Input.HOLD_OPEN:
             answering.answer(turn, asked.actor, "opened")

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from agent import events
-from agent.core import occupancy, own_data, registration, retention, stock, templates
+from agent.core import occupancy, own_data, registration, retention, stock, templates, ways_in
+from agent.core.codes import CARD, KEYPAD, take_away
 from agent.core.passage import end_visits
 from agent.core.problems import problem
 from agent.core.state import Removal
@@ -76,6 +77,8 @@ def _is_full(turn: Turn, asked: ControlRequested) -> bool:
 
 def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:
     _stop_enrolments(turn, member_id, "this member is being erased")
+    if member_id in turn.state.members:  # whoever gets this id next does not come in by what they leave behind
+        turn.set(codes=take_away(turn.state.codes, member_id, CARD, KEYPAD))
     turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})
     _end_visits(turn, member_id)
     stock.forget_member(turn, member_id)
@@ -137,6 +140,7 @@ def on_erased(turn: Turn, event: events.MemberErased) -> None:
             turn.refuse(event.request, problem("member.unknown", event.member_id))
         return
     templates.rebuild_gallery(turn)
+    ways_in.load(turn)  # the worker forgets their cards and PIN
     body: dict[str, Any] = {"why": event.why}
     result: dict[str, Any] = {"member": event.member_id, "timezone": turn.rules.plate.timezone}
     if event.receipt is not None:

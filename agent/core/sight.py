@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import challenge, movement, recognition, registration, supervision, templates, verification
+from agent.core import challenge, movement, recognition, registration, supervision, templates, verification, ways_in
 from agent.core.access import Reason
 from agent.core.admission import admit, is_resting
+from agent.core.codes import KEYPAD
 from agent.core.door import Cause
 from agent.core.passage import advise, await_face, keep_tracks, refuse_entry
 from agent.core.problems import problem
@@ -21,6 +22,8 @@ from agent.core.recognition import (
 )
 from agent.core.turn import Turn
 from agent.effects import Reply
+
+_BY_NUMBER = "number+face"
 
 
 def on_vision_started(turn: Turn, event: events.VisionStarted) -> None:
@@ -75,13 +78,9 @@ def on_face(turn: Turn, event: events.FaceSeen) -> None:
     turn.set(tracks=tracks)
     match decision:
         case Recognised(member_id, _distance, first_at):
-            turn.set(code=None, challenges=movement.passed(turn.state.challenges, member_id))  # one code, one person
-            if way == "face" and is_resting(turn, member_id):
-                turn.set(tracks=recognition.rest_until(turn.state.tracks, event.track, turn.state.rests[member_id]))
-            else:
-                admit(turn, Cause(way, member_id, first_at))
+            _come_in(turn, event.track, Cause(way, member_id, first_at), member_id)
         case Unrecognised(_):
-            refuse_entry(turn, Reason.NOT_ENROLLED, way)
+            _turn_away(turn, way)
         case CodeNeeded(_):
             refuse_entry(turn, Reason.CODE_NEEDED, way)
         case NotLive(_):
@@ -96,6 +95,22 @@ def on_face(turn: Turn, event: events.FaceSeen) -> None:
             challenge.refuse(turn, decision, event.at)
         case None:
             pass
+
+
+def _come_in(turn: Turn, track: int, cause: Cause, member_id: str) -> None:
+    turn.set(code=None, challenges=movement.passed(turn.state.challenges, member_id))  # one code, one person
+    if cause.way == "face" and is_resting(turn, member_id):
+        turn.set(tracks=recognition.rest_until(turn.state.tracks, track, turn.state.rests[member_id]))
+        return
+    refusal = admit(turn, cause)
+    if cause.way == _BY_NUMBER:
+        ways_in.count_right(turn, KEYPAD, refusal)
+
+
+def _turn_away(turn: Turn, way: str) -> None:
+    refuse_entry(turn, Reason.NOT_ENROLLED, way)
+    if way == _BY_NUMBER:  # each number is one more try for the same face, and begins its rests anew
+        ways_in.count_wrong(turn, KEYPAD)
 
 
 def on_unusable_face(turn: Turn, event: events.FaceUnusable) -> None:

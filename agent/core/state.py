@@ -144,7 +144,8 @@ class StationState:
     """Everything, frozen. Times are station time.
 
     `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
-    looked at next; `clock_offset_s`: UTC less station time at the last look.
+    looked at next; `clock_offset_s`: UTC less station time at the last look; `was_ordered`: whether the station master
+    has ordered a mode of the door since the start; `is_read`: whether storage could be, so that no member is missing.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
     `sensors`: what each said last.
     """
@@ -154,11 +155,13 @@ class StationState:
     contact: Debounced[bool | None] = field(default_factory=lambda: _UNREAD)
     signals: Mapping[str, Debounced[bool | None]] = field(default_factory=dict)
     is_emergency_ordered: bool = False
+    was_ordered: bool = False
     admission: Admission = Admission.MEMBERS
     clock: ClockRead | None = None
     clock_due_at: float = 0.0
     is_moving: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)
+    is_read: bool = True
     gallery: Gallery | None = None
     gallery_request: int = 0
     engine: tuple[str, str] | None = None

@@ -70,6 +70,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     state = StationState(
         started_at=now,
         members={member.id: member for member in restored.members},
+        is_read=restored.is_read,
         passes=pass_entry.begin(restored.revoked_passes),
         door=door.standing(restored.order),
         occupancy=resume(visits, restored.inside),

@@ -19,6 +19,13 @@ def begin(turn: Turn, restored: Restored) -> None:
     turn.set(supplies=supplies.restored(turn.rules.supplies, restored.notes.get(supplies.KIND, {})))
 
 
+def learn(turn: Turn, restored: Restored) -> None:
+    """The disk could be opened late: what was counted meanwhile is newer than what it has."""
+    found = supplies.restored(turn.rules.supplies, restored.notes.get(supplies.KIND, {}))
+    since = {name: each for name, each in turn.state.supplies.items() if each != Supply()}
+    turn.set(supplies={**found, **since})
+
+
 def review(turn: Turn) -> None:
     """Raise and clear what is wrong with each: after a change, and whenever the clock was read."""
     now = _utc(turn)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from agent import events
 from agent.core import guessing, keypad
 from agent.core.access import Reason
-from agent.core.admission import admit
-from agent.core.codes import CHECK_S, DURESS_S, MAX_LEAVING, Codes, Question, without
+from agent.core.admission import admit, is_stale
+from agent.core.codes import CARD, CHECK_S, DURESS_S, KEYPAD, Codes, Question, without
 from agent.core.door import Cause
 from agent.core.guessing import Guesses
 from agent.core.keypad import CodeTyped, NumberTyped
-from agent.core.passage import advise, let_out, refuse_entry
+from agent.core.passage import advise, let_out, name_leaver, refuse_entry
 from agent.core.problems import problem
 from agent.core.turn import Turn
 from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SealCard
@@ -49,13 +49,16 @@ def on_card(turn: Turn, event: events.CardRead) -> None:
     if is_inside is None:
         return
     if is_inside:
-        let_out(turn, event.at)
-        if not turn.state.codes.is_asking(event.reader):
-            turn.do(FindCard(_ask(turn, event.reader, EXIT, event.at), event.number))  # only to know whose visit ends
+        was_counted = let_out(turn, event.at)
+        if not turn.state.codes.is_asking(event.reader):  # only to know whose visit ends
+            request = _ask(turn, event.reader, EXIT, event.at, was_counted=was_counted)
+            turn.do(FindCard(request, event.number))
         return
     codes = turn.state.codes
     if codes.card_wanted is not None:
         _take_card(turn, event)
+    elif is_stale(turn, event.at):
+        refuse_entry(turn, Reason.CODE_UNCHECKED, CARD)
     elif _may_try(turn, event.reader, "card", event.at):
         request = _ask(turn, event.reader, "card", event.at)
         turn.do(FindCard(request, event.number))
@@ -79,6 +82,8 @@ def on_key(turn: Turn, event: events.KeyPressed) -> None:
         case NumberTyped(number):
             if turn.state.gallery is not None and turn.state.gallery.is_too_large:
                 turn.do(FindNumber(number, event.at))  # their face can confirm it, instead of a PIN
+        case CodeTyped() if is_stale(turn, event.at):
+            refuse_entry(turn, Reason.CODE_UNCHECKED, KEYPAD)
         case CodeTyped(number, pin):
             turn.do(CheckPin(_ask(turn, event.reader, "keypad", event.at), number, pin))
 
@@ -91,10 +96,10 @@ def _may_try(turn: Turn, reader: str, way: str, at: float) -> bool:
     return not codes.is_asking(reader)
 
 
-def _ask(turn: Turn, reader: str, way: str, at: float) -> str:
+def _ask(turn: Turn, reader: str, way: str, at: float, *, was_counted: bool = False) -> str:
     codes = turn.state.codes
     request = f"code-{codes.asked + 1}"
-    question = Question(reader, way, at, turn.now + CHECK_S)
+    question = Question(reader, way, at, turn.now + CHECK_S, was_counted)
     turn.set(codes=replace(codes, asked=codes.asked + 1, questions={**codes.questions, request: question}))
     return request
 
@@ -115,21 +120,20 @@ def on_card_found(turn: Turn, event: events.CardFound) -> None:
     """Whose card it is."""
     question = turn.state.codes.questions.get(event.request)
     if question is not None and question.way == EXIT:
-        codes = without(turn.state.codes, event.request)
+        turn.set(codes=without(turn.state.codes, event.request))
         if event.member_id is not None:
-            until = turn.now + turn.rules.door.release_s
-            codes = replace(codes, leaving=(*codes.leaving, (event.member_id, until))[-MAX_LEAVING:])
-        turn.set(codes=codes)
+            name_leaver(turn, event.member_id, was_counted=question.was_counted)
         return
     _on_answer(turn, event.request, event.member_id)
 
 
 def on_pin_checked(turn: Turn, event: events.PinChecked) -> None:
     """Whose number and PIN they are. What happens at the door is the same when somebody is forced to give them."""
-    question = _on_answer(turn, event.request, event.member_id)
-    if question is not None and event.is_duress and event.member_id in turn.state.members:
+    _on_answer(turn, event.request, event.member_id)
+    is_theirs = event.member_id in turn.state.members and (event.member_id, KEYPAD) not in turn.state.codes.taken_away
+    if event.is_duress and is_theirs:  # also when it comes too late to open
         turn.set(codes=replace(turn.state.codes, duress_until=turn.now + DURESS_S))
-        turn.log("access.duress", {"way": question.way, "member": event.member_id})
+        turn.log("access.duress", {"way": KEYPAD, "member": event.member_id})
 
 
 def on_unchecked(turn: Turn, event: events.CodeUnchecked) -> None:
@@ -141,24 +145,28 @@ def on_unchecked(turn: Turn, event: events.CodeUnchecked) -> None:
             refuse_entry(turn, Reason.CODE_UNCHECKED, question.way)
 
 
-def _on_answer(turn: Turn, request: str, member_id: str | None) -> Question | None:
+def _on_answer(turn: Turn, request: str, member_id: str | None) -> None:
     question = turn.state.codes.questions.get(request)
     if question is None:
-        return None  # it came too late, and was refused
+        return  # it came too late, and was refused
     turn.set(codes=without(turn.state.codes, request))
-    guesses = turn.state.codes.guesses_of(question.way)
-    if member_id is None or member_id not in turn.state.members:
+    if member_id not in turn.state.members or (member_id, question.way) in turn.state.codes.taken_away:
         refuse_entry(turn, Reason.CODE_WRONG, question.way)
-        _count_wrong(turn, question.way, guesses)
-        return question
-    _keep(turn, question.way, guessing.right(guesses, turn.now))
-    admit(turn, Cause(question.way, member_id, question.seen_at))
-    return question
+        count_wrong(turn, question.way)
+        return
+    count_right(turn, question.way, admit(turn, Cause(question.way, member_id, question.seen_at)))
 
 
-def _count_wrong(turn: Turn, way: str, guesses: Guesses) -> None:
+def count_right(turn: Turn, way: str, refusal: Reason | None) -> None:
+    """It was right; `refusal`: what became of it. Who is kept out could else guess on for ever, and raise no alarm."""
+    if refusal is None or refusal is Reason.SECOND_NEEDED:
+        _keep(turn, way, guessing.right(turn.state.codes.guesses_of(way), turn.now))
+
+
+def count_wrong(turn: Turn, way: str) -> None:
+    """It was wrong: with too many of them this way is blocked."""
     rules = turn.rules.codes.guessing
-    after, blocked_s = guessing.wrong(guesses, turn.now, rules)
+    after, blocked_s = guessing.wrong(turn.state.codes.guesses_of(way), turn.now, rules)
     _keep(turn, way, after)
     if blocked_s is not None:
         codes = turn.state.codes

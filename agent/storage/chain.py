@@ -13,7 +13,8 @@ All of them are joined as UTF-8 text: `salt` is 32 hexadecimal digits, digests a
 its canonical JSON, the very text that is stored. The chain is one list through the whole log in the order of (epoch,
 sequence): the first entry of an epoch follows the last entry that the database still had, which its body names under
 `after`; the very first follows 64 zeros. Blanking removes body and salt together (without the salt a short body cannot
-be guessed from its digest); the digest stays, so the chain holds. Pruning leaves the last pruned hash as the anchor.
+be guessed from its digest); the digest stays, so the chain holds. Pruning leaves the last pruned hash as the anchor,
+which holds as far as the last entry `station.log.pruned` names it under `through`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.events import STORAGE_NOT_OPENED, Event, Member, OutboxRead, Restored, StorageFailed, StorageOpened
-from agent.storage import consents, members, templates
+from agent.storage import consents, members, notes, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
 from agent.storage.head import lock_unwritable
@@ -56,7 +56,7 @@ class Opening:
         self._post = post
         self._progress = Progress()
         self._lock: int | None = None
-        self._knows_visits = False
+        self._has_read = False
 
     def begin(self) -> tuple[OpenFiles | None, Restored]:
         """The first attempt; without files `open_late` goes on. Raises `StorageInUseError`."""
@@ -116,11 +116,11 @@ class Opening:
         except (DatabaseError, OSError) as error:
             _logger.warning("nor can the storage be read: %s", explain(error))
             found = None
-        self._knows_visits = found is not None
+        self._has_read = found is not None
         told = f"{reason}; " + ("the members could be read" if found else "no member is known until it can")
         _logger.warning("the agent starts without its storage: %s", told)
         self._post(StorageFailed(self._clock.now(), told))
-        found = found or Restored()
+        found = found or Restored(is_read=False)
         return replace(found, problems=(*found.problems, (STORAGE_NOT_OPENED, told)))
 
     def _tell(self, restored: Restored, erasures: frozenset[str], withdrawals: frozenset[str]) -> None:
@@ -130,9 +130,11 @@ class Opening:
             for each in restored.members
             if each.id not in erasures
         )
-        visits = () if self._knows_visits else restored.open_visits
+        restored = replace(restored, members=still)
+        if self._has_read:  # it has gone on since, and is newer than what the disk has
+            restored = replace(restored, open_visits=(), inside=None, order="", notes={})
         _logger.info("the storage is open")
-        self._post(StorageOpened(self._clock.now(), replace(restored, members=still, open_visits=visits)))
+        self._post(StorageOpened(self._clock.now(), restored))
 
 
 def _suspended(restored: Restored, enrolments: Mapping[str, str], ledger: Ledger | None) -> tuple[Member, ...]:
@@ -160,6 +162,8 @@ def read_restored(directory: Path, keys: KeyFile | None = None) -> Restored | No
                 restored = replace(restored, faults=())  # the first key is made once the files can be written
             enrolments = members.enrolments(database)
             restored = replace(restored, members=_suspended(restored, dict(enrolments), ledger))
+            if ledger is not None:
+                restored = replace(restored, notes=notes.as_in_ledger(restored.notes, ledger))
             rest_on = consents.consents_of_all(database)
         finally:
             database.close()

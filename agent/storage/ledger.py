@@ -4,14 +4,16 @@ One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's c
 hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
 `withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `spent` and
 `revoked` (pass), `credential_removed` (token: of a card or a PIN that must not be there), `suspended` (member,
-enrolment, until: UTC or null) and `resumed` (member, enrolment: the last of the two holds), `epoch`. A reader passes
-over kinds that it does not know, so later ones need no new format.
+enrolment, until: UTC or null) and `resumed` (member, enrolment: the last of the two holds), `noted` (of, name, body: a
+note as it was last, null for none), `epoch`. A reader passes over kinds that it does not know, so later ones need no
+new format.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -38,6 +40,7 @@ class Ledger:
         self._revoked: set[str] = set()
         self._removed: set[str] = set()
         self._suspensions: dict[tuple[str, str], tuple[bool, str | None]] = {}
+        self._notes: dict[tuple[str, str], str | None] = {}
         is_new = not path.exists()
         flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -95,6 +98,16 @@ class Ledger:
         """Whether this member is suspended and until when; None when nobody ever said."""
         return self._suspensions.get((member_id, enrolment))
 
+    @property
+    def notes(self) -> Mapping[tuple[str, str], str | None]:
+        """Notes that a backup does not take back, by kind and name: the body as JSON, None for one thrown away."""
+        return self._notes
+
+    def note(self, kind: str, name: str, body: str | None) -> None:
+        """Keep a note here too; nothing for one that is so already. Raises OSError."""
+        if (kind, name) not in self._notes or self._notes[kind, name] != body:
+            self.append("noted", of=kind, name=name, body=body)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
@@ -134,6 +147,8 @@ class Ledger:
                 self._suspensions[member_id, enrolment] = (True, until if isinstance(until, str) else None)
             case {"kind": "resumed", "member": str(member_id), "enrolment": str(enrolment)}:
                 self._suspensions[member_id, enrolment] = (False, None)
+            case {"kind": "noted", "of": str(kind), "name": str(name), "body": body}:
+                self._notes[kind, name] = body if isinstance(body, str) else None
             case {"kind": "epoch", "epoch": int(epoch)}:
                 self.highest_epoch = max(self.highest_epoch, epoch)
 

@@ -36,6 +36,9 @@ NAMES_MEMBER = f"instr(body, json_quote(:id)) > 0 AND (NOT json_valid(body) OR {
 The quick search comes first. A body that is not JSON was tampered with; it counts as naming whomever it mentions.
 """
 
+PRUNED = "station.log.pruned"
+"""The type of the entry that says through which one the log was let go (`agent.storage.pruning`)."""
+
 _Row = tuple[int, int, str, str, str, int, str, str | None, str | None, str, str]
 
 
@@ -146,6 +149,7 @@ class Broken(Enum):
     HASH = "its hash does not follow from the entry before it, its header and its digest"
     OTHER_HEAD = "the head file has another hash for it"
     CUT_OFF = "the log ends before it, and the head file knows it"
+    LET_GO = "what stood up to it is gone, and no entry of the log says so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +175,12 @@ def verify(database: Database, head: Position | None = None) -> Verification:
     """Walk the chain from the anchor to the end, one row in memory at a time; blanked bodies are in order.
 
     With the `head` given the end is checked too: entries cut off there leave no other trace. Give a connection of its
-    own: the walk is one read transaction.
+    own: the walk is one read transaction. The anchor lies outside the chain, so it counts only as the entry of the
+    chain that told of it has it: or whoever may write could take away the beginning and put an anchor there.
     """
-    previous = _read_anchor(database)
+    anchor = previous = _read_anchor(database)
     entries = blanked = 0
+    told: object = None
     text_factory, database.conn.text_factory = database.conn.text_factory, _any_text
     try:
         for row in database.conn.execute(_IN_ORDER):
@@ -184,6 +190,8 @@ def verify(database: Database, head: Position | None = None) -> Verification:
             entries += 1
             blanked += row[7] is None
             previous = Position(row[0], row[1], row[10])
+            if row[2] == PRUNED and row[7] is not None:
+                told = _through(row[7])
             if head and previous.place == head.place and previous.hash != head.hash:
                 return Verification(entries, blanked, previous, Break(*head.place, Broken.OTHER_HEAD))
     finally:
@@ -191,6 +199,8 @@ def verify(database: Database, head: Position | None = None) -> Verification:
     if head and previous.place < head.place:
         first_lost = Break(previous.epoch, previous.sequence + 1, Broken.CUT_OFF)
         return Verification(entries, blanked, previous, first_lost)
+    if anchor.epoch and told != {"epoch": anchor.epoch, "sequence": anchor.sequence, "hash": anchor.hash}:
+        return Verification(0, 0, anchor, Break(*anchor.place, Broken.LET_GO))
     return Verification(entries, blanked, previous, None)
 
 
@@ -208,6 +218,15 @@ def _check(row: _Row, previous: Position) -> Broken | None:
     if entry_hash(previous.hash, boot, clock, epoch, monotonic_ms, sequence, time, type_, digest) != hash_:
         return Broken.HASH
     return None
+
+
+def _through(body: str) -> object:
+    """What an entry of pruning names; None where it is none that this agent writes."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found.get("through") if isinstance(found, dict) else None
 
 
 def _any_text(raw: bytes) -> str:

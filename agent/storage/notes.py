@@ -11,6 +11,7 @@ from typing import Any
 from agent.effects import Note
 from agent.storage.chain import canonical
 from agent.storage.database import Database
+from agent.storage.ledger import Ledger
 
 # A note is one thing's state; the longest is a supply or a fault with its history.
 NOTE_BYTES = 16_000
@@ -25,6 +26,7 @@ class WrittenNote:
     kind: str
     name: str
     body: str | None
+    outlives_backup: bool = False
 
 
 def written(notes: Sequence[Note]) -> tuple[WrittenNote, ...]:
@@ -38,7 +40,7 @@ def written(notes: Sequence[Note]) -> tuple[WrittenNote, ...]:
 
 
 def _written(note: Note) -> WrittenNote:
-    return WrittenNote(note.kind, note.name, None if note.body is None else canonical(note.body))
+    return WrittenNote(note.kind, note.name, None if note.body is None else canonical(note.body), note.outlives_backup)
 
 
 def keep(database: Database, note: WrittenNote) -> None:
@@ -53,6 +55,29 @@ def keep(database: Database, note: WrittenNote) -> None:
         "ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body",
         (note.kind, note.name, note.body, NOTES_OF_A_KIND),
     )
+
+
+def keep_again(database: Database, ledger: Ledger) -> int:
+    """Write anew what a backup brought back as it was before; returns how many."""
+    count = 0
+    for (kind, name), body in ledger.notes.items():
+        row = database.conn.execute("SELECT body FROM notes WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+        if (None if row is None else row[0]) != body:
+            keep(database, WrittenNote(kind, name, body))
+            count += 1
+    return count
+
+
+def as_in_ledger(
+    found: Mapping[str, Mapping[str, Mapping[str, Any]]], ledger: Ledger
+) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """The same for notes that were read from a disk that cannot be written."""
+    after = {kind: dict(each) for kind, each in found.items()}
+    for (kind, name), body in ledger.notes.items():
+        after.setdefault(kind, {}).pop(name, None)
+        if body is not None:
+            after[kind][name] = json.loads(body)
+    return after
 
 
 def load(database: Database) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:

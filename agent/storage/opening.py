@@ -190,6 +190,7 @@ _APPLIED = {
     "withdrawn": "consents_withdrawn_again: the faces of {} members that a backup brought back were erased",
     "credentials": "credentials_removed_again: {} cards or PINs that a backup brought back were removed",
     "suspensions": "suspensions_applied_again: {} members are suspended, or not, as they were before a backup",
+    "notes": "notes_kept_again: {} notes that a backup brought back older are as they were last",
 }
 
 
@@ -203,6 +204,7 @@ def _apply_ledger(database: Database, ledger: Ledger, clock: Clock) -> dict[str,
         "withdrawn": _withdraw_again(database, ledger, clock),
         "credentials": credentials.remove_again(database, ledger),
         "suspensions": members.suspend_again(database, ledger),
+        "notes": notes.keep_again(database, ledger),
     }
 
 

@@ -17,10 +17,9 @@ from typing import Any
 
 from agent.storage.chain import Position
 from agent.storage.database import Database
-from agent.storage.log import read_last
+from agent.storage.log import PRUNED, read_last
 from agent.storage.stamps import rfc3339
 
-PRUNED = "station.log.pruned"
 ABOUT_INSIDE = ("station.visit.entered", "station.visit.left", PRUNED)
 """Types whose last entry says how many are inside."""
 

@@ -37,7 +37,7 @@ from agent.storage import consents, credentials, members, notes, pruning, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
-from agent.storage.log import Entry, read_after
+from agent.storage.log import PRUNED, Entry, read_after
 from agent.storage.losses import LossCount
 from agent.storage.opening import OpenFiles
 from agent.storage.orders import (
@@ -230,6 +230,8 @@ class Worker:
 
     def _keep(self, made: tuple[notes.WrittenNote, ...]) -> None:
         for each in made:
+            if each.outlives_backup:  # before the row, as all that the ledger has
+                self._files.ledger.note(each.kind, each.name, each.body)
             notes.keep(self._files.database, each)
 
     def _save(self, pending: PendingSave, stamps: Stamps) -> Event:
@@ -459,7 +461,7 @@ class Worker:
         try:
             with files.database.atomic():
                 body = canonical(pruning.prune(files.database, end))
-                receipts = self._append([PendingEntry(self._clock.now(), pruning.PRUNED, body)], Stamps(self._clock))
+                receipts = self._append([PendingEntry(self._clock.now(), PRUNED, body)], Stamps(self._clock))
         except BaseException:
             files.log.reload()
             raise

@@ -319,6 +319,10 @@ def test_every_action_of_the_rules_has_its_arguments_and_back() -> None:
         (b'{"id": "1", "action": "visits.list", "arguments": {"limit": 0}}', "limit must be between 1 and 500"),
         (b'{"id": "1", "action": "visits.list", "arguments": {"since": "yesterday"}}', "since needs its zone"),
         (
+            b'{"id": "1", "action": "members.suspend", "arguments": {"id": "a", "until": "0001-01-01T00:00+14:00"}}',
+            "until needs its zone",
+        ),
+        (
             b'{"id": "1", "action": "members.enrol", "arguments": {"id": "a", "name": "Ann Secret", "photos": ["%%"]}}',
             "photos[1] a photo is not valid base64",
         ),

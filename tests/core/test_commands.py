@@ -20,7 +20,15 @@ from agent.core.commands import (
 )
 from agent.core.requests import ACTIONS
 from agent.effects import AppendEntry, EraseMember, KeepNotes, PublishReply, PublishState, Reply
-from agent.events import CommandReceived, CommandRejected, EntriesLogged, MemberErased, Receipt, Restored
+from agent.events import (
+    CommandReceived,
+    CommandRejected,
+    EntriesLogged,
+    ErasureReceipt,
+    MemberErased,
+    Receipt,
+    Restored,
+)
 from tests.core.station_play import RULES, Play, begin, member, ready
 
 ALL = frozenset(Scope)
@@ -117,6 +125,16 @@ def test_somebody_may_open_before_the_disk_has_the_order() -> None:
     assert replies(play)[-1].result["opened"] is True
 
 
+def test_what_became_of_an_unlock_is_not_forgotten_over_another_command() -> None:
+    play = at_work(member("m-1", 1))
+    send(play, "door.unlock")
+    play.move_leaf(is_open=True)
+    send(play, "members.put", "c-2", arguments={"id": "m-1", "needs_longer": True})
+    play.move_leaf(is_open=False)
+    write(play)
+    assert replies(play)[-1].result["opened"] is True
+
+
 def test_an_unlock_that_nobody_used_says_so() -> None:
     play = at_work()
     send(play, "door.unlock")
@@ -156,6 +174,16 @@ def test_an_erasure_is_done_when_the_disk_says_so() -> None:
     play.put(MemberErased(play.now, "m-1", order.request, True, None, "asked"))
     write(play)
     assert statuses(play) == ["accepted", "done"]
+
+
+def test_what_proves_whom_an_erasure_was_about_is_told_and_not_kept() -> None:
+    play = at_work(member("m-1", 1))
+    send(play, "members.erase", arguments={"id": "m-1"})
+    receipt = ErasureReceipt("2026-11-22T00:00:00.000Z", "ab" * 32, {"members": 1}, "cd" * 16)
+    play.put(MemberErased(play.now, "m-1", "command:c-1", True, receipt))
+    write(play)
+    assert replies(play)[-1].result["receipt"]["salt"] == "cd" * 16
+    assert noted(play)["reply"]["c-1"] == {"status": "done", "code": "", "result": {"omitted": "erased"}}
 
 
 def test_no_answer_to_a_command_goes_to_the_control_socket() -> None:

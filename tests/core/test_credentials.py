@@ -10,6 +10,7 @@ import pytest
 from agent.core.codes import READ_CARD_S, CodeRules
 from agent.effects import (
     AppendEntry,
+    CheckPin,
     FindCard,
     LoadCredentials,
     RemoveCredentials,
@@ -19,11 +20,16 @@ from agent.effects import (
     SealPin,
 )
 from agent.events import (
+    CardFound,
     CardRead,
     CardSealed,
     CredentialsChanged,
     CredentialsRefused,
+    KeyPressed,
+    Member,
     MemberErased,
+    MemberSaved,
+    PinChecked,
     PinSealed,
     SealedCard,
     SealedPin,
@@ -229,3 +235,63 @@ def test_a_viewer_gives_nobody_a_card() -> None:
     play = station()
     play.ask("members.card", actor=VIEWER, id="m-1", number="4711")
     assert play.problem_codes() == ["request.forbidden"]
+
+
+# --- what was taken away ---------------------------------------------------------------------------------------------
+
+
+def show_card(play: Play, member_id: str) -> list[object]:
+    """The worker still knows the card; returns why it was refused, if it was."""
+    play.take()
+    play.put(CardRead(play.now, "front", "4711"))
+    play.put(CardFound(play.now, play.found(FindCard)[-1].request, member_id))
+    return [each["reason"] for each in play.logged("access.refused")]
+
+
+def test_a_lost_card_opens_nothing_from_the_moment_it_is_taken_away_though_the_disk_does_not_write() -> None:
+    play = station()
+    play.ask("members.uncard", id="m-1")
+    assert show_card(play, "m-1") == ["code_wrong"]
+    assert play.lock_orders() == []
+    play.put(CredentialsChanged(play.now, "r-1", "m-1", "cards_removed", 1))
+    assert show_card(play, "m-1") == ["code_wrong"], "the worker may fail to read what has changed"
+
+
+def test_a_pin_that_was_taken_away_opens_nothing_and_the_card_still_does() -> None:
+    play = station()
+    play.ask("members.unpin", id="m-1")
+    for key in "123456#2580#":
+        play.put(KeyPressed(play.now, "front", key))
+    play.put(PinChecked(play.now, play.found(CheckPin)[-1].request, "m-1"))
+    assert play.lock_orders() == []
+    assert show_card(play, "m-1") == []
+    assert play.lock_orders() == [True]
+
+
+def test_a_new_card_opens() -> None:
+    play = station()
+    play.ask("members.uncard", id="m-1")
+    play.put(CredentialsChanged(play.now, "r-1", "m-1", "cards_removed", 1))
+    play.put(CredentialsChanged(play.now, "r-2", "m-1", "card_added", 1))
+    assert show_card(play, "m-1") == []
+    assert play.lock_orders() == [True]
+
+
+def test_the_card_of_somebody_who_was_erased_does_not_open_for_the_next_with_their_id() -> None:
+    play = station()
+    play.ask("members.erase", id="m-1")
+    play.put(MemberErased(play.now, "m-1", "r-1", existed=True))
+    assert play.found(LoadCredentials), "the worker has to forget it, too"
+    play.ask("members.add", id="m-1", name="Somebody else", request="r-2")
+    play.put(MemberSaved(play.now, Member("m-1"), "r-2"))
+    assert "m-1" in play.state.members
+    assert show_card(play, "m-1") == ["code_wrong"]
+    assert play.lock_orders() == []
+
+
+def test_ids_that_somebody_makes_up_do_not_pile_up() -> None:
+    play = station()
+    for n in range(5):
+        play.ask("members.uncard", id=f"x-{n}", request=f"r-{n}")
+        play.ask("members.erase", id=f"y-{n}", request=f"e-{n}")
+    assert play.state.codes.taken_away == frozenset()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agent.core import admission
-from agent.core.admission import ANSWER_S, MAX_REDEMPTIONS, QUIET_S, REDEEM_S
+from agent.core.admission import ANSWER_S, FRESH_S, MAX_REDEMPTIONS, QUIET_S, REDEEM_S
 from agent.core.pass_book import PassRules
-from agent.core.pass_entry import FRESH_S, MAX_REVOKED
+from agent.core.pass_entry import MAX_REVOKED
 from agent.core.passes import Pass, in_order, station_digest
 from agent.effects import AppendEntry, CheckPass, RedeemPass, RevokePass
 from agent.events import (

@@ -61,6 +61,49 @@ def test_an_exit_that_is_read_ends_that_members_visit_and_no_other() -> None:
     assert play.logged("visit.left")[-1]["inside"] == 1
 
 
+def test_who_follows_through_the_open_door_by_their_own_card_has_left_too() -> None:
+    play = station(passback=Passback.HARD)
+    come_in(play, "m-1")
+    come_in(play, "m-2")
+    read(play, "exit", "m-1")
+    play.move_leaf(is_open=True)
+    read(play, "exit", "m-2")
+    assert play.inside == 0
+    play.move_leaf(is_open=False)
+    play.wait(10.0)
+    play.take()
+    read(play, "front", "m-2")
+    assert refused(play) == []
+    assert play.lock_orders() == [True]
+
+
+def test_a_card_that_is_read_twice_while_the_door_is_open_is_one_person() -> None:
+    play = station()
+    for member_id in ("m-1", "m-2"):
+        come_in(play, member_id)
+    read(play, "exit", "m-1")
+    play.move_leaf(is_open=True)
+    read(play, "exit", "m-1")
+    assert [each.member_id for each in play.state.occupancy.visits] == ["m-2"]
+    assert play.inside == 1
+
+
+@pytest.mark.parametrize("contact", [True, None])
+def test_who_is_named_after_the_door_counted_somebody_is_that_somebody(contact: bool | None) -> None:
+    play = station()
+    for member_id in ("m-1", "m-2"):
+        come_in(play, member_id)
+    if contact is None:
+        play.move_leaf(is_open=None)
+    play.put(CardRead(play.now, "exit", "4711"))
+    if contact:
+        play.move_leaf(is_open=True)
+    assert play.inside == 1
+    play.put(CardFound(play.now, play.found(FindCard)[-1].request, "m-1"))
+    assert [each.member_id for each in play.state.occupancy.visits] == ["m-2"]
+    assert (play.inside, play.state.occupancy.unnamed_exits) == (1, 0)
+
+
 def test_an_exit_by_a_card_that_nobody_has_is_honoured_and_names_nobody() -> None:
     play = station()
     come_in(play, "m-1")

@@ -6,7 +6,7 @@ import pytest
 
 from agent.core import presence
 from agent.core.presence import Inside, Presence
-from agent.core.presence_sensors import DEAF_AFTER, HELD_S
+from agent.core.presence_sensors import DEAF_AFTER, HELD_S, MAX_SENSORS
 
 
 def pass_time(state: Presence, until: float) -> Presence:
@@ -138,3 +138,11 @@ def test_probabilities_stay_probabilities(gap_s: float) -> None:
         state = presence.moved(presence.tend(state, state.at + gap_s), "motion", n % 2 == 0, state.at + gap_s)
         assert sum(state.belief) == pytest.approx(1.0)
         assert all(0 < each < 1 for each in (*state.belief, *state.base))
+
+
+def test_one_sensor_too_many_is_left_out_and_harms_nobody() -> None:
+    state = presence.begin(0, 0.0)
+    for n in range(MAX_SENSORS + 1):
+        state = presence.sensed(state, f"radar-{n}", is_present=True, is_moving=True, at=1.0 + n)
+    state = presence.moved(state, "motion", is_moving=True, at=60.0)
+    assert len(state.sensors) == MAX_SENSORS

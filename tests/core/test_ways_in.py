@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.core.access import Reason
+from agent.core.admission import FRESH_S
 from agent.core.codes import CHECK_S, DURESS_S, CodeRules
 from agent.core.gallery import build_gallery
 from agent.core.keypad import ENTRY_S
@@ -187,6 +188,26 @@ def test_any_card_at_the_reader_inside_lets_out_at_once_even_when_locked_down() 
     assert play.found(CheckPin) == []
 
 
+# --- late -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_waited_while_nothing_decided_opens_for_nobody_who_comes_after() -> None:
+    play = at_the_door()
+    at = play.now
+    keys = [KeyPressed(at + n / 10, "front", key) for n, key in enumerate("123456#2580#")]
+    play.put_late(at + FRESH_S + 2.0, CardRead(at, "back", "4711"), *keys)
+    assert (play.found(FindCard), play.found(CheckPin), play.lock_orders()) == ([], [], [])
+    assert reasons(play) == ["code_unchecked", "code_unchecked"]
+    show_card(play, "m-1")
+    assert play.lock_orders() == [True]
+
+
+def test_a_card_that_waited_lets_out_all_the_same() -> None:
+    play = at_the_door()
+    play.put_late(play.now + 60.0, CardRead(play.now, "exit", "4711"))
+    assert play.lock_orders() == [True]
+
+
 # --- guessing --------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +247,21 @@ def test_a_right_code_forgets_the_wrong_ones() -> None:
     assert play.logged("access.way_blocked") == []
 
 
+def test_who_is_kept_out_cannot_guess_on_by_giving_their_own_code_in_between() -> None:
+    play = at_the_door()
+    for member_id in (None, None, None, None, "m-3", None):
+        type_code(play, member_id)
+    assert reasons(play)[4] == "suspended"
+    assert len(play.logged("access.way_blocked")) == 1
+
+
+def test_who_is_asked_for_a_second_factor_has_given_a_right_code() -> None:
+    play = at_the_door(rules=STRICT)
+    for member_id in (None, None, None, None, "m-1", None):
+        show_card(play, member_id)
+    assert play.logged("access.way_blocked") == []
+
+
 def test_who_was_typing_as_the_way_was_blocked_begins_again() -> None:
     play = at_the_door()
     press(play, "77#88", "back")
@@ -260,6 +296,16 @@ def test_a_duress_pin_opens_and_nothing_at_the_door_differs() -> None:
     assert forced.logged("access.granted") == usual.logged("access.granted")
     forced.wait(DURESS_S)
     assert forced.published("door")[-1]["alarms"] == []
+
+
+def test_a_duress_pin_that_is_found_too_late_opens_nothing_and_alarms_all_the_same() -> None:
+    play = at_the_door()
+    press(play, "123456#2580#")
+    play.wait(CHECK_S + 1.0)
+    assert reasons(play) == ["code_unchecked"]
+    play.put(PinChecked(play.now, play.found(CheckPin)[-1].request, "m-1", True))
+    assert play.lock_orders() == []
+    assert play.logged("access.duress") == [{"way": "keypad", "member": "m-1"}]
 
 
 def test_a_duress_pin_alarms_also_where_it_does_not_open() -> None:
@@ -328,17 +374,50 @@ def test_the_second_factor_comes_in_time_or_counts_as_a_first() -> None:
 # --- a number and the face -------------------------------------------------------------------------------------------
 
 
-def test_where_too_many_are_enrolled_a_number_names_whose_face_it_must_be() -> None:
-    play = at_the_door()
+def crowd(play: Play) -> None:
+    """More are enrolled than can be told apart by their faces alone."""
     people = [(each.id, each.templates[0].vector) for each in play.state.members.values()]
     gallery = build_gallery(people, engine=ENGINE[0], weights=ENGINE[1], target_fpir=1e-6)
     assert gallery.is_too_large
     play.put(GalleryBuilt(play.now, play.state.gallery_request, gallery))
+
+
+def test_where_too_many_are_enrolled_a_number_names_whose_face_it_must_be() -> None:
+    play = at_the_door()
+    crowd(play)
     press(play, "123456#")
     (order,) = play.found(FindNumber)
     play.put(CodePresented(order.presented_at, "number", ("m-1",)))
     play.see_face(1)
     assert play.logged("access.granted") == [{"way": "number+face", "member": "m-1"}]
+
+
+def try_number(play: Play, person: int, track: int) -> None:
+    """Somebody types a number that is member 1's, and shows a face."""
+    press(play, "*123456#")
+    play.put(CodePresented(play.now, "number", ("m-1",)))
+    play.see_face(person, track=track, frames=5)
+    play.wait(20.0)
+
+
+def test_a_stranger_cannot_go_through_the_numbers_with_their_face() -> None:
+    play = at_the_door()
+    crowd(play)
+    for track in range(5):
+        try_number(play, 9, track)
+    assert play.logged("access.way_blocked") == [{"way": "keypad", "seconds": 30.0, "wrong_codes": 5}]
+    asked = len(play.found(FindNumber))
+    press(play, "*123456#")
+    assert len(play.found(FindNumber)) == asked
+
+
+def test_a_members_number_and_face_forget_the_wrong_ones() -> None:
+    play = at_the_door()
+    crowd(play)
+    for track, person in enumerate((9, 9, 9, 9, 1, 9, 9)):
+        try_number(play, person, track)
+    assert play.logged("access.way_blocked") == []
+    assert [each["way"] for each in play.logged("access.granted")] == ["number+face"]
 
 
 def test_where_faces_can_be_told_apart_a_number_holds_up_nobody() -> None:

@@ -185,7 +185,7 @@ def test_where_nothing_can_be_written_all_that_is_there_is_read_and_what_waits_i
     kinds = [type(event) for event in inbox.events]
     assert kinds.index(StorageOpened) < kinds.index(EntriesLogged) < kinds.index(StorageRecovered)
     opened = inbox.wait(StorageOpened).restored
-    assert opened == replace(restored, open_visits=(), problems=())
+    assert opened == replace(restored, open_visits=(), inside=None, order="", problems=()), "the start has the rest"
     assert [(each.epoch, each.sequence, each.tag) for each in inbox.receipts()] == [
         (1, 4 + n, tag) for n, tag in enumerate(sent)
     ]
@@ -274,7 +274,7 @@ def test_where_nothing_can_be_read_members_and_visits_are_told_when_it_opens(
     state = tmp_path / "state"
     state.touch()  # not even a directory
     writer, restored = open_writer(state)
-    assert replace(restored, problems=()) == Restored()
+    assert replace(restored, problems=()) == Restored(is_read=False)
     assert "no member is known" in restored.problems[0][1]
     writer.submit(EraseMember("e", "m2", 100.0))
     state.unlink()
@@ -315,7 +315,7 @@ def test_what_a_proper_start_would_set_aside_is_not_believed(
     damage(former)
     state, _ = unwritable(former)
     _, restored = open_writer(state)
-    assert replace(restored, problems=()) == Restored()
+    assert replace(restored, problems=()) == Restored(is_read=False)
 
 
 def test_reading_without_writing_leaves_every_byte_as_it_was(killed: Path) -> None:

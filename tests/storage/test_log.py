@@ -3,14 +3,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.storage.chain import Position
+from agent.storage.chain import Position, canonical
 from agent.storage.database import Database
-from agent.storage.log import Entry, Log, read_after, read_hash, read_newest, verify
+from agent.storage.log import PRUNED, Break, Broken, Entry, Log, read_after, read_hash, read_newest, verify
 from agent.storage.schema import STATION
 
 TEXT_COLUMNS = ["type", "time", "boot", "clock", "body", "salt", "digest", "hash"]
@@ -159,13 +160,40 @@ def test_half_a_blanking_is_found(column: str) -> None:
 @given(st.integers(1, ROWS))
 def test_a_pruned_log_verifies_from_its_anchor(pruned: int) -> None:
     with closing(copy_of_the_log()) as database:
-        head = read_newest(database)
-        prune(database, pruned)
-        assert read_newest(database) == head
+        through = prune(database, pruned)
         assert read_hash(database, *place_of(pruned)) is not None
+        head = tell_of_pruning(database, through)
         found = verify(database, head)
     assert found.first_break is None
-    assert found.entries == ROWS - pruned
+    assert found.entries == ROWS - pruned + 1
+
+
+@given(st.integers(1, ROWS - 1))
+def test_a_beginning_that_was_taken_away_is_found_though_an_anchor_was_put_there(taken: int) -> None:
+    with closing(copy_of_the_log()) as database:
+        head = read_newest(database)
+        prune(database, taken)
+        found = verify(database, head)
+    assert found.first_break == Break(*place_of(taken), Broken.LET_GO)
+
+
+@pytest.mark.parametrize("body", ["[]", "nonsense", "[" * 100_000, '{"through":3}'])
+def test_an_entry_of_pruning_that_nobody_understands_is_a_break_and_no_error(body: str) -> None:
+    with closing(copy_of_the_log()) as database:
+        prune(database, 2)
+        with database.atomic():
+            Log(database).append([replace(make_entry(0), type=PRUNED, body=body)])
+        found = verify(database)
+    assert found.first_break == Break(*place_of(2), Broken.LET_GO)
+
+
+def test_more_than_the_log_says_was_let_go_is_found() -> None:
+    with closing(copy_of_the_log()) as database:
+        head = tell_of_pruning(database, prune(database, 2))
+        database.conn.execute("DELETE FROM anchor")
+        prune(database, 4)
+        found = verify(database, head)
+    assert found.first_break == Break(*place_of(4), Broken.LET_GO)
 
 
 def test_an_altered_anchor_is_found() -> None:
@@ -177,12 +205,20 @@ def test_an_altered_anchor_is_found() -> None:
     assert found.first_break.sequence == 4
 
 
-def prune(database: Database, through: int) -> None:
+def prune(database: Database, through: int) -> Position:
     database.conn.execute(
         f"INSERT INTO anchor (id, epoch, sequence, hash) SELECT 1, epoch, sequence, hash FROM log {AT}",
         place_of(through),
     )
     database.conn.execute("DELETE FROM log WHERE (epoch, sequence) <= (?, ?)", place_of(through))
+    return Position(*database.conn.execute("SELECT epoch, sequence, hash FROM anchor").fetchone())
+
+
+def tell_of_pruning(database: Database, through: Position) -> Position:
+    body = {"through": {"epoch": through.epoch, "sequence": through.sequence, "hash": through.hash}}
+    with database.atomic():
+        (place,) = Log(database).append([replace(make_entry(0), type=PRUNED, body=canonical(body))])
+    return place
 
 
 def test_reading_goes_on_across_epochs_without_a_gap_or_a_repetition() -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from agent.clock import SystemClock
 from agent.effects import AppendEntry, KeepNotes, Note
 from agent.storage import notes
+from agent.storage.late import read_restored
 from tests.storage.conftest import Opener
 from tests.storage.inbox import Inbox
 
@@ -59,3 +63,30 @@ def test_no_kind_has_more_notes_than_its_bound_and_those_there_are_can_still_cha
     assert writer.close(5.0)
     _, restored = open_writer()
     assert restored.notes["fault"] == {"0": {"number": 0}, "1": {"number": 10}, "2": {"number": 2}}
+
+
+def test_a_restored_backup_brings_no_older_revision_back(open_writer: Opener, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+
+    def revised(number: int) -> AppendEntry:
+        return AppendEntry(1.0, "station.test", {}, notes=(Note("revision", "k", {"r": number}, outlives_backup=True),))
+
+    writer, _ = open_writer()
+    writer.submit(revised(1))
+    writer.submit(KeepNotes((Note("supply", "tea", {"quantity": 1}),)))
+    assert writer.close(5.0)
+    shutil.copy(state / "station.db", tmp_path / "backup")
+    writer, _ = open_writer()
+    writer.submit(revised(7))
+    writer.submit(revised(7))
+    writer.submit(KeepNotes((Note("supply", "tea", {"quantity": 9}),)))
+    assert writer.close(5.0)
+    assert (state / "ledger").read_bytes().count(b'"noted"') == 2
+    shutil.copy(tmp_path / "backup", state / "station.db")
+    found = read_restored(state)
+    assert found is not None
+    expected = {"revision": {"k": {"r": 7}}, "supply": {"tea": {"quantity": 1}}}
+    assert found.notes == expected
+    _, restored = open_writer()
+    assert restored.notes == expected
+    assert "notes_kept_again" in {code for code, _ in restored.problems}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +17,10 @@ from hypothesis import strategies as st
 from agent.clock import SystemClock, WallTime
 from agent.effects import AppendEntry, BeginVisit, EndVisit, MoveCursor, ReadOutbox
 from agent.events import OutboxRead
-from agent.storage.chain import Position
+from agent.storage.chain import Position, canonical
 from agent.storage.database import Database
-from agent.storage.log import Entry, Log, read_newest, verify
-from agent.storage.pruning import BATCH_ROWS, LEAST_DAYS, PRUNED, Retention, find_end, prune
+from agent.storage.log import PRUNED, Entry, Log, read_newest, verify
+from agent.storage.pruning import BATCH_ROWS, LEAST_DAYS, Retention, find_end, prune
 from agent.storage.readings import SERIES_MAX, Readings
 from agent.storage.schema import STATION
 from agent.storage.stamps import rfc3339
@@ -45,6 +46,14 @@ def a_log(*entries: Entry, cursor: int | None = None) -> Database:
     return database
 
 
+def let_go(database: Database, end: Position) -> dict[str, Any]:
+    """With the entry that says so, as the storage does it."""
+    with database.atomic():
+        body = prune(database, end)
+        Log(database).append([days_ago(0, type_=PRUNED, body=canonical(body))])
+    return body
+
+
 def sequences(database: Database) -> list[int]:
     return [row[0] for row in database.conn.execute("SELECT sequence FROM log ORDER BY epoch, sequence")]
 
@@ -58,12 +67,11 @@ def test_what_is_old_goes_and_the_chain_of_the_rest_holds() -> None:
     with closing(a_log(*(days_ago(each) for each in (400, 380, 366, 364, 1)))) as database:
         end = find_end(database, CUTOFF, has_broker=True)
         assert end is not None
-        with database.atomic():
-            body = prune(database, end)
+        body = let_go(database, end)
         assert (end.sequence, body["entries"], body["through"]["hash"]) == (3, 3, end.hash)
-        assert sequences(database) == [4, 5]
+        assert sequences(database) == [4, 5, 6]
         found = verify(database)
-        assert (found.first_break, found.entries) == (None, 2)
+        assert (found.first_break, found.entries) == (None, 3)
         with database.atomic():
             Log(database).append([days_ago(0)])
         assert verify(database).first_break is None
@@ -75,10 +83,10 @@ def test_a_log_of_which_all_went_goes_on_from_its_anchor() -> None:
         end = find_end(database, CUTOFF, has_broker=True)
         assert end is not None
         with database.atomic():
-            prune(database, end)
+            body = prune(database, end)
         assert read_newest(database) == end
         with database.atomic():
-            (place,) = Log(database).append([days_ago(0)])
+            (place,) = Log(database).append([days_ago(0, type_=PRUNED, body=canonical(body))])
         assert place.sequence == 2
         assert verify(database, place).first_break is None
 
@@ -138,8 +146,7 @@ def test_nothing_young_or_unacknowledged_ever_goes(steps: Sequence[tuple[float, 
         while (end := find_end(database, CUTOFF, has_broker=True, limit=3)) is not None:
             assert end.sequence <= cursor
             assert ages[end.sequence - 1] >= 364.999
-            with database.atomic():
-                prune(database, end)
+            let_go(database, end)
         assert verify(database).first_break is None
         old = [n for n, (age, each) in enumerate(zip(ages, steps, strict=True), 1) if each[1] and age > 365.001]
         gone_through = max((n for n in old if n <= cursor), default=0)
