@@ -329,6 +329,7 @@ ENTRIES: Mapping[str, Entry] = {
             "withdrawn": Part(Count, "consents"),
             "credentials": Part(Count, "members whose cards or PINs were taken back"),
             "suspensions": Part(Count, "suspensions that hold again, or are over again"),
+            "notes": Part(Count, "what must only grow, such as the revision of a key"),
         },
     ),
     "vault.sealed": Entry(

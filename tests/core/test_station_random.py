@@ -136,6 +136,8 @@ class World:
             "fault": ("camera.failed@camera", "reported.broken@microwave", "device.failed@contact")[number % 3],
             "stage": ("seen", "in_repair", "put_right", "checked")[number % 4],
             "where": "microwave",
+            "month": "2026-11",
+            "part": ("setup", "span", "log", "energy")[number % 4],
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
             "quantity": 1 + number % 4,
             "recipient": ("master", "office", "nobody")[number % 3],

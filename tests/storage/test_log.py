@@ -14,6 +14,8 @@ from agent.storage.database import Database
 from agent.storage.log import PRUNED, Break, Broken, Entry, Log, read_after, read_hash, read_newest, verify
 from agent.storage.schema import STATION
 
+pytestmark = pytest.mark.makes_entries_itself
+
 TEXT_COLUMNS = ["type", "time", "boot", "clock", "body", "salt", "digest", "hash"]
 NUMBER_COLUMNS = ["epoch", "sequence", "monotonic_ms"]
 FIRST_EPOCH, SECOND_EPOCH = 6, 4
