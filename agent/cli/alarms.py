@@ -12,7 +12,6 @@ from agent.cli.language import pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
 from agent.cli.times import local_time, zone_in
-from agent.core.alarms import WORDS
 from agent.core.problems import Words
 
 app = typer.Typer(help="报警 / Alarms, until somebody has seen them.", no_args_is_help=True, rich_markup_mode=None)
@@ -63,6 +62,8 @@ def _state(row: dict[str, object]) -> str:
 
 
 def _words(row: dict[str, object]) -> str:
+    from agent.core.alarms import WORDS  # with it comes half of the agent: not before it is needed
+
     words = WORDS.get(str(row["alarm"]))
     times = row["times"]
     return (pick(words) if words else "") + ("" if times == 1 else f" × {times}")
