@@ -13,7 +13,6 @@ from agent.cli.language import pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
 from agent.cli.times import local_time, zone_in
-from agent.core.notice_words import REASONS
 from agent.core.problems import Words
 
 app = typer.Typer(help="通知 / Who is told of alarms and faults.", no_args_is_help=True, rich_markup_mode=None)
@@ -94,6 +93,8 @@ def _way(name: str, reason: str | None) -> str:
 
 
 def _why(reason: str) -> str:
+    from agent.core.notice_words import REASONS  # with it comes half of the agent: not before it is needed
+
     return pick(REASONS.get(reason, REASONS["failed"]))
 
 

@@ -73,3 +73,15 @@ def test_a_second_agent_on_the_same_state_is_told_so(tmp_path: Path) -> None:
         first.client.request("status")
     finally:
         first.kill()
+
+
+def test_a_command_starts_without_the_rules_and_what_they_need() -> None:
+    """A door opened from the command line must not wait for modules that only the agent needs."""
+    seen = subprocess.run(
+        [sys.executable, "-c", "import sys, agent.cli.program; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "agent.cli.door" in seen
+    assert {"agent.events", "agent.effects", "numpy", "pydantic", "cv2", "paho"} & set(seen) == set()
