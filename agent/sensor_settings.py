@@ -142,7 +142,11 @@ class NamedContactSettings(Table):
 
 
 class ApplianceSettings(Table):
-    """One appliance; the table's name is its name on the wire. `power`, `temperature`: sensors; `water`: a contact."""
+    """One appliance; the table's name is its name on the wire. `power`, `temperature`: sensors; `water`: a contact.
+
+    `learn` not set: levels are learned where neither of them is set. Limits that are not set are those of its kind
+    (`core.appliance_kinds`).
+    """
 
     kind: Literal[
         "microwave",
@@ -154,6 +158,9 @@ class ApplianceSettings(Table):
         "charger",
         "tyre_inflator",
         "light",
+        "kettle",
+        "aed",
+        "router",
         "other",
     ]
     label_zh: Text = ""
@@ -162,5 +169,14 @@ class ApplianceSettings(Table):
     temperature: Name | None = None
     water: Name | None = None
     can_switch: bool = False
+    switch_off_when_empty_min: float | None = Field(default=None, ge=5, le=1440)
     standby_above_w: float = Field(default=0.5, ge=0, le=10_000)
     running_above_w: float = Field(default=20.0, gt=0, le=10_000)
+    learn: bool | None = None
+    run_max_min: float | None = Field(default=None, ge=1, le=10_080)
+    idle_max_h: float | None = Field(default=None, ge=1, le=720)
+    dead_max_min: float | None = Field(default=None, ge=1, le=10_080)
+    short_min: float | None = Field(default=None, ge=0.5, le=60)
+    weak_below: float | None = Field(default=None, gt=0, lt=1)
+    warm_above_c: float | None = Field(default=None, ge=-30, le=30)
+    warm_after_h: float | None = Field(default=None, ge=0.1, le=48)
