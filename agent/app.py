@@ -58,7 +58,7 @@ from agent.notice_urls import find_urls
 from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
-from agent.room_rules import is_learning, limits_of, saving_after_s, welfare_rules
+from agent.room_rules import is_learning, limits_of, room_sources, saving_after_s, welfare_rules
 from agent.sensor_settings import ApplianceSettings
 from agent.settings import MqttSettings, Settings, SupplySettings
 from agent.signatures import public_key
@@ -292,6 +292,7 @@ def rules_of(settings: Settings) -> Rules:
         challenge_secret=token_bytes(32),
         appliances={name: _profile(each, settings) for name, each in settings.appliances.items()},
         sensors=sensors_of(settings),
+        room=room_sources(settings),
         contacts={name: each.kind for name, each in settings.contacts.items()},
         mains_signal=_mains_signal(settings),
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),

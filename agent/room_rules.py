@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from agent.core.appliance_kinds import HOUR_S, KINDS, Limits
+from agent.core.room import Source
 from agent.core.welfare import WelfareRules
 from agent.sensor_settings import ApplianceSettings
-from agent.settings import WelfareSettings
+from agent.settings import Settings, WelfareSettings
 
 MINUTE_S = 60.0
 
@@ -47,6 +48,17 @@ def welfare_rules(settings: WelfareSettings) -> WelfareRules:
         stay_times=settings.stay_times,
         quiet_s=settings.quiet_min * MINUTE_S,
     )
+
+
+def room_sources(settings: Settings) -> dict[str, Source]:
+    """What tells of the air in the room, by quantity."""
+    chosen = {"temperature_c": settings.room.temperature, "humidity_percent": settings.room.humidity}
+    chosen["co2_ppm"] = settings.room.co2
+    return {
+        quantity: Source(name, settings.sensors[name].silence_s)
+        for quantity, name in chosen.items()
+        if name is not None
+    }
 
 
 def _times(value: float | None, unit_s: float) -> float | None:

@@ -65,6 +65,9 @@ def sensor_contradictions(settings: Settings) -> Contradictions:
         yield from _contact(settings, name, contact)
     yield from _one_mains(settings)
     yield from _shared_meters(settings)
+    for quantity, sensor in settings.room:
+        if sensor is not None:
+            yield from _use(settings, f"room.{quantity}", sensor, quantity)
     for name, appliance in settings.appliances.items():
         yield from _appliance(settings, f"appliances.{name}", appliance)
 

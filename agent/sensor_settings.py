@@ -21,12 +21,12 @@ PLUGS = ("zigbee2mqtt", "tasmota", "shelly_gen1", "shelly_gen2")
 
 MEASURES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((*METERS, "simulated"), frozenset({"power"})),
-    **dict.fromkeys(PLUGS, frozenset({"power", "temperature", "state"})),
+    **dict.fromkeys(PLUGS, frozenset({"power", "temperature", "humidity", "co2", "state"})),
     "ds18b20": frozenset({"temperature"}),
-    "iio": frozenset({"temperature"}),
+    "iio": frozenset({"temperature", "humidity", "co2"}),
     "ld2410": frozenset({"presence"}),
 }
-"""What an appliance or a contact may use a driver for."""
+"""What an appliance, a contact or the room may use a driver for."""
 
 METER_PACE_S = 2.0  # a microwave runs for a minute: its cycles are seen whole
 AIR_PACE_S = 30.0  # temperatures move slowly, and a thermometer that is asked without a break warms itself
@@ -139,6 +139,14 @@ class NamedContactSettings(Table):
     def shown_by(self) -> str:
         """The state of the MQTT device that tells it."""
         return self.state or _STATES[self.kind]
+
+
+class RoomSettings(Table):
+    """The sensors that tell of the air in the room; not set: that is not measured."""
+
+    temperature: Name | None = None
+    humidity: Name | None = None
+    co2: Name | None = None
 
 
 class ApplianceSettings(Table):

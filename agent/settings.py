@@ -29,6 +29,7 @@ from agent.sensor_settings import (
     ApplianceSettings,
     NamedContactSettings,
     PlugsSettings,
+    RoomSettings,
     SensorSettings,
     SerialSettings,
 )
@@ -563,6 +564,7 @@ class Settings(Table):
     sensors: Mapping[Name, SensorSettings] = Field(default_factory=dict, max_length=50)
     contacts: Mapping[Name, NamedContactSettings] = Field(default_factory=dict, max_length=30)
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
+    room: RoomSettings = RoomSettings()
     welfare: WelfareSettings = WelfareSettings()
     supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)
     notify: NotifySettings = NotifySettings()

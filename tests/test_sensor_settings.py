@@ -12,6 +12,7 @@ import pytest
 from agent.app import rules_of, sensors_of
 from agent.core.appliance_kinds import KINDS
 from agent.core.problems import Problem
+from agent.core.room import Source
 from agent.core.welfare import WelfareRules
 from agent.sensor_settings import METERS, PLUGS
 from agent.settings import Settings, SettingsError, settings_from
@@ -153,6 +154,13 @@ def test_only_what_is_said_to_be_is_switched_off_when_nobody_is_inside() -> None
     assert rules_of(load(lamp + "switch_off_when_empty_min = 20.0\n")).appliances["lamp"].saving_after_s == 1200.0
 
 
+def test_the_air_in_the_room_comes_from_the_sensors_that_are_named_for_it() -> None:
+    rules = rules_of(load(ALL_KINDS + "[room]\ntemperature = 't'\nco2 = 'air'\n"))
+
+    assert rules_of(load(ALL_KINDS)).room == {}
+    assert rules.room == {"temperature_c": Source("t", 150.0), "co2_ppm": Source("air", 300.0)}
+
+
 def test_the_limits_of_welfare_are_those_of_the_settings() -> None:
     chosen = "[welfare]\nstill_min = 30.0\nstay_h = 3.0\nstay_times = 5.0\nquiet_min = 15.0\n"
 
@@ -291,6 +299,8 @@ CONTRADICTIONS = [
         "appliances.a.switch_off_when_empty_min",
         "needs appliances.a.can_switch = true",
     ),
+    (FRIDGE + "[room]\nco2 = 't'", "room.co2", "what does: zigbee2mqtt"),
+    ("[room]\ntemperature = 'air'", "room.temperature", "there is no table [sensors.air]"),
     ("[appliances.a]\nkind = 'microwave'\nrun_max_min = 20.0", "appliances.a.run_max_min", "set appliances.a.power"),
     ("[appliances.a]\nkind = 'microwave'\nlearn = true", "appliances.a.learn", "set appliances.a.power"),
     (

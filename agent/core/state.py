@@ -31,6 +31,7 @@ from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
 from agent.core.repairs import Repairs
 from agent.core.retention import RetentionRules
+from agent.core.room import Source
 from agent.core.schedule import Admission, Schedule
 from agent.core.sensors import Told
 from agent.core.supervision import Supervision
@@ -67,7 +68,8 @@ class Plate:
 class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here.
 
-    `zone`: the station's, for dates. `sensors`: what is fitted, by its name in faults, with its kind.
+    `zone`: the station's, for dates. `sensors`: what is fitted, by its name in faults, with its kind. `room`: what
+    tells of the air, by quantity.
     `contacts`: those with a meaning, name → kind.
     `mains_signal`: the contact that is active while there is mains; empty: none is fitted.
     """
@@ -82,6 +84,7 @@ class Rules:
     gallery: GallerySettings = field(default_factory=GallerySettings)
     appliances: Mapping[str, Profile] = field(default_factory=dict)
     sensors: Mapping[str, str] = field(default_factory=dict)
+    room: Mapping[str, Source] = field(default_factory=dict)
     contacts: Mapping[str, str] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
     readings_every_s: float | None = 300.0
