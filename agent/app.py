@@ -25,7 +25,6 @@ from agent.command_gate import CommandGate, command_key
 from agent.consent_texts import load_texts
 from agent.control.server import ControlServer
 from agent.core.appliance import Profile
-from agent.core.appliance_kinds import KINDS
 from agent.core.assessment import Criterion
 from agent.core.calls import CallRules
 from agent.core.certificates import LinkRules
@@ -59,6 +58,7 @@ from agent.notice_urls import find_urls
 from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
+from agent.room_rules import is_learning, limits_of, room_sources, saving_after_s, welfare_rules
 from agent.sensor_settings import ApplianceSettings
 from agent.settings import MqttSettings, Settings, SupplySettings
 from agent.signatures import public_key
@@ -292,6 +292,7 @@ def rules_of(settings: Settings) -> Rules:
         challenge_secret=token_bytes(32),
         appliances={name: _profile(each, settings) for name, each in settings.appliances.items()},
         sensors=sensors_of(settings),
+        room=room_sources(settings),
         contacts={name: each.kind for name, each in settings.contacts.items()},
         mains_signal=_mains_signal(settings),
         outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
@@ -323,6 +324,7 @@ def rules_of(settings: Settings) -> Rules:
         assessment={each: settings.assessment.scale(each) for each in Criterion},
         zone=ZoneInfo(settings.station.timezone),
         notices=notice_rules(settings.notify, settings.station.timezone),
+        welfare=welfare_rules(settings.welfare),
         retention=RetentionRules(settings.retention.unseen_days, settings.retention.consent_warning_days),
     )
 
@@ -334,12 +336,13 @@ def _profile(appliance: ApplianceSettings, settings: Settings) -> Profile:
         appliance.standby_above_w,
         meter.silence_s if meter is not None else NO_METER_STALE_S,
         appliance.kind,
-        KINDS[appliance.kind],
-        is_learning=not appliance.model_fields_set & {"running_above_w", "standby_above_w"},
+        limits_of(appliance),
+        is_learning=is_learning(appliance),
         thermometer=appliance.temperature or "",
         water_signal=appliance.water or "",
         counter_wrap_kwh=PZEM_WRAP_KWH if meter is not None and meter.driver == "pzem004t" else None,
         meter=appliance.power or "",
+        saving_after_s=saving_after_s(appliance),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from agent.core.appliance_kinds import KINDS
 from agent.core.problems import Words, problem
 from agent.mistakes import Contradiction, Contradictions, conflict, show
 from agent.sensor_settings import MEASURES, METERS, PLUGS, ApplianceSettings, NamedContactSettings, SensorSettings
@@ -17,6 +18,16 @@ WIRES_OF_THE_DOOR = ("fire", "emergency", "tamper", "bolt")
 
 PZEM_BAUD = 9600  # fixed in the meter ("PZEM-004T V3.0 User Manual", 2.1)
 
+NEVER_SWITCHED = {
+    "refrigerator": Words("冰箱", "a refrigerator"),
+    "aed": Words("AED", "an AED"),
+    "router": Words("路由器", "a router"),
+}
+SAVED = ("light", "heater", "air_conditioner")
+"""Kinds that serve only whoever is inside."""
+
+_OF_POWER = ("learn", "run_max_min", "idle_max_h", "dead_max_min", "short_min", "weak_below")
+_OF_TEMPERATURE = ("warm_above_c", "warm_after_h")
 _REQUIRED = {"sensors": "driver", "contacts": "kind", "serial": "port"}
 _PLACES = ("line", "address", "device", "port")
 _NEEDED = {
@@ -54,6 +65,9 @@ def sensor_contradictions(settings: Settings) -> Contradictions:
         yield from _contact(settings, name, contact)
     yield from _one_mains(settings)
     yield from _shared_meters(settings)
+    for quantity, sensor in settings.room:
+        if sensor is not None:
+            yield from _use(settings, f"room.{quantity}", sensor, quantity)
     for name, appliance in settings.appliances.items():
         yield from _appliance(settings, f"appliances.{name}", appliance)
 
@@ -252,12 +266,15 @@ def _appliance(settings: Settings, where: str, appliance: ApplianceSettings) -> 
             )
     if appliance.can_switch:
         yield from _switching(settings, where, appliance)
+    yield from _saving(where, appliance)
+    yield from _limits(where, appliance)
 
 
 def _switching(settings: Settings, where: str, appliance: ApplianceSettings) -> Contradictions:
-    if appliance.kind == "refrigerator":
+    if appliance.kind in NEVER_SWITCHED:
+        words = NEVER_SWITCHED[appliance.kind]
         yield conflict(
-            f"{where}.can_switch", (f"{where}.kind",), "冰箱不允许远程关断", "a refrigerator is never switched off"
+            f"{where}.can_switch", (f"{where}.kind",), f"{words.zh}不允许远程关断", f"{words.en} is never switched off"
         )
     sensor = settings.sensors.get(appliance.power or "")
     if appliance.power is None or (sensor is not None and sensor.driver not in PLUGS):
@@ -266,6 +283,51 @@ def _switching(settings: Settings, where: str, appliance: ApplianceSettings) -> 
             (f"{where}.power",),
             f"{where}.power 必须是可开关的 MQTT 插座({', '.join(PLUGS)})",
             f"{where}.power must be a plug at the MQTT broker ({', '.join(PLUGS)})",
+        )
+
+
+def _saving(where: str, appliance: ApplianceSettings) -> Contradictions:
+    if appliance.switch_off_when_empty_min is None:
+        return
+    place = f"{where}.switch_off_when_empty_min"
+    if appliance.kind not in SAVED:
+        able = ", ".join(SAVED)
+        yield conflict(
+            place,
+            (f"{where}.kind",),
+            f"无人时只关断 {able};食物、饮水、急救和网络可能依赖其他电器,现为 {appliance.kind}",
+            f"only {able} is switched off when nobody is inside, for food, water, help or the network may hang on "
+            f"others; this is a {appliance.kind}",
+        )
+    elif not appliance.can_switch:
+        yield conflict(
+            place,
+            (f"{where}.can_switch",),
+            f"需要 {where}.can_switch = true",
+            f"needs {where}.can_switch = true",
+        )
+
+
+def _limits(where: str, appliance: ApplianceSettings) -> Contradictions:
+    """A limit that no sensor can show to be passed would only seem to watch."""
+    for keys, needed in ((_OF_POWER, "power"), (_OF_TEMPERATURE, "temperature")):
+        if getattr(appliance, needed) is not None:
+            continue
+        for key in keys:
+            if getattr(appliance, key) not in (None, False):
+                yield conflict(
+                    f"{where}.{key}",
+                    (f"{where}.{needed}",),
+                    f"需要设置 {where}.{needed}",
+                    f"needs a sensor: set {where}.{needed}",
+                )
+    has_limit = appliance.warm_above_c is not None or KINDS[appliance.kind].warm_above_c is not None
+    if appliance.warm_after_h is not None and not has_limit:
+        yield conflict(
+            f"{where}.warm_after_h",
+            (f"{where}.warm_above_c", f"{where}.kind"),
+            f"需要设置 {where}.warm_above_c",
+            f"needs {where}.warm_above_c",
         )
 
 

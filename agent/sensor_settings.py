@@ -21,12 +21,12 @@ PLUGS = ("zigbee2mqtt", "tasmota", "shelly_gen1", "shelly_gen2")
 
 MEASURES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((*METERS, "simulated"), frozenset({"power"})),
-    **dict.fromkeys(PLUGS, frozenset({"power", "temperature", "state"})),
+    **dict.fromkeys(PLUGS, frozenset({"power", "temperature", "humidity", "co2", "state"})),
     "ds18b20": frozenset({"temperature"}),
-    "iio": frozenset({"temperature"}),
+    "iio": frozenset({"temperature", "humidity", "co2"}),
     "ld2410": frozenset({"presence"}),
 }
-"""What an appliance or a contact may use a driver for."""
+"""What an appliance, a contact or the room may use a driver for."""
 
 METER_PACE_S = 2.0  # a microwave runs for a minute: its cycles are seen whole
 AIR_PACE_S = 30.0  # temperatures move slowly, and a thermometer that is asked without a break warms itself
@@ -141,8 +141,20 @@ class NamedContactSettings(Table):
         return self.state or _STATES[self.kind]
 
 
+class RoomSettings(Table):
+    """The sensors that tell of the air in the room; not set: that is not measured."""
+
+    temperature: Name | None = None
+    humidity: Name | None = None
+    co2: Name | None = None
+
+
 class ApplianceSettings(Table):
-    """One appliance; the table's name is its name on the wire. `power`, `temperature`: sensors; `water`: a contact."""
+    """One appliance; the table's name is its name on the wire. `power`, `temperature`: sensors; `water`: a contact.
+
+    `learn` not set: levels are learned where neither of them is set. Limits that are not set are those of its kind
+    (`core.appliance_kinds`).
+    """
 
     kind: Literal[
         "microwave",
@@ -154,6 +166,9 @@ class ApplianceSettings(Table):
         "charger",
         "tyre_inflator",
         "light",
+        "kettle",
+        "aed",
+        "router",
         "other",
     ]
     label_zh: Text = ""
@@ -162,5 +177,14 @@ class ApplianceSettings(Table):
     temperature: Name | None = None
     water: Name | None = None
     can_switch: bool = False
+    switch_off_when_empty_min: float | None = Field(default=None, ge=5, le=1440)
     standby_above_w: float = Field(default=0.5, ge=0, le=10_000)
     running_above_w: float = Field(default=20.0, gt=0, le=10_000)
+    learn: bool | None = None
+    run_max_min: float | None = Field(default=None, ge=1, le=10_080)
+    idle_max_h: float | None = Field(default=None, ge=1, le=720)
+    dead_max_min: float | None = Field(default=None, ge=1, le=10_080)
+    short_min: float | None = Field(default=None, ge=0.5, le=60)
+    weak_below: float | None = Field(default=None, gt=0, lt=1)
+    warm_above_c: float | None = Field(default=None, ge=-30, le=30)
+    warm_after_h: float | None = Field(default=None, ge=0.1, le=48)

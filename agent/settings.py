@@ -29,6 +29,7 @@ from agent.sensor_settings import (
     ApplianceSettings,
     NamedContactSettings,
     PlugsSettings,
+    RoomSettings,
     SensorSettings,
     SerialSettings,
 )
@@ -471,6 +472,15 @@ class NotifySettings(Table):
     recipients: Mapping[Name, RecipientSettings] = Field(default_factory=dict, max_length=16)
 
 
+class WelfareSettings(Table):
+    """When somebody should look after whoever is inside."""
+
+    still_min: float = Field(default=45.0, ge=10, le=1440)
+    stay_h: float = Field(default=2.0, ge=0.5, le=168)
+    stay_times: float = Field(default=4.0, ge=1, le=100)
+    quiet_min: float = Field(default=60.0, ge=5, le=1440)
+
+
 class AssessmentSettings(Table):
     """The limits of five, four, three and two stars, and how much each counts. See `core.assessment`."""
 
@@ -554,6 +564,8 @@ class Settings(Table):
     sensors: Mapping[Name, SensorSettings] = Field(default_factory=dict, max_length=50)
     contacts: Mapping[Name, NamedContactSettings] = Field(default_factory=dict, max_length=30)
     appliances: Mapping[Name, ApplianceSettings] = Field(default_factory=dict, max_length=50)
+    room: RoomSettings = RoomSettings()
+    welfare: WelfareSettings = WelfareSettings()
     supplies: Mapping[Name, SupplySettings] = Field(default_factory=dict, max_length=50)
     notify: NotifySettings = NotifySettings()
     assessment: AssessmentSettings = AssessmentSettings()

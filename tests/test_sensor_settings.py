@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.app import rules_of, sensors_of
+from agent.core.appliance_kinds import KINDS
 from agent.core.problems import Problem
+from agent.core.room import Source
+from agent.core.welfare import WelfareRules
 from agent.sensor_settings import METERS, PLUGS
 from agent.settings import Settings, SettingsError, settings_from
 
@@ -109,6 +113,59 @@ def test_the_rules_learn_which_sensor_tells_what() -> None:
     assert (fridge.water_signal, fridge.thermometer) == ("", "t")
     assert rules.mains_signal == "grid"
     assert (dispenser.is_learning, rules.appliances["oven"].is_learning) == (True, False)
+
+
+def test_what_the_installer_sets_takes_the_place_of_what_is_usual_for_the_kind() -> None:
+    text = FRIDGE + METER + "[appliances.a]\nkind = 'refrigerator'\npower = 'm'\ntemperature = 't'\n"
+    chosen = (
+        "run_max_min = 30.0\nidle_max_h = 2.0\ndead_max_min = 5.0\nshort_min = 4.0\nweak_below = 0.3\n"
+        "warm_above_c = 6.0\nwarm_after_h = 0.5\n"
+    )
+    usual = KINDS["refrigerator"]
+
+    assert rules_of(load(text)).appliances["a"].limits == usual
+    assert rules_of(load(text + chosen)).appliances["a"].limits == replace(
+        usual,
+        run_max_s=1800.0,
+        idle_max_s=7200.0,
+        dead_max_s=300.0,
+        short_s=240.0,
+        weak_below=0.3,
+        warm_above_c=6.0,
+        warm_after_s=1800.0,
+    )
+
+
+def test_learning_is_as_the_installer_says_whatever_the_levels_are() -> None:
+    def is_learning(chosen: str) -> bool:
+        text = METER + f"[appliances.a]\nkind = 'other'\npower = 'm'\n{chosen}\n"
+        return rules_of(load(text)).appliances["a"].is_learning
+
+    assert is_learning("") is True
+    assert is_learning("running_above_w = 300.0") is False
+    assert is_learning("learn = false") is False
+    assert is_learning("running_above_w = 300.0\nlearn = true") is True
+
+
+def test_only_what_is_said_to_be_is_switched_off_when_nobody_is_inside() -> None:
+    lamp = PLUG + "[appliances.lamp]\nkind = 'light'\npower = 'p'\ncan_switch = true\n"
+
+    assert rules_of(load(lamp)).appliances["lamp"].saving_after_s is None
+    assert rules_of(load(lamp + "switch_off_when_empty_min = 20.0\n")).appliances["lamp"].saving_after_s == 1200.0
+
+
+def test_the_air_in_the_room_comes_from_the_sensors_that_are_named_for_it() -> None:
+    rules = rules_of(load(ALL_KINDS + "[room]\ntemperature = 't'\nco2 = 'air'\n"))
+
+    assert rules_of(load(ALL_KINDS)).room == {}
+    assert rules.room == {"temperature_c": Source("t", 150.0), "co2_ppm": Source("air", 300.0)}
+
+
+def test_the_limits_of_welfare_are_those_of_the_settings() -> None:
+    chosen = "[welfare]\nstill_min = 30.0\nstay_h = 3.0\nstay_times = 5.0\nquiet_min = 15.0\n"
+
+    assert rules_of(load("")).welfare == WelfareRules()
+    assert rules_of(load(chosen)).welfare == WelfareRules(1800.0, 10_800.0, 5.0, 900.0)
 
 
 def test_the_counter_of_a_pzem_is_known_to_begin_again() -> None:
@@ -218,6 +275,43 @@ CONTRADICTIONS = [
         PLUG + "[appliances.a]\nkind = 'refrigerator'\npower = 'p'\ncan_switch = true",
         "appliances.a.can_switch",
         "never switched off",
+    ),
+    (
+        PLUG + "[appliances.a]\nkind = 'aed'\npower = 'p'\ncan_switch = true",
+        "appliances.a.can_switch",
+        "an AED is never switched off",
+    ),
+    (
+        PLUG + "[appliances.a]\nkind = 'router'\npower = 'p'\ncan_switch = true",
+        "appliances.a.can_switch",
+        "a router is never switched off",
+    ),
+    *(
+        (
+            PLUG + f"[appliances.a]\nkind = '{kind}'\npower = 'p'\nswitch_off_when_empty_min = 20.0",
+            "appliances.a.switch_off_when_empty_min",
+            "only light, heater, air_conditioner",
+        )
+        for kind in ("refrigerator", "aed", "router", "water_dispenser", "microwave", "charger", "other")
+    ),
+    (
+        PLUG + "[appliances.a]\nkind = 'light'\npower = 'p'\nswitch_off_when_empty_min = 20.0",
+        "appliances.a.switch_off_when_empty_min",
+        "needs appliances.a.can_switch = true",
+    ),
+    (FRIDGE + "[room]\nco2 = 't'", "room.co2", "what does: zigbee2mqtt"),
+    ("[room]\ntemperature = 'air'", "room.temperature", "there is no table [sensors.air]"),
+    ("[appliances.a]\nkind = 'microwave'\nrun_max_min = 20.0", "appliances.a.run_max_min", "set appliances.a.power"),
+    ("[appliances.a]\nkind = 'microwave'\nlearn = true", "appliances.a.learn", "set appliances.a.power"),
+    (
+        METER + "[appliances.a]\nkind = 'refrigerator'\npower = 'm'\nwarm_above_c = 6.0",
+        "appliances.a.warm_above_c",
+        "set appliances.a.temperature",
+    ),
+    (
+        FRIDGE + "[appliances.a]\nkind = 'other'\ntemperature = 't'\nwarm_after_h = 2.0",
+        "appliances.a.warm_after_h",
+        "needs appliances.a.warm_above_c",
     ),
 ]
 

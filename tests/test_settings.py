@@ -147,9 +147,9 @@ def test_the_documented_file_is_good_with_every_example_in_force() -> None:
     shown = re.sub(_HIDDEN, "", _DOCUMENTED.read_text(encoding="utf-8"))
     shown = shown.replace("enabled = false", "enabled = true")
     shown = shown.replace("simulated = false", "simulated = true").replace('username = ""', 'username = "s"')
-    # Of one sensor and one contact the file shows what belongs to different kinds.
-    for key in ("line", "address", "port", "interval_s", "pin"):
-        shown = re.sub(rf"(\[(?:sensors|contacts)\.[a-z]+\][^\[]*?)\n{key} = [^\n]*", r"\1", shown)
+    # Of one sensor, contact and appliance the file shows what belongs to different kinds.
+    for key in ("line", "address", "port", "interval_s", "pin", "switch_off_when_empty_min"):
+        shown = re.sub(rf"(\[(?:sensors|contacts|appliances)\.[a-z]+\][^\[]*?)\n{key} = [^\n]*", r"\1", shown)
     settings = settings_from(tomllib.loads(shown), Path("/etc/station-agent"))
 
     assert settings.control.roles == {"alice": "master"}

@@ -66,6 +66,12 @@ _INSIDE: Mapping[str, Words] = {
     "empty": Words("传感器:无人", "sensors: nobody"),
 }
 
+_AIR: Mapping[str, str] = {
+    "temperature_c": "{:.1f} °C",
+    "humidity_percent": "{:.0f} %",
+    "co2_ppm": "CO₂ {:.0f} ppm",
+}
+
 _ADMISSIONS: Mapping[str, Words] = {
     "open": Words("开放,所有人", "everybody"),
     "members": Words("成员", "members"),
@@ -180,6 +186,8 @@ class _Screen:
             if self._has_broker:
                 yield _line(Words("待上报", "to be sent"), str(body.get("backlog", "")))
             yield _line(Words("故障", "faults"), str(len(body.get("faults", []))))
+        elif part == "environment":
+            yield _line(Words("室内", "room"), ", ".join(_air(body)))
         elif part.startswith("supplies/"):
             name = part.removeprefix("supplies/")
             given = self._labels.get(name, {})
@@ -194,6 +202,13 @@ class _Screen:
             usable = _USABLE.get(str(body.get("usable")))
             can = "" if usable is None else f"{pick(usable)}; "
             yield _line(label, f"{can}{_value(body.get('state'))}{watts}")
+
+
+def _air(body: Mapping[str, Any]) -> Iterator[str]:
+    """What is known of the air; a station need not measure all of it."""
+    values = [(body.get(key), form) for key, form in _AIR.items()]
+    known = [form.format(value) for value, form in values if value is not None]
+    yield from known or [_value("unknown")]
 
 
 def _by_place(health: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:

@@ -279,6 +279,10 @@ ENTRIES: Mapping[str, Entry] = {
             "is_done": Part(bool, "whether its switch took it"),
         },
     ),
+    "appliance.unneeded": Entry(
+        "Nobody is inside: an appliance that only serves people is told to be off.",
+        {"appliance": _APPLIANCE, "empty_s": Part(Seconds, "seconds without anybody inside")},
+    ),
     "supply.checked": Entry(
         "Somebody counted a supply.",
         {

@@ -14,6 +14,7 @@ from agent.mqtt.payloads import (
     CommandReply,
     Coordinates,
     DoorState,
+    EnvironmentState,
     HealthState,
     Message,
     OccupancyState,
@@ -94,6 +95,9 @@ EXAMPLES: Mapping[str, Message] = {
         lent=1,
         usable="yes",
         faults=(),
+    ),
+    "state_environment": EnvironmentState(
+        observed_at=_AT, holds_s=HOLDS_S, temperature_c=21.4, humidity_percent=47.0, co2_ppm=None
     ),
     "state_health": HealthState(
         observed_at=_AT,

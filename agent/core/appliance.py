@@ -57,8 +57,9 @@ class Profile:
 
     `is_learning`: levels that were learned take the place of these. `thermometer`: the sensor that reads its inside;
     empty: its own readings may. `water_signal`: the float that is active when its water is out.
-    `counter_wrap_kwh`: where its meter's counter starts again at nothing. `is_saving`: switched off when nobody is
-    inside for long. `meter`: the sensor of its power; empty: it has none; None: the one that is called as it is.
+    `counter_wrap_kwh`: where its meter's counter starts again at nothing. `saving_after_s`: switched off when nobody
+    has been inside for so long; None: never. `meter`: the sensor of its power; empty: it has none; None: the one that
+    is called as it is.
     """
 
     running_above_w: float
@@ -70,7 +71,7 @@ class Profile:
     thermometer: str = ""
     water_signal: str = ""
     counter_wrap_kwh: float | None = None
-    is_saving: bool = False
+    saving_after_s: float | None = None
     meter: str | None = None
 
 

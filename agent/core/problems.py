@@ -362,6 +362,13 @@ CATALOGUE: Mapping[str, Kind] = {
         "检查总空开和供电;恢复后自动消除。冰箱停电超过 4 小时请检查食物。",
         "Check the main breaker and the supply; this clears by itself. After 4 hours check the food in the fridge.",
     ),
+    "appliance.not_off": _warning(
+        "插座已断电,电器仍在耗电:{detail}",
+        "Its plug says that it is off, and it still draws power: {detail}",
+        "到站检查:插座触点是否粘连,电器是否接在这个插座上;不再耗电后自动消除。",
+        "Look whether the plug's contacts have welded, and whether this hangs on that plug; this clears by itself "
+        "once it draws nothing.",
+    ),
     "appliance.not_switched": _warning(
         "电器没有按要求开关:{detail}",
         "The appliance was not switched as ordered: {detail}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.core import alarms, appliance, stock, supplies
+from agent.core import alarms, appliance, room, stock, supplies
 from agent.core.appliance import Appliance
 from agent.core.presence import Inside
 from agent.core.problems import Severity
@@ -21,7 +21,17 @@ REFRESH_S = 30.0
 MAX_TOLD_FAULTS = 16  # each with two languages and a remedy has up to 3 KB, and a message 64 KiB
 
 # What moves all the time is not worth a message of its own.
-_WITHIN_A_REFRESH = {"power_w", "energy_kwh", "in_use_s", "temperature_c", "confidence", "uptime_s", "backlog"}
+_WITHIN_A_REFRESH = {
+    "power_w",
+    "energy_kwh",
+    "in_use_s",
+    "temperature_c",
+    "humidity_percent",
+    "co2_ppm",
+    "confidence",
+    "uptime_s",
+    "backlog",
+}
 
 Body = Mapping[str, Any]
 
@@ -33,6 +43,8 @@ def parts(state: StationState, rules: Rules, now: float) -> dict[str, Body]:
         shown[f"appliances/{name}"] = _appliance(state, each, now)
     for name, supply in state.supplies.items():
         shown[f"supplies/{name}"] = _supply(state, rules, name, supply)
+    if rules.room:
+        shown["environment"] = room.environment(state.sensors, rules.room, now)
     shown["health"] = _health(state, now)
     return shown
 
@@ -66,7 +78,7 @@ def _tell(turn: Turn, part: str, body: Body) -> None:
 
 
 def _appearance(body: Body) -> Body:
-    return {key: value for key, value in body.items() if key not in _WITHIN_A_REFRESH}
+    return {key: value is None if key in _WITHIN_A_REFRESH else value for key, value in body.items()}
 
 
 def _door(state: StationState) -> Body:

@@ -31,6 +31,8 @@ from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
 from agent.core.repairs import Repairs
 from agent.core.retention import RetentionRules
+from agent.core.room import Source
+from agent.core.saving import Savings
 from agent.core.schedule import Admission, Schedule
 from agent.core.sensors import Told
 from agent.core.supervision import Supervision
@@ -67,7 +69,8 @@ class Plate:
 class Rules:
     """What the installer chose, as the rules need it. Times in seconds; `readings_every_s` None: readings stay here.
 
-    `zone`: the station's, for dates. `sensors`: what is fitted, by its name in faults, with its kind.
+    `zone`: the station's, for dates. `sensors`: what is fitted, by its name in faults, with its kind. `room`: what
+    tells of the air, by quantity.
     `contacts`: those with a meaning, name → kind.
     `mains_signal`: the contact that is active while there is mains; empty: none is fitted.
     """
@@ -82,6 +85,7 @@ class Rules:
     gallery: GallerySettings = field(default_factory=GallerySettings)
     appliances: Mapping[str, Profile] = field(default_factory=dict)
     sensors: Mapping[str, str] = field(default_factory=dict)
+    room: Mapping[str, Source] = field(default_factory=dict)
     contacts: Mapping[str, str] = field(default_factory=dict)
     outbox: Limits = field(default_factory=Limits)
     readings_every_s: float | None = 300.0
@@ -147,6 +151,7 @@ class StationState:
     looked at next; `clock_offset_s`: UTC less station time at the last look; `was_ordered`: whether the station master
     has ordered a mode of the door since the start; `is_read`: whether storage could be, so that no member is missing.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
+    `savings`: those that were ordered off since nobody is inside.
     `sensors`: what each said last.
     """
 
@@ -180,6 +185,7 @@ class StationState:
     contacts: Mapping[str, Debounced[bool | None]] = field(default_factory=dict)
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     appliances_kept_at: float = 0.0
+    savings: Savings = field(default_factory=dict)
     sensors: Mapping[str, Told] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)

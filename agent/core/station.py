@@ -37,6 +37,7 @@ from agent.core import (
     registration,
     requests,
     roster,
+    saving,
     sensing,
     sensors,
     sight,
@@ -139,6 +140,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         notifying.deadline(state),
     ]
     candidates += sensing.deadlines(state, rules)
+    candidates += switching.deadlines(state, rules)
     candidates += [floats.deadline(state), *people.deadlines(state, rules)]
     return min((at for at in candidates if at is not None), default=None)
 
@@ -153,6 +155,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     contacts.tend(turn)
     sensing.tend(turn)
     people.tend(turn)
+    switching.tend(turn)
     vision, orders = supervision.tend(turn.state.vision, turn.now)
     turn.set(vision=vision)
     turn.do(*orders)
@@ -203,6 +206,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
         tracks=recognition.put_off(state.tracks, event.seconds),
         appliances={name: appliance.put_off(each, event.seconds) for name, each in state.appliances.items()},
         presence=presence.put_off(state.presence, event.seconds),
+        savings=saving.put_off(state.savings, event.seconds),
         notices=notifying.put_off(state.notices, event.seconds),
         waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},
         enrolments={key: replace(each, until=each.until + event.seconds) for key, each in state.enrolments.items()},

@@ -22,15 +22,13 @@ MIN_STAYS = 10  # before a stay is called usual
 class WelfareRules:
     """Seconds. A rider naps for half an hour, so `still_s` is more; `stay_s` is the least that a stay may last.
 
-    `stay_times`: of the usual stay. `quiet_s`: after an acknowledgement. `saving_after_s`: the room has been empty for
-    so long that what only serves people is switched off; None: never.
+    `stay_times`: of the usual stay. `quiet_s`: after an acknowledgement.
     """
 
     still_s: float = 2700.0
     stay_s: float = 7200.0
     stay_times: float = 4.0
     quiet_s: float = 3600.0
-    saving_after_s: float | None = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +92,25 @@ def usual_stay_s(state: Welfare) -> float | None:
 
 
 def to_switch_off(
-    presence: Presence,
-    appliances: Mapping[str, Appliance],
-    profiles: Mapping[str, Profile],
-    rules: WelfareRules,
-    now: float,
-) -> tuple[str, ...]:
-    """Appliances that serve nobody now: nobody has been inside for long, and the settings let them be switched off.
+    presence: Presence, appliances: Mapping[str, Appliance], profiles: Mapping[str, Profile]
+) -> Mapping[str, float]:
+    """Appliances that serve nobody: the station time from which each of them is to be off, by its name.
 
-    Never what food, water, help or the network hang on, whatever the settings say.
+    Nobody is inside, and the settings let them be switched off after so long. Never what food, water, help or the
+    network hang on, whatever the settings say.
     """
-    if rules.saving_after_s is None or presence.claim is not Inside.EMPTY:
-        return ()
-    if now - presence.since < rules.saving_after_s:
-        return ()
-    return tuple(_savers(appliances, profiles))
+    if presence.claim is not Inside.EMPTY:
+        return {}
+    return {name: presence.since + after_s for name, after_s in _savers(appliances, profiles)}
 
 
-def _savers(appliances: Mapping[str, Appliance], profiles: Mapping[str, Profile]) -> Iterable[str]:
+def _savers(appliances: Mapping[str, Appliance], profiles: Mapping[str, Profile]) -> Iterable[tuple[str, float]]:
     for name, profile in profiles.items():
         state = appliances.get(name)
-        may_be_off = profile.is_saving and not profile.limits.is_needed_when_empty
-        if may_be_off and state is not None and state.running in (Running.RUNNING, Running.STANDBY):
-            yield name
+        if profile.saving_after_s is None or profile.limits.is_needed_when_empty or state is None:
+            continue
+        if state.running in (Running.RUNNING, Running.STANDBY):
+            yield name, profile.saving_after_s
 
 
 def _follow(state: Welfare, presence: Presence, now: float) -> Welfare:

@@ -14,12 +14,14 @@ from agent.app import App
 from agent.control.client import ControlClient, ControlError
 from agent.demo import scenario as script
 from agent.demo.passes import PassOffice
+from agent.demo.recipient import NoticeRecipient
 from agent.events import PauseSkipped
 from agent.fleet.watch import Watcher
 from agent.hardware import SimulatedParts
 from agent.mqtt.payloads import LogEvent
 
 PATIENCE_S = 10.0  # for anything expected: generous on a small busy machine, and only a failure waits so long
+NOTICE_S = 30.0  # a message has 25 s: the program that sends it is loaded anew for each
 ANOTHER_S = 5.5
 """Real time. A code that was out of view for less is the one that was told already (`vision.codes.AGAIN_S`)."""
 
@@ -48,10 +50,12 @@ class Director:
     client: ControlClient
     portraits: Mapping[str, Path]
     office: PassOffice
+    recipient: NoticeRecipient
     tell: Callable[[Outcome], None]
     outcomes: list[Outcome] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     _entries_before: int = 0
+    _notices_before: int = 0
     _held_up: str | None = None
     _lowered_at: dict[str, float] = field(default_factory=dict)
 
@@ -74,6 +78,7 @@ class Director:
     def play(self, scene: script.Scene) -> None:
         """Play one scene to its end, also when a step of it fails; then skip the quiet after it."""
         self._entries_before = len(self.watcher.entries(self.station))
+        self._notices_before = self.recipient.count
         for step in scene.steps:
             began = time.monotonic()
             try:
@@ -151,7 +156,7 @@ class Director:
             self._held_up = None
 
     def _watch(self, step: script.Step) -> str:
-        """Hold an expectation against what the independent subscriber received."""
+        """Hold an expectation against what the independent subscriber, or who is notified, received."""
         match step:
             case script.ExpectEntry():
                 came = self.watcher.wait_for(lambda _watcher: self._has_entry(step), PATIENCE_S)
@@ -162,6 +167,9 @@ class Director:
             case script.ExpectState():
                 came = self.watcher.wait_for(lambda _watcher: self._has_state(step), PATIENCE_S)
                 return "" if came else f"{step.part} never became {dict(step.with_)}"
+            case script.ExpectNotice():
+                came = self.recipient.wait_for(step.words, self._notices_before, NOTICE_S)
+                return "" if came else f"no message about {step.words} came"
         raise TypeError(f"no rule for {step}")
 
     def _entries_of_scene(self) -> tuple[LogEvent, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ _COUNTED = {
     "refusals": "station.access.refused",
     "alarms": "station.door.alarm_raised",
 }
+_FAULT = "station.fault.raised"
+_OF_APPLIANCES = "appliance."  # other faults depend on the machine, such as a clock that nobody has set
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Evidence:
 
     `received` and `audit` come from the subscriber, the two numbers from the agent's own status.
 
+    `notices`: messages that who is notified got.
     `named`: people whose name a received message holds, which none may.
     """
 
@@ -37,6 +40,7 @@ class Evidence:
     audit: Audit
     log_entries: int
     acknowledged: int
+    notices: int
     complaints: Sequence[str]
     named: Sequence[str] = ()
 
@@ -44,7 +48,7 @@ class Evidence:
 def missing(evidence: Evidence) -> list[str]:
     """Name everything that was expected and did not happen."""
     found = [f"{each.scene}: {each.step}: {each.failure}" for each in evidence.outcomes if each.failure]
-    counted = count(evidence.received)
+    counted = count(evidence)
     for name, received in counted.items():
         expected = sum(getattr(scene.brings, name) for scene in evidence.scenes)
         if received != expected:
@@ -69,7 +73,7 @@ def missing(evidence: Evidence) -> list[str]:
 def as_json(evidence: Evidence, lacking: Sequence[str]) -> dict[str, Any]:
     """The report for programs."""
     return {
-        **count(evidence.received),
+        **count(evidence),
         "scenes": len(evidence.scenes),
         "log_entries": evidence.log_entries,
         "acknowledged": evidence.acknowledged,
@@ -79,10 +83,12 @@ def as_json(evidence: Evidence, lacking: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def count(received: Iterable[LogEvent]) -> dict[str, int]:
+def count(evidence: Evidence) -> dict[str, int]:
     """How often each thing that totals name was received."""
-    kinds = Counter(event.type for event in received)
-    return {name: kinds[kind] for name, kind in _COUNTED.items()}
+    kinds = Counter(event.type for event in evidence.received)
+    codes = (str((event.data or {}).get("code")) for event in evidence.received if event.type == _FAULT)
+    faults = sum(code.startswith(_OF_APPLIANCES) for code in codes)
+    return {**{name: kinds[kind] for name, kind in _COUNTED.items()}, "faults": faults, "notices": evidence.notices}
 
 
 def spread(values: Sequence[float]) -> dict[str, float | None]:

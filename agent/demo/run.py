@@ -23,6 +23,7 @@ from agent.demo.broker import EmbeddedBroker
 from agent.demo.director import Director, Outcome, seconds_until
 from agent.demo.passes import PassOffice
 from agent.demo.portraits import find_portraits
+from agent.demo.recipient import NoticeRecipient
 from agent.demo.report import Evidence, as_json, count, missing, spread
 from agent.demo.scenario import Scenario, Scene, find_config, load_scenario
 from agent.fleet.watch import Watcher
@@ -77,6 +78,8 @@ def play(scenario: Scenario, console: Console, is_over: IsOver) -> Evidence:
         station = load_settings(find_config("demo.toml"))
         office = PassOffice(folder, station.station.id)
         settings = _settings(station, folder, broker.port, office)
+        recipient = stack.enter_context(NoticeRecipient())
+        recipient.give_url(settings.notify_urls_file)
         watcher = Watcher(Broker("127.0.0.1", broker.port, protocol="3.1.1"), settings.mqtt.prefix)
         stack.callback(watcher.close)
         watcher.start()
@@ -87,7 +90,7 @@ def play(scenario: Scenario, console: Console, is_over: IsOver) -> Evidence:
         app = stack.enter_context(build(settings, clock, shown))
         stack.enter_context(_running(app))
         client = ControlClient(settings.control.socket)
-        director = Director(app, watcher, client, portraits, office, partial(_tell, console))
+        director = Director(app, watcher, client, portraits, office, recipient, partial(_tell, console))
         _await_recognition(client)
         scenes = _play_rounds(scenario, director, console, is_over)
         return _gather(scenes, director, settings.station.id)
@@ -127,6 +130,7 @@ def _gather(scenes: list[Scene], director: Director, station: str) -> Evidence:
         audit=director.watcher.audit(station),
         log_entries=written,
         acknowledged=acknowledged,
+        notices=director.recipient.count,
         complaints=director.watcher.complaints(),
         named=[name for name in director.portraits if any(name in each.model_dump_json().lower() for each in received)],
     )
@@ -138,6 +142,7 @@ def _settings(settings: Settings, folder: Path, broker_port: int, office: PassOf
         update={
             "state": settings.state.model_copy(update={"directory": folder / "state"}),
             "control": settings.control.model_copy(update={"socket": folder / "control.sock"}),
+            "notify": settings.notify.model_copy(update={"urls_file": folder / "notify.urls"}),
             "mqtt": settings.mqtt.model_copy(update={"host": "127.0.0.1", "port": broker_port}),
             "passes": settings.passes.model_copy(update={"keys": office.keys}),
         }
@@ -191,11 +196,12 @@ def _tell(console: Console, outcome: Outcome) -> None:
 
 def summarise(console: Console, evidence: Evidence, left_out: list[str], lacking: list[str]) -> None:
     """Print the figures, what was left out and what is missing."""
-    counted = count(evidence.received)
+    counted = count(evidence)
     latency = spread(evidence.latencies_ms)
     console.print(
         f"\n[bold]{len(evidence.scenes)} scenes[/]: {counted['visits']} visits, {counted['refusals']} refusals, "
-        f"{counted['alarms']} alarms; {evidence.log_entries} entries written, {evidence.acknowledged} acknowledged, "
+        f"{counted['alarms']} alarms, {counted['faults']} faults of appliances, {counted['notices']} messages sent "
+        f"out; {evidence.log_entries} entries written, {evidence.acknowledged} acknowledged, "
         f"{len(evidence.received)} received"
     )
     console.print(

@@ -132,6 +132,13 @@ class ExpectState(_Table):
     with_: Mapping[str, JsonValue] = Field(alias="with")
 
 
+class ExpectNotice(_Table):
+    """The recipient of notifications gets a message with these words in it, since the scene began."""
+
+    do: Literal["expect_notice"]
+    words: str
+
+
 class ExpectLock(_Table):
     """The simulated lock itself is released or secured."""
 
@@ -160,6 +167,7 @@ Step = Annotated[
     | ExpectEntry
     | ExpectNoEntry
     | ExpectState
+    | ExpectNotice
     | ExpectLock
     | ExpectClosed,
     Field(discriminator="do"),
@@ -167,11 +175,13 @@ Step = Annotated[
 
 
 class Totals(_Table):
-    """What the subscriber counts."""
+    """What the subscriber counts (`faults`: of appliances), and the messages (`notices`) that the recipient gets."""
 
     visits: int = 0
     refusals: int = 0
     alarms: int = 0
+    faults: int = 0
+    notices: int = 0
 
 
 class Scene(_Table):

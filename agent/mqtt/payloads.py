@@ -163,6 +163,14 @@ class SupplyState(State):
     faults: Annotated[tuple[Code, ...], Field(max_length=16)]
 
 
+class EnvironmentState(State):
+    """The air in the room; None: that is not measured, or what was measured is too old."""
+
+    temperature_c: Annotated[float | None, Field(ge=-40, le=60)]
+    humidity_percent: Annotated[float | None, Field(ge=0, le=100)]
+    co2_ppm: Annotated[float | None, Field(ge=0, le=40_000)]
+
+
 class Fault(Message):
     """Something to be put right (`core.problems`). `where`: a setting's path or a device's name.
 
@@ -211,6 +219,7 @@ STATES: Mapping[str, type[State]] = {
     "occupancy": OccupancyState,
     "appliances": ApplianceState,
     "supplies": SupplyState,
+    "environment": EnvironmentState,
     "health": HealthState,
 }
 NAMED = frozenset({"appliances", "supplies"})  # parts of which a station has several: `appliances/NAME`

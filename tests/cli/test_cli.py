@@ -249,6 +249,17 @@ def test_watching_tells_which_faults_begin_and_which_are_over_with_the_time_ther
         assert before <= datetime.fromisoformat(line[:16]) <= before + timedelta(minutes=2)
 
 
+def test_the_status_says_what_is_known_of_the_air(agent: _Agent) -> None:
+    air: dict[str, float | None] = {"temperature_c": 21.46, "humidity_percent": None, "co2_ppm": 640.0}
+    parts = {**_SNAPSHOT["parts"], "environment": air}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={**_SNAPSHOT, "parts": parts})]
+
+    assert "room: 21.5 °C, CO₂ 640 ppm" in agent.run("status").stdout
+    parts["environment"] = dict.fromkeys(air)
+    assert "room: unknown" in agent.run("status").stdout
+    assert "室内: 未知" in agent.run("status", "--lang", "zh").stdout
+
+
 def test_the_status_as_json_is_what_the_agent_said(agent: _Agent) -> None:
     agent.answer = lambda asked: [Reply(asked.request, ok=True, result=_SNAPSHOT)]
 

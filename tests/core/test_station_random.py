@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent import events
 from agent.contract.entries import PREFIX, body_model
 from agent.core import alarms, upkeep
+from agent.core.appliance import Profile
 from agent.core.certificates import LinkRules
 from agent.core.codes import CodeRules
 from agent.core.commands import COMMANDS, Refusal, Scope
@@ -354,7 +355,9 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
         w.now, "microwave", {"power_w": (0.0, 5.0, 700.0, float("nan"), -1.0)[n % 5]}
     ),
     events.PresenceSensed: lambda w, n: events.PresenceSensed(w.now, "radar", n % 2 == 0, n % 4 == 0),
-    events.SensorStateTold: lambda w, n: events.SensorStateTold(w.now, "microwave", f"state-{n % 50}", n % 2 == 0),
+    events.SensorStateTold: lambda w, n: events.SensorStateTold(
+        w.now, "microwave", f"state-{n % 50}" if n % 3 else "on", n % 2 == 0
+    ),
     events.ApplianceSwitched: lambda w, n: events.ApplianceSwitched(w.now, "microwave", n % 2 == 0, "x" * (n % 4)),
     events.DeviceFailed: lambda w, n: events.DeviceFailed(w.now, DEVICES[n % 4], "x" * n),
     events.DeviceRecovered: lambda w, n: events.DeviceRecovered(w.now, DEVICES[n % 4]),
@@ -642,6 +645,7 @@ def test_whatever_happens(
         schedule=HOURS,
         passes=PassRules(HERE),
         notices=NoticeRules(RECIPIENTS),
+        appliances={"microwave": Profile(running_above_w=100.0, saving_after_s=60.0)},
         supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
     )
     rules = replace(rules, counter=CounterRules(is_counted))

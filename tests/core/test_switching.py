@@ -1,10 +1,79 @@
-"""Appliances that were switched, or were not."""
+"""Appliances that are switched: by an order, and because nobody is inside."""
 
 from __future__ import annotations
 
-from agent.core.switching import FAULT
-from agent.events import ApplianceSwitched
-from tests.core.station_play import begin
+from dataclasses import replace
+
+from agent.core import saving
+from agent.core.appliance import Profile
+from agent.core.appliance_kinds import KINDS
+from agent.core.presence import Inside
+from agent.core.switching import FAULT, NOT_OFF
+from agent.effects import SwitchAppliance
+from agent.events import (
+    ApplianceSwitched,
+    ExitButtonPressed,
+    MotionChanged,
+    PauseSkipped,
+    SensorRead,
+    SensorStateTold,
+    VisionBeat,
+)
+from tests.core.station_play import RULES, Play, begin, member, ready
+
+AFTER_S = 1200.0
+HOUSE = replace(
+    RULES,
+    sensors={"sensors.plug": "tasmota"},
+    appliances={
+        "lamp": Profile(5.0, 0.5, 900.0, "light", KINDS["light"], meter="plug", saving_after_s=AFTER_S),
+        "fridge": Profile(5.0, 0.5, 1e6, "refrigerator", KINDS["refrigerator"], saving_after_s=AFTER_S),
+        "television": Profile(5.0, 0.5, 1e6, "television", KINDS["television"]),
+    },
+)
+OFF = SwitchAppliance("lamp", is_on=False)
+
+
+def live(play: Play, seconds: float, lamp_w: float) -> None:
+    """Time passes; the others run."""
+    end = play.now + seconds
+    for name in ("fridge", "television"):
+        play.put(SensorRead(play.now, name, {"power_w": 80.0}))
+    while play.now < end:
+        play.put(VisionBeat(min(end, play.now + 5.0), 1, 0.1))
+        play.put(SensorRead(play.now, "plug", {"power_w": lamp_w}))
+
+
+def claimed(play: Play) -> Inside:
+    return play.state.presence.claim
+
+
+def emptied(play: Play | None = None) -> Play:
+    """A station that somebody has just left, with its lamp on."""
+    play = play or ready(member("m-1", 1), rules=HOUSE)
+    play.put(MotionChanged(play.now, False))
+    play.see_face(1)
+    play.move_leaf(is_open=True)
+    play.move_leaf(is_open=False)
+    live(play, 30, 40.0)
+    assert claimed(play) is Inside.OCCUPIED
+    play.put(ExitButtonPressed(play.now))
+    play.move_leaf(is_open=True)
+    play.move_leaf(is_open=False)
+    live(play, 10, 40.0)
+    assert claimed(play) is Inside.EMPTY
+    return play
+
+
+def ordered_off() -> Play:
+    play = emptied()
+    live(play, AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF]
+    return play
+
+
+def confirm(play: Play) -> None:
+    play.put(ApplianceSwitched(play.now, "lamp", False))
 
 
 def test_an_order_that_was_carried_out_is_logged() -> None:
@@ -26,3 +95,121 @@ def test_an_order_that_failed_is_a_fault_until_one_is_carried_out() -> None:
 
     play.put(ApplianceSwitched(3.0, "microwave", True))
     assert (FAULT, "microwave") not in play.state.faults
+
+
+def test_what_only_serves_people_goes_off_once_nobody_was_inside_for_so_long() -> None:
+    play = emptied()
+    live(play, AFTER_S - 30.0, 40.0)
+    assert play.found(SwitchAppliance) == []
+    live(play, 30.0, 40.0)
+    assert play.found(SwitchAppliance) == [OFF]  # neither the fridge nor what no setting names
+    (told,) = play.logged("appliance.unneeded")
+    assert told["appliance"] == "lamp"
+    assert AFTER_S <= told["empty_s"] <= AFTER_S + 10.0
+
+    confirm(play)
+    live(play, 4 * AFTER_S, 0.0)
+    assert play.found(SwitchAppliance) == [OFF]
+    assert play.state.faults == {}
+
+
+def test_it_goes_off_at_its_time_though_nothing_is_read() -> None:
+    play = emptied()
+    since = play.state.presence.since
+    play.wait_until(since + 890.0)  # its last reading holds for 900 s: one more carries it to its time
+    live(play, 5.0, 40.0)
+    play.take()
+    play.wait_until(since + AFTER_S + 1.0)
+    assert [at for at, order in zip(play.ordered_at, play.orders, strict=True) if order == OFF] == [since + AFTER_S]
+
+
+def test_what_is_off_is_not_ordered_off() -> None:
+    play = emptied()
+    live(play, 2 * AFTER_S, 0.0)
+    assert play.found(SwitchAppliance) == []
+
+
+def test_who_switches_it_back_on_is_not_fought_until_somebody_was_inside() -> None:
+    play = ordered_off()
+    confirm(play)
+    live(play, 60, 0.0)
+    live(play, 3 * AFTER_S, 40.0)  # a hand at the plug
+    assert play.found(SwitchAppliance) == [OFF]
+    assert play.state.faults == {}
+
+    play.take()
+    emptied(play)
+    live(play, AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF]
+
+
+def test_a_hand_at_the_plug_right_after_the_order_is_not_fought_either() -> None:
+    play = ordered_off()
+    confirm(play)
+    live(play, 5.0, 40.0)
+    play.put(SensorStateTold(play.now, "plug", "on", True))
+    live(play, AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF]
+    assert play.state.faults == {}
+
+
+def test_who_orders_it_on_from_afar_is_not_fought() -> None:
+    play = ordered_off()
+    confirm(play)
+    play.put(ApplianceSwitched(play.now, "lamp", True))
+    live(play, AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF]
+    assert play.state.faults == {}
+
+
+def test_a_plug_that_does_not_obey_is_asked_three_times_and_is_a_fault() -> None:
+    play = ordered_off()
+    for tries in (1, 2, 3):
+        assert play.found(SwitchAppliance) == [OFF] * tries
+        play.put(ApplianceSwitched(play.now, "lamp", False, "out of reach"))
+        assert (FAULT, "lamp") in play.state.faults
+        live(play, saving.RETRY_S * tries + 10.0, 40.0)
+    live(play, 4 * AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF] * 3
+
+
+def test_a_plug_that_never_answers_is_asked_three_times_and_is_a_fault() -> None:
+    play = ordered_off()
+    live(play, 2 * AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF] * saving.TRIES_MAX
+    assert "did not answer" in play.state.faults[FAULT, "lamp"].text.en
+    confirm(play)
+    assert play.state.faults == {}
+
+
+def test_what_draws_power_though_its_plug_is_off_is_a_fault_until_it_draws_nothing() -> None:
+    play = ordered_off()
+    for tries in (1, 2, 3):
+        assert play.found(SwitchAppliance) == [OFF] * tries
+        confirm(play)
+        live(play, saving.SETTLE_S + 10.0 + saving.RETRY_S * tries, 40.0)
+    assert "40 W" in play.state.faults[NOT_OFF, "lamp"].text.en
+    live(play, 2 * AFTER_S, 40.0)
+    assert play.found(SwitchAppliance) == [OFF] * 3
+    live(play, 30.0, 0.0)
+    assert play.state.faults == {}
+
+
+def test_who_comes_in_while_it_is_asked_again_keeps_it_on() -> None:
+    play = ordered_off()
+    play.put(ApplianceSwitched(play.now, "lamp", False, "out of reach"))
+    play.see_face(1)
+    play.move_leaf(is_open=True)
+    play.move_leaf(is_open=False)
+    live(play, 300, 40.0)
+    assert play.state.presence.claim is Inside.OCCUPIED
+    assert play.state.savings == {}
+    assert play.found(SwitchAppliance) == [OFF]
+
+
+def test_a_plug_is_not_to_blame_for_a_pause_that_it_did_not_live_through() -> None:
+    play = ordered_off()
+    asked_at = play.state.savings["lamp"].asked_at
+    play.put_late(play.now + 3600.0, PauseSkipped(play.now, 3600.0))
+    assert play.state.savings["lamp"].asked_at == asked_at + 3600.0
+    assert play.found(SwitchAppliance) == [OFF]

@@ -74,18 +74,13 @@ def test_an_empty_room_needs_no_check() -> None:
 
 def test_only_what_serves_people_is_switched_off_and_only_after_a_while() -> None:
     kinds = ("light", "heater", "refrigerator", "router", "aed", "television", "air_conditioner")
-    profiles = {kind: Profile(5.0, kind=kind, limits=KINDS[kind], is_saving=kind != "television") for kind in kinds}
+    after_s = 1200.0
+    profiles = {kind: Profile(5.0, kind=kind, limits=KINDS[kind], saving_after_s=after_s) for kind in kinds}
+    profiles["television"] = replace(profiles["television"], saving_after_s=None)
     running = {kind: Appliance(running=Running.RUNNING) for kind in kinds} | {
         "air_conditioner": Appliance(running=Running.OFF)
     }
-    after_s = RULES.saving_after_s
-    assert after_s is not None
-
-    def off(inside: Presence, now: float, rules: WelfareRules = RULES) -> tuple[str, ...]:
-        return welfare.to_switch_off(inside, running, profiles, rules, now)
-
-    assert off(EMPTY, EMPTY.since + after_s) == ("light", "heater")
-    assert off(EMPTY, EMPTY.since + after_s - 1) == ()
-    assert off(INSIDE, 1e6) == ()
-    assert off(replace(EMPTY, claim=Inside.UNKNOWN), 1e6) == ()
-    assert off(EMPTY, 1e6, replace(RULES, saving_after_s=None)) == ()
+    off_at = EMPTY.since + after_s
+    assert welfare.to_switch_off(EMPTY, running, profiles) == {"light": off_at, "heater": off_at}
+    assert welfare.to_switch_off(INSIDE, running, profiles) == {}
+    assert welfare.to_switch_off(replace(EMPTY, claim=Inside.UNKNOWN), running, profiles) == {}

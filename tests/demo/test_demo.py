@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from agent.core.gallery import Gallery, Match
 from agent.core.schedule import Admission, Schedule
+from agent.core.turn import Turn
 from agent.demo import run
 from agent.demo.director import ANOTHER_S, Outcome, seconds_until
 from agent.demo.report import Evidence, missing, spread
@@ -23,6 +24,7 @@ from agent.effects import AppendEntry, Effect
 from agent.fleet.audit import audit
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import log_event
+from agent.notifier import Notifier
 from agent.storage.ledger import Ledger
 from agent.storage.writer import StorageWriter
 from agent.vision.codes import AGAIN_S
@@ -30,6 +32,7 @@ from tests.mqtt.conftest import make_entries
 
 Play = Callable[..., tuple[int, dict[str, Any]]]
 FACES = ("enrolment", "member_comes", "stranger_comes")
+APPLIANCE = "microwave_never_stops"
 PASSES = ("pass_is_shown", "pass_is_shown_again")
 
 
@@ -37,6 +40,7 @@ PASSES = ("pass_is_shown", "pass_is_shown_again")
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Play these scenes of the real scenario; returns the exit code and the report."""
     monkeypatch.setattr("agent.demo.director.PATIENCE_S", 3.0)
+    monkeypatch.setattr("agent.demo.director.NOTICE_S", 15.0)
     monkeypatch.setattr(run, "SETTLE_S", 2.0)
     scenario = load_scenario(find_config("demo-scenario.toml"))
 
@@ -125,6 +129,43 @@ def test_a_door_that_stays_unlocked_after_hours_fails_the_demo(play: Play, monke
     assert any("expect lock secured" in each for each in report["missing"])
 
 
+def test_an_appliance_that_goes_wrong_is_told_repaired_and_closed_by_its_meter(play: Play) -> None:
+    code, report = play(APPLIANCE)
+    assert (code, report["missing"]) == (0, [])
+    assert (report["faults"], report["notices"]) == (1, 1)
+
+
+def test_rules_that_see_no_fault_fail_the_demo(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.core.appliance_faults.CHECKS", {})
+    code, report = play(APPLIANCE)
+    assert code == 1
+    assert "faults: 0 received, 1 expected" in report["missing"]
+    assert any("expect entry station.fault.raised" in each for each in report["missing"])
+
+
+def test_a_notifier_that_sends_nothing_fails_the_demo(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.demo.director.NOTICE_S", 3.0)
+    monkeypatch.setattr(Notifier, "submit", lambda *_arguments: None)
+    code, report = play(APPLIANCE)
+    assert code == 1
+    assert report["faults"] == 1
+    assert "notices: 0 received, 1 expected" in report["missing"]
+    assert f"{APPLIANCE}: expect notice microwave: no message about microwave came" in report["missing"]
+
+
+def test_a_fault_that_its_meter_does_not_close_fails_the_demo(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    clear = Turn.clear_fault
+
+    def keep(turn: Turn, code: str, where: str) -> None:
+        if code != "appliance.never_stops":
+            clear(turn, code, where)
+
+    monkeypatch.setattr(Turn, "clear_fault", keep)
+    code, report = play(APPLIANCE)
+    assert code == 1
+    assert any("expect entry station.fault.cleared" in each for each in report["missing"])
+
+
 def test_a_code_is_held_up_again_only_when_the_camera_tells_it_again() -> None:
     assert ANOTHER_S > AGAIN_S
 
@@ -154,12 +195,14 @@ def test_who_came_in_by_face_without_a_latency_is_missing() -> None:
         for each, way in zip(make_entries(3), ("face", "pass", "face"), strict=True)
     ]
     received = [log_event("demo-1", each, datetime.now(UTC)) for each in entries]
-    evidence = Evidence((), (), [100.0], received, audit([]), 3, 3, ())
+    evidence = Evidence((), (), [100.0], received, audit([]), 3, 3, 0, ())
     assert missing(evidence) == ["latencies: 1 measured for 2 who came in by face"]
 
 
 def test_what_is_missing_is_named_one_by_one() -> None:
-    scene = Scene(name="a_scene", zh="", en="", brings=Totals(visits=1, refusals=2, alarms=1), steps=())
+    scene = Scene(
+        name="a_scene", zh="", en="", brings=Totals(visits=1, refusals=2, alarms=1, faults=1, notices=1), steps=()
+    )
     evidence = Evidence(
         scenes=[scene],
         outcomes=[Outcome("a_scene", "a step", 1.0, "it did not happen")],
@@ -168,6 +211,7 @@ def test_what_is_missing_is_named_one_by_one() -> None:
         audit=audit([]),
         log_entries=3,
         acknowledged=2,
+        notices=0,
         complaints=["a message"],
         named=["somebody"],
     )
@@ -176,6 +220,8 @@ def test_what_is_missing_is_named_one_by_one() -> None:
         "visits: 0 received, 1 expected",
         "refusals: 0 received, 2 expected",
         "alarms: 0 received, 1 expected",
+        "faults: 0 received, 1 expected",
+        "notices: 0 received, 1 expected",
         "log entries: 0 received of 3 written",
         "log entries: 2 acknowledged of 3 written",
         "privacy: a message names somebody",

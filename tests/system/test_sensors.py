@@ -12,6 +12,7 @@ from agent.clock import SkippingClock
 from agent.core.floats import HOLD_S
 from agent.effects import SwitchAppliance
 from agent.events import PauseSkipped
+from drivers.simulated.plug import SimulatedPlug
 from tests.system.stations import Station, eventually, running, write_settings
 
 TABLES: dict[str, dict[str, Any]] = {
@@ -24,7 +25,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "appliances.oven": {"kind": "microwave", "power": "oven"},
     "appliances.fridge": {"kind": "refrigerator", "temperature": "cold"},
     "appliances.dispenser": {"kind": "water_dispenser", "water": "tank"},
-    "appliances.lamp": {"kind": "light", "power": "plug", "can_switch": True},
+    "appliances.lamp": {"kind": "light", "power": "plug", "can_switch": True, "switch_off_when_empty_min": 5.0},
 }
 
 
@@ -40,10 +41,14 @@ def appliance(station: Station, name: str) -> dict[str, Any]:
 
 def hold(station: Station) -> None:
     """Let a contact's level count, without waiting."""
+    skip(station, HOLD_S)
+
+
+def skip(station: Station, seconds: float) -> None:
     clock = station.app.clock
     assert isinstance(clock, SkippingClock)
-    clock.skip(HOLD_S)
-    station.app.inbox.post(PauseSkipped(clock.now(), HOLD_S))
+    clock.skip(seconds)
+    station.app.inbox.post(PauseSkipped(clock.now(), seconds))
 
 
 def test_an_appliance_follows_the_sensor_that_it_names(station: Station) -> None:
@@ -94,3 +99,26 @@ def test_a_plug_is_switched_and_one_that_is_away_is_a_fault(station: Station) ->
     plug.come_back()  # type: ignore[union-attr]
     station.app.hardware.switch(SwitchAppliance("lamp", is_on=True))
     eventually(lambda: ("appliance.not_switched", "lamp") not in station.faults(), "it was switched")
+
+
+def test_a_lamp_goes_off_when_nobody_is_inside_and_a_hand_keeps_it_on(station: Station) -> None:
+    plug = station.parts.sensors.meters["plug"]
+    assert isinstance(plug, SimulatedPlug)
+
+    def shines() -> bool:
+        plug.set_power(40.0)
+        return bool(appliance(station, "lamp")["state"] == "running")
+
+    eventually(shines, "the lamp is on")
+    station.parts.counter.leave()
+    eventually(lambda: station.status()["parts"]["occupancy"]["state"] == "empty", "nobody is inside")
+    assert plug.is_on
+    skip(station, 300.0)
+    eventually(lambda: not plug.is_on, "the plug was switched off")
+
+    plug.press_button()
+    eventually(shines, "somebody wants it on")
+    skip(station, 3600.0)
+    eventually(shines, "it stays on")
+    assert plug.is_on
+    assert ("appliance.not_switched", "lamp") not in station.faults()
