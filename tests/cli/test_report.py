@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import month as command
-from agent.cli.month import gather
+from agent.cli import report as command
+from agent.cli.month import gather, lines_of
 from agent.cli.program import app
 from agent.cli.report_words import remarks_of, rows_of, show
 from agent.control.client import ControlError
@@ -324,15 +324,15 @@ def test_the_stars_follow_from_the_figures(figures: Mapping[str, Any]) -> None:
 
 
 def test_every_figure_is_in_the_sheet_and_no_cell_is_a_formula(figures: Mapping[str, Any]) -> None:
-    text = "".join(command.lines_of(figures, as_csv=True, as_json=False))
+    text = "".join(lines_of(figures, as_csv=True, as_json=False))
     rows = list(csv.reader(io.StringIO(text.lstrip("\ufeff"))))
     assert rows[0] == ["section", "name", "figure", "value"]
     assert len(rows) == len(list(rows_of(figures))) + 1
     assert ["visits", "", "total", str(figures["visits"]["total"])] in rows
     assert ["faults", "reported.broken@microwave", "mean_repair_h", "26.0"] in rows
     hostile = {**figures, "energy": [{**figures["energy"][0], "sensor": "=1+1"}]}
-    assert "'=1+1" in "".join(command.lines_of(hostile, as_csv=True, as_json=False))
-    assert json.loads("".join(command.lines_of(figures, as_csv=False, as_json=True)))["visits"] == figures["visits"]
+    assert "'=1+1" in "".join(lines_of(hostile, as_csv=True, as_json=False))
+    assert json.loads("".join(lines_of(figures, as_csv=False, as_json=True)))["visits"] == figures["visits"]
 
 
 def test_people_read_tables_with_every_reason(figures: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
