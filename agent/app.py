@@ -47,6 +47,7 @@ from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
 from agent.galleries import GalleryBuilder
 from agent.hardware import Hardware, open_hardware, stage_path
+from agent.link_settings import MqttSettings
 from agent.loop import Carry, Inbox, Loop
 from agent.mqtt.client import Broker, Tls
 from agent.mqtt.discovery import Announcement, Device
@@ -60,7 +61,7 @@ from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
 from agent.room_rules import is_learning, limits_of, room_sources, saving_after_s, welfare_rules
 from agent.sensor_settings import ApplianceSettings
-from agent.settings import MqttSettings, Settings, SupplySettings
+from agent.settings import Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
 from agent.storage.opening import STATION_DATABASE

@@ -10,7 +10,8 @@ from agent.opening_hours import overlaps
 from agent.sensor_contradictions import pins_of_sensors, sensor_contradictions
 
 if TYPE_CHECKING:
-    from agent.settings import MqttSettings, Settings, StationSettings
+    from agent.link_settings import MqttSettings
+    from agent.settings import Settings, StationSettings
 
 
 def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:

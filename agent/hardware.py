@@ -17,6 +17,7 @@ from typing import TypeVar
 from gpiozero import Factory
 
 from agent.clock import Clock
+from agent.door_settings import ButtonSettings, ReaderSettings
 from agent.effects import ShowIndication, SwitchAppliance
 from agent.events import (
     CallButtonPressed,
@@ -34,7 +35,7 @@ from agent.events import (
 )
 from agent.sensor_hardware import RealSensors, SensorHardware
 from agent.sensor_twins import SimulatedSensorHardware, SimulatedSensors
-from agent.settings import ButtonSettings, ReaderSettings, Settings
+from agent.settings import Settings
 from drivers.beam import BeamPair
 from drivers.button import PushButton
 from drivers.contact import Contact, DoorContact

@@ -10,8 +10,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from agent.core.problems import Problem, problem
+from agent.door_settings import HardwareSettings, LockSettings
 from agent.mistakes import problems_of
-from agent.settings import HardwareSettings, LockSettings, SettingsError, parse, read
+from agent.settings import SettingsError, parse, read
 from agent.settings_fields import Table
 
 _TableType = TypeVar("_TableType", bound=Table)

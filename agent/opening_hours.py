@@ -15,7 +15,7 @@ from agent.core.schedule import DAY_MIN, Admission, Day, Schedule, Span, overlap
 from agent.mistakes import fault
 
 if TYPE_CHECKING:
-    from agent.settings import ScheduleSettings
+    from agent.door_settings import ScheduleSettings
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SPANS_MAX = 24  # a day; one for every hour is more than any board shows

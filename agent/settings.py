@@ -10,7 +10,6 @@ import copy
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -21,10 +20,40 @@ from agent.contradictions import contradictions
 from agent.core.assessment import DEFAULT, Criterion, Scale, is_ordered
 from agent.core.notices import URGENT
 from agent.core.problems import Problem, Words, problem
+from agent.door_settings import (
+    BoltSettings,
+    CallButtonSettings,
+    CodesSettings,
+    ContactSettings,
+    CounterSettings,
+    DoorSettings,
+    EmergencySettings,
+    ExitButtonSettings,
+    FireSettings,
+    HardwareSettings,
+    IndicatorSettings,
+    LockSettings,
+    MotionSettings,
+    PassesSettings,
+    ReaderSettings,
+    ScheduleSettings,
+    TamperSettings,
+    VisitsSettings,
+)
+from agent.face_settings import (
+    CameraSettings,
+    ConsentSettings,
+    EnrolmentSettings,
+    LivenessSettings,
+    RecognitionSettings,
+    RetentionSettings,
+    VaultSettings,
+    VisionSettings,
+)
+from agent.link_settings import CommandsSettings, ControlSettings, MqttSettings
 from agent.mistakes import dotted, fault, place_of, problems_of
 from agent.notice_settings import AlarmName, FaultPatternText, QuietHours
-from agent.opening_hours import EXCEPTIONS_MAX, AdmissionWord, Dates, Hours
-from agent.paths import DEFAULT_SOCKET, DEFAULT_STATE
+from agent.paths import DEFAULT_STATE
 from agent.sensor_settings import (
     ApplianceSettings,
     NamedContactSettings,
@@ -33,9 +62,7 @@ from agent.sensor_settings import (
     SensorSettings,
     SerialSettings,
 )
-from agent.settings_fields import FilePath, Level, Name, Pin, Table, Text, in_base
-
-SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
+from agent.settings_fields import FilePath, Name, Table, Text
 
 
 class SettingsError(Exception):
@@ -50,10 +77,6 @@ class SettingsError(Exception):
         self.rest = rest
 
 
-def _source(value: str, info: ValidationInfo) -> str:
-    return value if value == "simulated" else str(in_base(Path(value), info))
-
-
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -64,55 +87,9 @@ def _zone(value: str) -> str:
     return value
 
 
-def _prefix(value: str) -> str:
-    if not re.fullmatch(r"[^+#$/\x00-\x1f\s][^+#/\x00-\x1f\s]*(/[^+#/\x00-\x1f\s]+)*", value):
-        raise fault(
-            "不能为空,不能含空格、+、#,不能以 / 或 $ 开头,也不能以 / 结尾",
-            "must not be empty, hold spaces, + or #, begin with / or $, or end with /",
-        )
-    return value
-
-
-def _socket(value: Path, info: ValidationInfo) -> Path:
-    path = in_base(value, info)
-    if (length := len(bytes(path))) > SOCKET_PATH_MAX:
-        raise fault(
-            f"路径太长:{length} 字节,最多 {SOCKET_PATH_MAX} 字节",
-            f"the path is too long: {length} bytes, at most {SOCKET_PATH_MAX}",
-        )
-    return path
-
-
-def _key_id(value: str) -> str:
-    from agent.core.passes import KEY_IDS
-
-    if value not in {str(each) for each in KEY_IDS}:
-        raise fault(
-            f"应为 {KEY_IDS[0]} 到 {KEY_IDS[-1]} 的整数", f"must be a whole number from {KEY_IDS[0]} to {KEY_IDS[-1]}"
-        )
-    return value
-
-
-def _public_key(value: str) -> str:
-    from agent.signatures import public_key
-
-    try:
-        public_key(value)
-    except ValueError:
-        raise fault(
-            "不是通行码公钥;请原样使用 station passes keygen 输出的那一行",
-            "is no public key of passes: copy the line that `station passes keygen` prints",
-        ) from None
-    return value
-
-
-Role = Literal["viewer", "master", "administrator"]
 Limit = Annotated[float, Field(ge=0, le=10_000)]
 StarLimits = Annotated[tuple[Limit, Limit, Limit, Limit], Field(strict=False)]
 Weight = Annotated[float, Field(ge=0, le=10)]
-KeyId = Annotated[str, AfterValidator(_key_id)]
-PublicKey = Annotated[str, AfterValidator(_public_key)]
-KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class StationSettings(Table):
@@ -136,308 +113,6 @@ class StateSettings(Table):
     """Where the database, the head file and the ledger live."""
 
     directory: FilePath = DEFAULT_STATE
-
-
-class ConsentSettings(Table):
-    """What people consent to. The texts are `VERSION.zh.md` and `VERSION.en.md` in `folder`."""
-
-    version: str = Field(default="2026-11", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    folder: FilePath | None = None
-    valid_days: int = Field(default=365, ge=1, le=1095)
-    under_age: int = Field(default=14, ge=14, le=18)
-
-
-class EnrolmentSettings(Table):
-    """How many good frames that differ a template needs."""
-
-    min_frames: int = Field(default=3, ge=1, le=6)
-
-
-class RetentionSettings(Table):
-    """How long people stay who no longer come, and how early the end of a consent is told."""
-
-    unseen_days: int = Field(default=365, ge=1, le=1095)
-    consent_warning_days: int = Field(default=30, ge=1, le=365)
-
-
-class VaultSettings(Table):
-    """The keys that templates are encrypted with. Not set: `template.keys` in `state.directory`."""
-
-    key_file: FilePath | None = None
-
-
-class HardwareSettings(Table):
-    """Real pins or simulated twins."""
-
-    simulated: bool = False
-    gpio_chip: str = Field(default="/dev/gpiochip0", pattern=r"^/dev/gpiochip[0-9]{1,3}$")
-
-
-class LockSettings(Table):
-    """The lock's relay. `kind`: what the lock does without current."""
-
-    kind: Literal["fail_secure", "fail_safe"] = "fail_secure"
-    pin: Pin | None = None
-    active_high: bool = True
-
-
-class DoorSettings(Table):
-    """The door's times."""
-
-    unlock_s: float = Field(default=5.0, ge=1, le=60)
-    open_alarm_s: float = Field(default=30.0, ge=5, le=3600)
-    open_warning_s: float = Field(default=10.0, ge=0, le=600)
-    extended_unlock_s: float = Field(default=15.0, ge=1, le=120)
-    extended_open_alarm_s: float = Field(default=60.0, ge=5, le=3600)
-    relock_delay_s: float = Field(default=0.0, ge=0, le=10)
-    relock_grace_ms: int = Field(default=250, ge=0, le=2000)
-    contact_debounce_ms: int = Field(default=30, ge=0, le=500)
-
-
-class ContactSettings(Table):
-    """The door contact."""
-
-    fitted: bool = True
-    pin: Pin | None = None
-    closed_when: Level = "low"
-
-
-class ButtonSettings(Table):
-    """A push button."""
-
-    fitted: bool = False
-    pin: Pin | None = None
-    pressed_when: Level = "low"
-
-
-class ExitButtonSettings(ButtonSettings):
-    """The exit button's second contact (the first is wired to the lock itself)."""
-
-    fitted: bool = True
-
-
-class CallButtonSettings(ButtonSettings):
-    """The button at the door that calls the station master."""
-
-    waits_s: float = Field(default=300.0, ge=30, le=3600)
-
-
-class FireSettings(Table):
-    """The fire alarm system's contact: it releases the door."""
-
-    fitted: bool = False
-    pin: Pin | None = None
-    fire_when: Level = "high"
-
-
-class EmergencySettings(Table):
-    """The break glass at the door, and the master's emergency order: off unless the station wants them."""
-
-    enabled: bool = False
-    pin: Pin | None = None
-    broken_when: Level = "high"
-
-
-class TamperSettings(Table):
-    """The contact of the housing's lid."""
-
-    fitted: bool = False
-    pin: Pin | None = None
-    opened_when: Level = "high"
-
-
-class BoltSettings(Table):
-    """The monitor of the lock's bolt."""
-
-    fitted: bool = False
-    pin: Pin | None = None
-    secured_when: Level = "low"
-    move_s: float = Field(default=2.0, ge=0.2, le=30)
-
-
-class ScheduleSettings(Table):
-    """Who comes in when, in the station's time zone. A weekday that is not set has the hours of `every_day`."""
-
-    otherwise: AdmissionWord = "members"
-    untrusted_clock: Literal["open", "members", "two_factors", "closed", "schedule"] = "members"
-    every_day: Hours = ()
-    monday: Hours | None = None
-    tuesday: Hours | None = None
-    wednesday: Hours | None = None
-    thursday: Hours | None = None
-    friday: Hours | None = None
-    saturday: Hours | None = None
-    sunday: Hours | None = None
-    exceptions: Mapping[Dates, Hours] = Field(default_factory=dict, max_length=EXCEPTIONS_MAX)
-
-
-class MotionSettings(Table):
-    """The motion sensor inside."""
-
-    fitted: bool = False
-    pin: Pin | None = None
-    moving_when: Level = "high"
-
-
-class CounterSettings(Table):
-    """A pair of light barriers that counts the people who pass the door; the outer one is nearer to the street."""
-
-    fitted: bool = False
-    outer_pin: Pin | None = None
-    inner_pin: Pin | None = None
-    interrupted_when: Level = "high"
-
-
-class IndicatorSettings(Table):
-    """Lights and the buzzer at the door; a pin that is not set is not fitted."""
-
-    light_pin: Pin | None = None
-    buzzer_pin: Pin | None = None
-    active_high: bool = True
-
-
-class CameraSettings(Table):
-    """Where pictures come from."""
-
-    source: Annotated[str, Field(min_length=1), AfterValidator(_source)] = "/dev/video0"
-    width: int = Field(default=640, ge=160, le=3840)
-    height: int = Field(default=480, ge=120, le=2160)
-    fps: int = Field(default=10, ge=1, le=60)
-    mirrored: bool = False
-
-
-class VisionSettings(Table):
-    """Finding faces."""
-
-    enabled: bool = True
-    detector: Literal["auto", "hog", "yunet"] = "auto"
-    engine: Literal["dlib", "sface"] = "dlib"
-    models: FilePath | None = None
-    min_score: float | None = Field(default=None, ge=0, le=5)
-    face_min_width_px: int = Field(default=80, ge=40, le=1000)
-
-
-class RecognitionSettings(Table):
-    """Telling who it is; distances are Euclidean between vectors of length 1."""
-
-    max_distance: float = Field(default=0.30, gt=0, le=1)
-    target_fpir: float = Field(default=0.01, gt=0, le=0.5)
-    frames_needed: int = Field(default=2, ge=1, le=20)
-    refuse_after_frames: int = Field(default=5, ge=1, le=100)
-    again_after_s: float = Field(default=10.0, ge=1, le=600)
-    code_window_s: float = Field(default=15.0, ge=2, le=120)
-
-
-class PassesSettings(Table):
-    """Signed codes that open. `keys`: a key's id → its public key, base64 of 32 bytes; without one no pass opens."""
-
-    trust_unsynchronised_clock: bool = False
-    keys: Mapping[KeyId, PublicKey] = Field(default_factory=dict, max_length=20)
-
-
-class CodesSettings(Table):
-    """Cards, numbers and PINs. `key_file` not set: `credential.keys` in `state.directory`."""
-
-    key_file: FilePath | None = None
-    factors: int = Field(default=1, ge=1, le=2)
-    pin_min_digits: int = Field(default=4, ge=4, le=12)
-    wrong_codes: int = Field(default=5, ge=1, le=5)
-    block_s: float = Field(default=30.0, ge=10, le=3600)
-    block_max_s: float = Field(default=900.0, ge=10, le=86_400)
-
-
-class VisitsSettings(Table):
-    """How long a visit lasts at most, how many may be inside, and what becomes of who comes in twice."""
-
-    limit_h: float = Field(default=12.0, ge=0.5, le=168)
-    capacity: int | None = Field(default=None, ge=1, le=200)
-    passback: Literal["off", "soft", "hard"] = "off"
-
-
-class ReaderSettings(Table):
-    """One reader or keypad; the table's name is its name in faults. `device`: of a USB one; pins: of a Wiegand one."""
-
-    driver: Literal["hid", "wiegand", "simulated"]
-    side: Literal["outside", "inside"] = "outside"
-    sends: Literal["cards", "keys"] = "cards"
-    device: Annotated[str, Field(pattern=r"^/dev/input/[A-Za-z0-9._:/-]{1,200}$")] | None = None
-    d0_pin: Pin | None = None
-    d1_pin: Pin | None = None
-
-
-class LivenessSettings(Table):
-    """Whether a face must prove to be no picture before it opens the door."""
-
-    mode: Literal["off", "photo", "challenge"] = "photo"
-
-
-class TlsSettings(Table):
-    """Encryption of the link to the broker. Without `ca_file` the system's authorities are trusted."""
-
-    enabled: bool = False
-    ca_file: FilePath | None = None
-    cert_file: FilePath | None = None
-    key_file: FilePath | None = None
-
-
-def _is_local(host: str) -> bool:
-    """Whether a broker of this name is on this machine: nobody is on the way to it."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-class HomeAssistantSettings(Table):
-    """Lets Home Assistant find the station by itself, at the same broker."""
-
-    enabled: bool = False
-    prefix: Annotated[str, Field(max_length=128), AfterValidator(_prefix)] = "homeassistant"
-    language: Literal["zh", "en"] = "zh"
-
-
-class MqttSettings(Table):
-    """The link to the central server's broker."""
-
-    enabled: bool = False
-    host: str = Field(default="localhost", min_length=1, max_length=253)
-    port: int = Field(default=1883, ge=1, le=65_535)
-    version: Literal["5", "3.1.1"] = "5"
-    prefix: Annotated[str, Field(max_length=128), AfterValidator(_prefix)] = "stations"
-    username: str = Field(default="", max_length=128)
-    password_file: FilePath | None = None
-    keepalive_s: int = Field(default=30, ge=5, le=3600)
-    in_flight_max: int = Field(default=20, ge=1, le=1000)
-    entries_per_s_max: int = Field(default=50, ge=1, le=1000)
-    tls: TlsSettings = TlsSettings()
-    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
-
-    @property
-    def is_in_the_clear(self) -> bool:
-        """Whether the link leaves this machine without encryption."""
-        return self.enabled and not self.tls.enabled and not _is_local(self.host)
-
-
-class CommandKeySettings(Table):
-    """One key of the central server: its public half, base64 of 32 bytes, and what it may do."""
-
-    public: PublicKey
-    scopes: Annotated[
-        tuple[Literal["open", "roster", "operate", "records"], ...], Field(strict=False, max_length=4)
-    ] = ()
-
-
-class CommandsSettings(Table):
-    """Who may send commands over the broker; without a key nobody may."""
-
-    keys: Mapping[KeyName, CommandKeySettings] = Field(default_factory=dict, max_length=20)
-
-
-class ControlSettings(Table):
-    """The local socket of the command line. `roles`: an account of this machine → what it may do."""
-
-    socket: Annotated[Path, Field(strict=False), AfterValidator(_socket)] = DEFAULT_SOCKET
-    roles: Mapping[Name, Role] = Field(default_factory=dict, max_length=100)
 
 
 class SupplySettings(Table):

@@ -26,6 +26,22 @@ Text = Annotated[str, Field(max_length=200)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
+def _public_key(value: str) -> str:
+    from agent.signatures import public_key
+
+    try:
+        public_key(value)
+    except ValueError:
+        raise fault(
+            "不是通行码公钥;请原样使用 station passes keygen 输出的那一行",
+            "is no public key of passes: copy the line that `station passes keygen` prints",
+        ) from None
+    return value
+
+
+PublicKey = Annotated[str, AfterValidator(_public_key)]
+
+
 class Table(BaseModel):
     """What every table has: nothing is converted, nothing unknown is passed over."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.consent_texts import BYTES_MAX, load_texts
-from agent.settings import ConsentSettings
+from agent.face_settings import ConsentSettings
 
 
 def test_the_texts_of_the_default_version_come_in_both_languages() -> None:

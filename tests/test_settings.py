@@ -11,19 +11,12 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from agent.core.problems import Problem
+from agent.door_settings import ReaderSettings
+from agent.link_settings import CommandKeySettings
 from agent.lock_wiring import LockWiring, load_lock_wiring
 from agent.mistakes import PATTERNS, known_paths
 from agent.sensor_settings import ApplianceSettings, NamedContactSettings, SensorSettings, SerialSettings
-from agent.settings import (
-    CommandKeySettings,
-    ReaderSettings,
-    RecipientSettings,
-    Settings,
-    SettingsError,
-    SupplySettings,
-    load_settings,
-    settings_from,
-)
+from agent.settings import RecipientSettings, Settings, SettingsError, SupplySettings, load_settings, settings_from
 
 _DOCUMENTED = Path(__file__).parents[1] / "config" / "station.toml"
 _HIDDEN = r'(?m)^#(?=\[?[a-z"]|1 = )'  # the mark before a default that is shown

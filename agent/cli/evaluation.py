@@ -47,7 +47,8 @@ def choice_of(path: Path) -> Choice:
 
 def default_choice() -> Choice:
     """As a station without settings of its own, and without installed models."""
-    from agent.settings import HardwareSettings, Settings, StationSettings
+    from agent.door_settings import HardwareSettings
+    from agent.settings import Settings, StationSettings
 
     return _choice(Settings(station=StationSettings(id="none"), hardware=HardwareSettings(simulated=True)), None)
 
