@@ -60,7 +60,7 @@ from agent.notifier import Notifier
 from agent.opening_hours import schedule_of
 from agent.pass_checker import PassChecker
 from agent.room_rules import is_learning, limits_of, room_sources, saving_after_s, welfare_rules
-from agent.sensor_settings import ApplianceSettings
+from agent.sensor_settings import PLUGS, ApplianceSettings
 from agent.settings import Settings, SupplySettings
 from agent.signatures import public_key
 from agent.storage.keys import find_keys
@@ -344,6 +344,7 @@ def _profile(appliance: ApplianceSettings, settings: Settings) -> Profile:
         counter_wrap_kwh=PZEM_WRAP_KWH if meter is not None and meter.driver == "pzem004t" else None,
         meter=appliance.power or "",
         saving_after_s=saving_after_s(appliance),
+        is_plug=meter is not None and meter.driver in PLUGS,
     )
 
 

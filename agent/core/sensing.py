@@ -107,7 +107,13 @@ def _end_older_faults(turn: Turn) -> None:
 def _follow_mains(turn: Turn) -> None:
     """Raise or clear the loss of the mains; where nothing says anything it stays as it is."""
     contact = floats.level(turn.state, turn.rules.mains_signal)
-    is_present = appliance_faults.is_mains_present(turn.state.appliances.values(), contact)
+    # A plug that speaks has mains: that it measures none means that it is switched off.
+    meters = [
+        each
+        for name, each in turn.state.appliances.items()
+        if not turn.rules.appliances[name].is_plug or (each.voltage_v or 0.0) >= appliance.MAINS_W_V
+    ]
+    is_present = appliance_faults.is_mains_present(meters, contact)
     if is_present is False:
         turn.raise_fault(*MAINS_LOST)
     elif is_present:

@@ -197,3 +197,27 @@ def test_what_was_learned_is_noted_and_found_again() -> None:
     assert again.state.appliances["microwave"].energy.total_kwh == pytest.approx(0.04, rel=0.1)
     damaged = begin(rules=HOUSE, restored=Restored(notes={"appliance": {"microwave": {"cycles": "many"}}}))
     assert damaged.state.appliances["microwave"].cycles.count == 0
+
+
+HEATED = replace(
+    RULES,
+    appliances={"heater": Profile(20.0, 0.5, 900.0, "heater", KINDS["heater"], meter="plug", is_plug=True)},
+    sensors={"sensors.plug": "tasmota"},
+)
+
+
+def test_a_plug_that_is_switched_off_and_measures_no_voltage_is_no_loss_of_the_mains() -> None:
+    play = begin(rules=HEATED)
+    for n in range(4):
+        volts = 230.0 if n < 2 else 0.0
+        play.put(SensorRead(10.0 * n, "plug", {"power_w": 5 * volts, "voltage_v": volts}))
+        assert not play.state.faults
+
+
+def test_a_plug_that_measures_voltage_shows_that_the_mains_is_back() -> None:
+    meter = replace(HEATED.appliances["heater"], meter="meter", is_plug=False)
+    play = begin(rules=replace(HEATED, appliances={**HEATED.appliances, "other": meter}))
+    play.put(SensorRead(1.0, "meter", {"power_w": 0.0, "voltage_v": 0.0}))
+    assert ("mains.lost", "mains") in play.state.faults
+    play.put(SensorRead(2.0, "plug", {"power_w": 0.0, "voltage_v": 230.0}))
+    assert ("mains.lost", "mains") not in play.state.faults
