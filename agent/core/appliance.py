@@ -219,6 +219,11 @@ def put_off(state: Appliance, seconds: float) -> Appliance:
     return state if state.read_at is None else replace(state, read_at=state.read_at + seconds)
 
 
+def rested(state: Appliance) -> Appliance:
+    """It was switched off on purpose: that it draws nothing is nobody's fault."""
+    return replace(state, dark_s=0.0, idle_s=0.0)
+
+
 def relearn(state: Appliance) -> Appliance:
     """Another appliance stands in its place: what was learned is forgotten, the totals stay."""
     cycles = replace(state.cycles, peaks=(), pauses=(), weak_in_a_row=0)

@@ -33,7 +33,8 @@ def on_reading(turn: Turn, event: events.SensorRead) -> None:
     for name, profile in turn.rules.appliances.items():
         known = turn.state.appliances[name]
         if (name if profile.meter is None else profile.meter) == event.sensor:
-            _set_appliance(turn, name, appliance.see(known, profile, reading, event.at))
+            seen = appliance.see(known, profile, reading, event.at)
+            _set_appliance(turn, name, appliance.rested(seen) if _is_put_out(turn, name) else seen)
         elif profile.thermometer == event.sensor and reading.temperature_c is not None:
             _set_appliance(turn, name, appliance.feel(known, profile, reading.temperature_c, event.at))
         else:
@@ -95,6 +96,16 @@ def _look(turn: Turn, name: str) -> None:
             turn.raise_fault(finding.code, name, finding.detail)
         else:
             turn.clear_fault(finding.code, name)
+
+
+def _is_put_out(turn: Turn, name: str) -> bool:
+    """Whether its plug is off, and may be: it only serves whoever is inside."""
+    profile = turn.rules.appliances[name]
+    told = turn.state.sensors.get(f"sensors.{name if profile.meter is None else profile.meter}")
+    if profile.saving_after_s is None or told is None:
+        return False
+    is_on, _ = told.values.get("on", (None, 0.0))
+    return is_on is False
 
 
 def _end_older_faults(turn: Turn) -> None:

@@ -213,3 +213,28 @@ def test_a_plug_is_not_to_blame_for_a_pause_that_it_did_not_live_through() -> No
     play.put_late(play.now + 3600.0, PauseSkipped(play.now, 3600.0))
     assert play.state.savings["lamp"].asked_at == asked_at + 3600.0
     assert play.found(SwitchAppliance) == [OFF]
+
+
+def test_what_is_switched_off_at_its_plug_lacks_no_power() -> None:
+    cooler = Profile(
+        20.0, 0.5, 900.0, "air_conditioner", KINDS["air_conditioner"], True, meter="plug", saving_after_s=AFTER_S
+    )
+    play = begin(rules=replace(HOUSE, appliances={"cooler": cooler}))
+    day_s = 86_400
+
+    def draw(seconds: int, *watts: float) -> None:
+        for n in range(0, seconds, 60):
+            play.now += 60.0
+            play.put_late(play.now, SensorRead(play.now, "plug", {"power_w": watts[n // 1200 % len(watts)]}))
+
+    draw(3 * day_s, 900.0, 3.0, 3.0)
+    levels = play.state.appliances["cooler"].levels
+    assert levels is not None and levels.floor_w > 1.0, "it is known to draw something always"
+    play.put(SensorStateTold(play.now, "plug", "on", False))
+    draw(1800, 0.0)
+    assert ("appliance.no_power", "cooler") not in play.state.faults
+    play.put(SensorStateTold(play.now, "plug", "on", True))
+    draw(540, 0.0)
+    assert ("appliance.no_power", "cooler") not in play.state.faults
+    draw(240, 0.0)
+    assert ("appliance.no_power", "cooler") in play.state.faults, "the plug gives power, and it takes none"
