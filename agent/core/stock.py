@@ -24,6 +24,9 @@ def learn(turn: Turn, restored: Restored) -> None:
     found = supplies.restored(turn.rules.supplies, restored.notes.get(supplies.KIND, {}))
     since = {name: each for name, each in turn.state.supplies.items() if each != Supply()}
     turn.set(supplies={**found, **since})
+    for member_id, removal in turn.state.removals.items():
+        if removal.is_erasure:  # its order to the disk waits, and what was read is from before it
+            forget_member(turn, member_id)
 
 
 def review(turn: Turn) -> None:

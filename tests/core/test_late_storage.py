@@ -173,3 +173,13 @@ def test_what_was_counted_meanwhile_is_newer_than_what_the_disk_has() -> None:
     old: dict[str, Any] = {"quantity": 4, "best_before": None, "checked_at": None, "loans": []}
     play.put(StorageOpened(play.now, Restored(notes={"supply": {"water": old, "tea": old}})))
     assert (play.state.supplies["water"].quantity, play.state.supplies["tea"]) == (9, Supply(4))
+
+
+def test_who_is_erased_before_the_disk_opens_has_borrowed_nothing_after_it() -> None:
+    play = started_without_storage()
+    play.rules = replace(play.rules, supplies={"power_bank": SupplyRules(lend_s=86_400.0)})
+    play.ask("members.erase", id="m-1")
+    loans = [{"member": "m-1", "at": None}, {"member": "m-2", "at": None}]
+    note = {"quantity": 3, "best_before": None, "checked_at": None, "loans": loans}
+    play.put(StorageOpened(play.now, Restored(newest=(1, 1), notes={"supply": {"power_bank": note}})))
+    assert [each.member_id for each in play.state.supplies["power_bank"].loans] == [None, "m-2"]
