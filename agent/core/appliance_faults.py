@@ -132,7 +132,7 @@ def _never_stops(state: Appliance, profile: Profile, now: float) -> bool | None:
     began_at = state.cycles.began_at
     if not _runs(state) or began_at is None:
         return None
-    return True if now - began_at >= profile.limits.run_max_s else None
+    return True if now >= began_at + profile.limits.run_max_s else None  # as `deadline` reckons, to the last bit
 
 
 def _short_cycles(state: Appliance, profile: Profile, now: float) -> bool | None:

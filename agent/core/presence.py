@@ -212,7 +212,8 @@ def lose(state: Presence, sensor: str) -> Presence:
 def put_off(state: Presence, seconds: float) -> Presence:
     """The machine slept for so long: that nobody was seen means nothing."""
     door_at, moved_at = (None if at is None else at + seconds for at in (state.door_at, state.moved_at))
-    return replace(state, at=state.at + seconds, door_at=door_at, moved_at=moved_at)
+    sensors = {name: presence_sensors.put_off(each, seconds) for name, each in state.sensors.items()}
+    return replace(state, at=state.at + seconds, door_at=door_at, moved_at=moved_at, sensors=sensors)
 
 
 def deadline(state: Presence) -> float:

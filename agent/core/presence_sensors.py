@@ -103,6 +103,12 @@ def judge(state: Sensor, now: float, occupied: float, is_borne_out: bool) -> Sen
     return replace(state, is_stuck=True) if times >= STUCK_EPISODES or state.odd_s + odd_s >= STUCK_ON_S else state
 
 
+def put_off(state: Sensor, seconds: float) -> Sensor:
+    """The machine slept for so long: that it said the same all the while means nothing."""
+    odd_since = None if state.odd_since is None else state.odd_since + seconds
+    return replace(state, since=state.since + seconds, odd_since=odd_since, unheard_since=state.unheard_since + seconds)
+
+
 def _end_episode(state: Sensor, lasted_s: float) -> Sensor:
     if lasted_s < EPISODE_S:
         return replace(state, odd_since=None)

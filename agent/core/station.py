@@ -48,6 +48,7 @@ from agent.core import (
     upkeep,
     vault,
     ways_in,
+    welfare,
 )
 from agent.core.occupancy import Visit, resume
 from agent.core.outbox import Outbox
@@ -206,6 +207,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
         tracks=recognition.put_off(state.tracks, event.seconds),
         appliances={name: appliance.put_off(each, event.seconds) for name, each in state.appliances.items()},
         presence=presence.put_off(state.presence, event.seconds),
+        welfare=welfare.put_off(state.welfare, event.seconds),
         savings=saving.put_off(state.savings, event.seconds),
         notices=notifying.put_off(state.notices, event.seconds),
         waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},

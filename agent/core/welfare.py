@@ -77,6 +77,11 @@ def acknowledge(state: Welfare, rules: WelfareRules, now: float) -> Welfare:
     return replace(state, check=None, quiet_until=now + rules.quiet_s)
 
 
+def put_off(state: Welfare, seconds: float) -> Welfare:
+    """The machine slept for so long: a stay is what was watched of it."""
+    return state if state.occupied_since is None else replace(state, occupied_since=state.occupied_since + seconds)
+
+
 def deadline(state: Welfare, presence: Presence, rules: WelfareRules) -> float | None:
     """When `tend` may raise a check though nothing happens."""
     if presence.claim is not Inside.OCCUPIED or state.check is not None:
@@ -128,7 +133,7 @@ def _looks_wrong(state: Welfare, presence: Presence, rules: WelfareRules, now: f
         return None, now
     kinds = zip(("still", "stay"), _watched(state, presence, rules), strict=False)
     for kind, (since, limit_s) in kinds:
-        if now - since >= limit_s:
+        if now >= since + limit_s:  # as `deadline` reckons, to the last bit
             return kind, since
     return None, now
 

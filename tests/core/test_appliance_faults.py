@@ -165,3 +165,13 @@ def test_a_pause_of_the_machine_is_no_silence_of_the_meter() -> None:
     state, _ = live(Appliance(), "microwave", 0, 60, 2.0)
     state, _ = tend(put_off(state, 3600.0), profile("microwave"), 3650.0)
     assert state.running is Running.STANDBY
+
+
+def test_a_run_is_too_long_at_its_deadline_whatever_its_last_bit() -> None:
+    kettle = Profile(20.0, stale_after_s=1e6, limits=KINDS["kettle"])
+    for n in range(200):
+        began_at = 7500.0 + n / 7  # the sum has a bit less behind its point
+        state = Appliance(running=Running.RUNNING, read_at=began_at, cycles=Cycles(began_at=began_at))
+        due_at = deadline(state, kettle)
+        assert due_at is not None
+        assert [each.code for each in tend(state, kettle, due_at)[1]] == ["appliance.never_stops"]

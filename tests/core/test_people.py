@@ -16,6 +16,7 @@ from agent.events import (
     DeviceFailed,
     ExitButtonPressed,
     MotionChanged,
+    PauseSkipped,
     PersonCounted,
     PresenceSensed,
     Restored,
@@ -221,3 +222,33 @@ def test_a_plug_that_measures_voltage_shows_that_the_mains_is_back() -> None:
     assert ("mains.lost", "mains") in play.state.faults
     play.put(SensorRead(2.0, "plug", {"power_w": 0.0, "voltage_v": 230.0}))
     assert ("mains.lost", "mains") not in play.state.faults
+
+
+def pause(play: Play, seconds: float) -> None:
+    """Time jumps ahead; nothing is looked at in between."""
+    play.put_late(play.now + seconds, PauseSkipped(play.now, seconds))
+
+
+def test_a_run_is_not_too_long_for_a_pause_that_nobody_watched() -> None:
+    play = begin(rules=HOUSE)
+    live(play, 20.0, microwave=900.0)
+    pause(play, 7200.0)
+    live(play, 20.0, microwave=900.0)
+    assert not play.state.faults
+    assert play.state.appliances["microwave"].cycles.count == 1
+    live(play, 20.0, microwave=0.0)
+    assert play.state.appliances["microwave"].cycles.in_use_s == pytest.approx(40.0, abs=6.0)
+
+
+def test_nobody_has_stayed_and_no_sensor_is_stuck_for_a_pause_that_nobody_watched() -> None:
+    play = begin(rules=HOUSE)
+    for n in range(30):
+        play.put(MotionChanged(20.0 * n, n % 2 == 1))
+    assert play.state.presence.claim is Inside.OCCUPIED
+    pause(play, 9000.0)
+    play.put(MotionChanged(play.now + 1.0, False))
+    play.put(MotionChanged(play.now + 1.0, True))
+    assert play.state.welfare.check is None
+    pause(play, 9000.0)
+    play.wait(120.0)
+    assert not play.state.faults

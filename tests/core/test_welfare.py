@@ -84,3 +84,11 @@ def test_only_what_serves_people_is_switched_off_and_only_after_a_while() -> Non
     assert welfare.to_switch_off(EMPTY, running, profiles) == {"light": off_at, "heater": off_at}
     assert welfare.to_switch_off(INSIDE, running, profiles) == {}
     assert welfare.to_switch_off(replace(EMPTY, claim=Inside.UNKNOWN), running, profiles) == {}
+
+
+def test_a_check_is_raised_at_its_deadline_whatever_its_last_bit() -> None:
+    for n in range(200):
+        inside = replace(INSIDE, moved_at=14_000.0 + n / 7)  # the sum has a bit less behind its point
+        due_at = welfare.deadline(Welfare(), inside, RULES)
+        assert due_at is not None
+        assert checked(Welfare(), inside, due_at)[1]
