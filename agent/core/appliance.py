@@ -59,8 +59,8 @@ class Profile:
     empty: its own readings may. `water_signal`: the float that is active when its water is out.
     `counter_wrap_kwh`: where its meter's counter starts again at nothing. `saving_after_s`: switched off when nobody
     has been inside for so long; None: never. `meter`: the sensor of its power; empty: it has none; None: the one that
-    is called as it is. `is_plug`: its meter is a plug, which speaks only while it has mains itself, and whose voltage is 0
-    while it is switched off.
+    is called as it is. `is_plug`: its meter is a plug, which speaks only while it has mains itself, and whose
+    voltage is 0 while it is switched off.
     """
 
     running_above_w: float

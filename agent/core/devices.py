@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import debounce, door, people
+from agent.core import debounce, door, people, sensors
 from agent.core.passage import drive_lock, let_out, put, settle_contact
 from agent.core.state import Rules, StationState
 from agent.core.turn import Turn
@@ -50,6 +50,14 @@ def on_device_recovered(turn: Turn, event: events.DeviceRecovered) -> None:
     turn.clear_fault("lock.failed" if event.device == "lock" else "device.failed", event.device)
     if event.device == "lock":
         turn.set(lock_retry_at=None)
+
+
+def end_older_fault(turn: Turn, event: events.Event) -> None:
+    """A driver says that a device works again only if it saw it fail: one from before the start ends with its word."""
+    device = sensors.shown_to_work(event)
+    key = ("device.failed", device)
+    if device and key in turn.state.repairs and key not in turn.state.faults:
+        turn.clear_fault(*key)
 
 
 def _try_lock_again(turn: Turn) -> None:

@@ -55,6 +55,19 @@ def after(known: Mapping[str, Told], fitted: Mapping[str, str], event: Event) ->
             return known
 
 
+def shown_to_work(event: Event) -> str:
+    """The device that this event could not come from while it fails; empty: it proves nothing of any."""
+    match event:
+        case events.SensorRead() | events.SensorStateTold() | events.PresenceSensed():
+            return f"sensors.{event.sensor}"
+        case events.MotionChanged():
+            return "motion"
+        case events.PersonCounted():
+            return "counter"
+        case _:
+            return ""
+
+
 def rows(known: Mapping[str, Told], fitted: Mapping[str, str], now: float) -> list[dict[str, Any]]:
     """JSON values: every sensor that is fitted, also one that has said nothing yet."""
     return [_row(name, kind, known.get(name, Told()), now) for name, kind in fitted.items()]

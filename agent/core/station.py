@@ -112,6 +112,7 @@ def step(state: StationState, event: Event, now: float, rules: Rules) -> Result:
     told = sensors.after(state.sensors, rules.sensors, event)
     if told is not state.sensors:
         turn.set(sensors=told)
+    devices.end_older_fault(turn, event)
     HANDLERS[type(event)](turn, event)
     if not turn.state.is_ending:  # nothing is carried out after `Exit`
         _look_at_deadlines(turn, min(event.at, now))

@@ -229,7 +229,8 @@ def test_what_is_switched_off_at_its_plug_lacks_no_power() -> None:
 
     draw(3 * day_s, 900.0, 3.0, 3.0)
     levels = play.state.appliances["cooler"].levels
-    assert levels is not None and levels.floor_w > 1.0, "it is known to draw something always"
+    assert levels is not None
+    assert levels.floor_w > 1.0, "it is known to draw something always"
     play.put(SensorStateTold(play.now, "plug", "on", False))
     draw(1800, 0.0)
     assert ("appliance.no_power", "cooler") not in play.state.faults

@@ -11,7 +11,21 @@ import pytest
 from agent.core import repairs
 from agent.core.repairs import MAX_REPAIRS, MAX_STEPS, STEPS, Stage
 from agent.effects import AppendEntry, KeepNotes
-from agent.events import CallButtonPressed, CameraFailed, CameraRecovered, ClockRead, DoorContactChanged, Restored
+from agent.events import (
+    CallButtonPressed,
+    CameraFailed,
+    CameraRecovered,
+    ClockRead,
+    DeviceFailed,
+    DoorContactChanged,
+    Event,
+    MotionChanged,
+    PersonCounted,
+    PresenceSensed,
+    Restored,
+    SensorRead,
+    SensorStateTold,
+)
 from tests.core.station_play import RULES, VIEWER, Play, begin, ready
 
 CAMERA = "camera.failed@camera"
@@ -285,3 +299,30 @@ def test_a_viewer_only_looks(action: str) -> None:
     play = ready()
     play.ask(action, actor=VIEWER, fault=CAMERA, stage="seen", where="door", what="broken", alarm="forced")
     assert play.problem_codes() == ["request.forbidden"]
+
+
+@pytest.mark.parametrize(
+    ("device", "word"),
+    [
+        ("sensors.radar", PresenceSensed(9.0, "radar", False, False)),
+        ("sensors.microwave", SensorRead(9.0, "microwave", {"power_w": 0.0})),
+        ("sensors.microwave", SensorStateTold(9.0, "microwave", "on", True)),
+        ("motion", MotionChanged(9.0, False)),
+        ("counter", PersonCounted(9.0, True)),
+    ],
+)
+def test_a_device_that_failed_before_the_start_and_speaks_after_it_is_put_right(device: str, word: Event) -> None:
+    play = begin()
+    play.put(DeviceFailed(1.0, device, "no answer"))
+    again = after_a_restart(play)
+    assert list(again.state.repairs) == [("device.failed", device)]
+    again.put(word)
+    assert ("device.failed", device) not in again.state.repairs
+    assert [each["where"] for each in again.logged("fault.cleared")] == [device]
+
+
+def test_what_a_device_said_just_before_it_failed_does_not_end_the_fault() -> None:
+    play = begin()
+    play.put(DeviceFailed(9.0, "sensors.radar", "no answer"))
+    play.put(PresenceSensed(8.0, "radar", False, False), 9.0)
+    assert ("device.failed", "sensors.radar") in play.state.faults

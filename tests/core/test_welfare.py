@@ -88,7 +88,8 @@ def test_only_what_serves_people_is_switched_off_and_only_after_a_while() -> Non
 
 def test_a_check_is_raised_at_its_deadline_whatever_its_last_bit() -> None:
     for n in range(200):
-        inside = replace(INSIDE, moved_at=14_000.0 + n / 7)  # the sum has a bit less behind its point
+        moved_at = 14_000.0 + n / 7  # the sum has a bit less behind its point
+        inside = replace(INSIDE, moved_at=moved_at, door_at=moved_at)
         due_at = welfare.deadline(Welfare(), inside, RULES)
         assert due_at is not None
         assert checked(Welfare(), inside, due_at)[1]
