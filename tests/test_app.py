@@ -26,6 +26,17 @@ def test_screens_learn_what_the_station_is_and_has(tmp_path: Path) -> None:
     assert plate.labels == {"a": {"en": "Kettle"}}
 
 
+def test_the_rules_know_which_meters_are_plugs(tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(
+        '[station]\nid = "gate-7"\n[hardware]\nsimulated = true\n[sensors.a]\ndriver = "tasmota"\ndevice = "a"\n'
+        '[sensors.b]\ndriver = "simulated"\n[appliances.a]\nkind = "heater"\npower = "a"\n'
+        '[appliances.b]\nkind = "heater"\npower = "b"\n'
+    )
+    appliances = rules_of(load_settings(path)).appliances
+    assert {name: each.is_plug for name, each in appliances.items()} == {"a": True, "b": False}
+
+
 def test_what_stays_after_the_start_is_left_out_of_later_collections() -> None:
     before = sys.getswitchinterval()
     try:
