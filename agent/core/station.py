@@ -94,6 +94,8 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     hours.begin(turn)
     encryption.begin(turn)
     turn.log("started", {"version": rules.version, "inside": state.occupancy.count})
+    if all(place != events.STORAGE_NOT_OPENED for place, _ in restored.problems):
+        turn.clear_fault("storage.failed", "storage")  # one from before: that it could be opened proves it over
     for place, detail in restored.problems:
         if place == events.STORAGE_NOT_OPENED:
             turn.raise_fault("storage.failed", "storage", detail)

@@ -25,7 +25,7 @@ CODES = frozenset(code for code in CATALOGUE if code.startswith("vault."))
 def raise_faults(turn: Turn, faults: Iterable[tuple[str, str, str]]) -> None:
     """Have exactly these faults of the vault stand. Each is (code, where, detail)."""
     wanted = {(code, where): detail for code, where, detail in faults}
-    for code, where in tuple(turn.state.faults):
+    for code, where in tuple(turn.state.repairs):  # those from before the start as well
         if code in CODES and (code, where) not in wanted:
             turn.clear_fault(code, where)
     for (code, where), detail in wanted.items():

@@ -25,6 +25,8 @@ from agent.events import (
     Restored,
     SensorRead,
     SensorStateTold,
+    StorageFailed,
+    VaultExamined,
 )
 from tests.core.station_play import RULES, VIEWER, Play, begin, ready
 
@@ -142,6 +144,14 @@ def test_a_fault_from_before_the_start_is_over_when_its_sensor_says_so() -> None
     again.move_leaf(is_open=False)
     assert stages(again) == {}
     assert again.logged("fault.cleared") == [{"code": "device.failed", "where": "contact", "lasted_s": None}]
+
+
+def test_faults_that_the_start_itself_disproves_are_over_with_it() -> None:
+    play = ready()
+    play.put(StorageFailed(play.now, "full"))
+    play.put(VaultExamined(play.now, (("vault.key_lost", "vault", "gone"),)))
+    assert set(stages(play)) == {"storage.failed@storage", "vault.key_lost@vault"}
+    assert stages(after_a_restart(play)) == {}
 
 
 def test_what_nothing_shows_after_a_restart_can_be_checked_off() -> None:
