@@ -215,14 +215,11 @@ def in_use_s(state: Appliance, now: float) -> float:
 
 
 def put_off(state: Appliance, seconds: float) -> Appliance:
-    """The machine slept for so long: the last reading is not to blame."""
+    """The machine slept for so long: the last reading is not to blame. A run that goes on did go on meanwhile."""
     if state.read_at is None:
         return state
     lost_at = None if state.lost_at is None else state.lost_at + seconds
-    cycles = appliance_cycles.put_off(state.cycles, seconds)
-    return replace(
-        state, read_at=state.read_at + seconds, raw_since=state.raw_since + seconds, lost_at=lost_at, cycles=cycles
-    )
+    return replace(state, read_at=state.read_at + seconds, raw_since=state.raw_since + seconds, lost_at=lost_at)
 
 
 def rested(state: Appliance) -> Appliance:

@@ -120,12 +120,6 @@ def is_weak(state: Cycles, limits: Limits) -> bool:
     return limits.weak_below is not None and usual_w is not None and state.peak_w < limits.weak_below * usual_w
 
 
-def put_off(state: Cycles, seconds: float) -> Cycles:
-    """The machine slept for so long: nobody watched a run that goes on, nor is it any longer for that."""
-    began_at, run_from = (None if at is None else at + seconds for at in (state.began_at, state.run_from))
-    return replace(state, began_at=began_at, run_from=run_from)
-
-
 def lose(state: Cycles, at: float) -> Cycles:
     """The meter fell silent after `at`: what it does now is not known, and a rest is no longer watched."""
     if state.run_from is None:

@@ -229,17 +229,6 @@ def pause(play: Play, seconds: float) -> None:
     play.put_late(play.now + seconds, PauseSkipped(play.now, seconds))
 
 
-def test_a_run_is_not_too_long_for_a_pause_that_nobody_watched() -> None:
-    play = begin(rules=HOUSE)
-    live(play, 20.0, microwave=900.0)
-    pause(play, 7200.0)
-    live(play, 20.0, microwave=900.0)
-    assert not play.state.faults
-    assert play.state.appliances["microwave"].cycles.count == 1
-    live(play, 20.0, microwave=0.0)
-    assert play.state.appliances["microwave"].cycles.in_use_s == pytest.approx(40.0, abs=6.0)
-
-
 def test_nobody_has_stayed_and_no_sensor_is_stuck_for_a_pause_that_nobody_watched() -> None:
     play = begin(rules=HOUSE)
     for n in range(30):
