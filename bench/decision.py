@@ -139,7 +139,8 @@ def _settings(folder: Path, stack: ExitStack) -> Settings:
         "fire": {"fitted": True},
         "readers.cards": {"driver": "simulated"},
         "readers.keys": {"driver": "simulated", "sends": "keys"},
-        "appliances.microwave": {"kind": "microwave", "running_above_w": 300.0, "interval_s": 0.5},
+        "sensors.microwave": {"driver": "simulated", "interval_s": 0.5},
+        "appliances.microwave": {"kind": "microwave", "power": "microwave", "running_above_w": 300.0},
     }
     if shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None:
         broker = Mosquitto(folder)
