@@ -37,7 +37,7 @@ def on_received(turn: Turn, event: CommandReceived) -> None:
         return
     command = COMMANDS.get(event.name)
     if command is None:
-        _refuse(turn, event.id, event.key, event.name, Refusal.UNKNOWN_COMMAND)
+        _refuse(turn, event.id, event.key, "", Refusal.UNKNOWN_COMMAND)  # a made-up name each time would fill the log
         return
     proof = commands.Proof(event.nonce, event.revision, event.session)
     refusal = commands.refusal_of(state, command, event.key, proof, session=turn.state.session, now=turn.now)

@@ -274,6 +274,13 @@ def test_an_unknown_command_is_refused() -> None:
     assert statuses(play) == ["refused: unknown_command"]
 
 
+def test_made_up_names_do_not_fill_the_log() -> None:
+    play = at_work()
+    for number in range(500):
+        send(play, f"door.number_{number}", f"c-{number}")
+    assert len(play.logged("control.refused")) == 1
+
+
 def test_a_message_that_is_no_command_is_logged_once_a_minute_and_answered_within_a_rate() -> None:
     play = at_work()
     for number in range(1000):
