@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
-from agent.cli.table import columns
+from agent.cli.table import tell_rows
 from agent.cli.times import local_time, zone_in
 from agent.core.problems import Words
 
@@ -31,15 +31,13 @@ def list_alarms(
     with reporting():
         answer = connect(config, socket).request("alarms.list")
     rows, zone = answer["rows"], zone_in(answer)
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    if not rows:
-        say("没有报警。", "There are no alarms.")
-        return
-    cells = [[each["alarm"], local_time(each["raised_at"], zone), _state(each), _words(each)] for each in rows]
-    for line in columns([pick(title) for title in _TITLES], cells):
-        typer.echo(line)
+    tell_rows(
+        rows,
+        as_json,
+        Words("没有报警。", "There are no alarms."),
+        _TITLES,
+        lambda each: [each["alarm"], local_time(each["raised_at"], zone), _state(each), _words(each)],
+    )
 
 
 @app.command("acknowledge")
@@ -55,13 +53,13 @@ def acknowledge(
     say("已确认。", "It is acknowledged.")
 
 
-def _state(row: dict[str, object]) -> str:
+def _state(row: Mapping[str, object]) -> str:
     active = Words("正在报警", "active") if row["is_active"] else Words("已结束", "over")
     seen = Words("已确认", "acknowledged") if row["is_acknowledged"] else Words("未确认", "not acknowledged")
     return f"{pick(active)}, {pick(seen)}"
 
 
-def _words(row: dict[str, object]) -> str:
+def _words(row: Mapping[str, object]) -> str:
     from agent.core.alarms import WORDS  # with it comes half of the agent: not before it is needed
 
     words = WORDS.get(str(row["alarm"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
-from agent.cli.table import columns
+from agent.cli.table import tell_rows
 from agent.cli.times import local_time, zone_in
 from agent.core.problems import Words
 
@@ -39,25 +38,20 @@ def list_recipients(
     with reporting():
         answer = connect(config, socket).request("notify.list")
     rows, zone = answer["rows"], zone_in(answer)
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    if not rows:
-        say("没有设置接收人。", "Nobody is notified: the settings name no recipients.")
-        return
-    cells = [
-        [
+    tell_rows(
+        rows,
+        as_json,
+        Words("没有设置接收人。", "Nobody is notified: the settings name no recipients."),
+        _TITLES,
+        lambda each: [
             each["recipient"],
             ", ".join(_way(way["way"], way["reason"]) for way in each["ways"]),
             local_time(each["reached_at"], zone),
             each["waiting"],
             f"{each['within_the_hour']}/{each['per_hour']}",
             _state(each),
-        ]
-        for each in rows
-    ]
-    for line in columns([pick(title) for title in _TITLES], cells):
-        typer.echo(line)
+        ],
+    )
 
 
 @app.command("test")

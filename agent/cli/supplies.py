@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import pick, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
-from agent.cli.table import columns
+from agent.cli.table import tell_rows
 from agent.cli.times import local_time, zone_in
 from agent.core.problems import CATALOGUE, Words
 
@@ -45,14 +45,12 @@ def list_supplies(
     with reporting():
         answer = connect(config, socket).request("supplies.list")
     rows, zone = answer["rows"], zone_in(answer)
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    if not rows:
-        say("配置文件中没有物资。", "The settings name no supplies.")
-        return
-    cells = [
-        [
+    tell_rows(
+        rows,
+        as_json,
+        Words("配置文件中没有物资。", "The settings name no supplies."),
+        _TITLES,
+        lambda row: [
             _label(answer, row["supply"]),
             "?" if row["quantity"] is None else row["quantity"],
             row["minimum"],
@@ -60,11 +58,8 @@ def list_supplies(
             local_time(row["checked_at"], zone),
             ", ".join(f"{each['member'] or '?'} {local_time(each['at'], zone)}" for each in row["loans"]),
             _state(row),
-        ]
-        for row in rows
-    ]
-    for line in columns([pick(title) for title in _TITLES], cells):
-        typer.echo(line)
+        ],
+    )
 
 
 @app.command("check")
@@ -129,7 +124,7 @@ def _label(answer: dict[str, Any], name: str) -> str:
     return f"{name} ({label})" if label else name
 
 
-def _state(row: dict[str, Any]) -> str:
+def _state(row: Mapping[str, Any]) -> str:
     if not row["faults"]:
         return pick(Words("正常", "ok"))
     return "; ".join(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from agent.cli.language import clean
+import typer
+
+from agent.cli.language import clean, pick, say
+from agent.core.problems import Words
+
+Cells = Callable[[Mapping[str, Any]], Sequence[object]]
 
 # What Excel, LibreOffice and WPS take for the beginning of a formula, also in its full-width form.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -22,6 +28,19 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator
     for row in texts:
         cells = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def tell_rows(
+    rows: Sequence[Mapping[str, Any]], as_json: bool, nothing: Words, titles: Sequence[Words], cells: Cells
+) -> None:
+    """Print the rows of a list: as JSON, as columns, or that there are none. `cells`: those of one row."""
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    elif not rows:
+        say(nothing.zh, nothing.en)
+    else:
+        for line in columns([pick(title) for title in titles], [cells(row) for row in rows]):
+            typer.echo(line)
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

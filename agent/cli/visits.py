@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli.connection import connect, reporting
-from agent.cli.language import complain, pick, say
+from agent.cli.language import complain, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
-from agent.cli.table import columns, csv_lines
+from agent.cli.table import csv_lines, tell_rows
 from agent.cli.times import local_time, station_zone, utc_of, zone_in
 from agent.control.client import ControlClient
 from agent.core.problems import Words
@@ -59,18 +58,13 @@ def list_visits(
         since_utc, until_utc = _period(client, since, until)
         answer = client.request("visits.list", since=since_utc, until=until_utc, limit=limit)
     rows, zone = answer["rows"], zone_in(answer)
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    if not rows:
-        say("没有到访记录。", "There are no visits.")
-        return
-    cells = [
-        [local_time(row.get(name), zone) if name.endswith("_utc") else row.get(name) for name in COLUMNS]
-        for row in rows
-    ]
-    for line in columns([pick(title) for title in _TITLES], cells):
-        typer.echo(line)
+    tell_rows(
+        rows,
+        as_json,
+        Words("没有到访记录。", "There are no visits."),
+        _TITLES,
+        lambda row: [local_time(row.get(name), zone) if name.endswith("_utc") else row.get(name) for name in COLUMNS],
+    )
 
 
 @app.command("export")
