@@ -9,6 +9,7 @@ import typer
 from agent import __version__
 from agent.cli import (
     alarms,
+    appliances,
     consent,
     contract,
     door,
@@ -64,6 +65,7 @@ contract.add_to(app)
 app.add_typer(consent.app, name="consent")
 app.add_typer(door.app, name="door")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(appliances.app, name="appliances")
 app.add_typer(faults.app, name="faults")
 app.add_typer(notify.app, name="notify")
 app.add_typer(members.app, name="members")

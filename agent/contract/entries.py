@@ -271,6 +271,10 @@ ENTRIES: Mapping[str, Entry] = {
             "was": Part(_one_of(*Running), "what it did"),
         },
     ),
+    "appliance.replaced": Entry(
+        "Somebody says that another appliance stands in its place; its usual power is learned anew.",
+        {"appliance": _APPLIANCE, "by": _BY},
+    ),
     "appliance.switched": Entry(
         "An appliance was told to be on or off.",
         {

@@ -179,6 +179,12 @@ class AlarmArguments(_Message):
     alarm: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")]
 
 
+class ApplianceArguments(_Message):
+    """Which appliance."""
+
+    appliance: PlaceName
+
+
 class FaultArguments(_Message):
     """Which fault (`CODE@PLACE`), and how far its repair is."""
 
@@ -317,6 +323,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "door.resume": NoArguments,
         "access.present_code": PresentCodeArguments,
         "alarms.acknowledge": AlarmArguments,
+        "appliances.replaced": ApplianceArguments,
         "alarms.list": NoArguments,
         "faults.list": NoArguments,
         "faults.report": ReportArguments,

@@ -256,6 +256,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "清点后执行 station supplies check 记录数量。",
         "Count them, then `station supplies check`.",
     ),
+    "appliance.unknown": _error(
+        "配置文件中没有这种电器。",
+        "The settings have no such appliance.",
+        "station status 列出全部电器。",
+        "`station status` shows them all.",
+    ),
     "alarm.unknown": _error(
         "没有这个报警,或已确认。",
         "There is no such alarm, or it has been acknowledged.",
@@ -302,8 +308,8 @@ CATALOGUE: Mapping[str, Kind] = {
     "appliance.weak": _error(
         "电器功率远低于平时,可能加热元件已坏:{detail}",
         "It draws far less than it used to; its heating part is probably dead: {detail}",
-        "试用一次;不热时请报修。换过电器的,请让本站重新学习。",
-        "Try it; have it repaired if it does not heat. If it was replaced, let the station learn it anew.",
+        "试用一次;不热时请报修。换过电器的,执行 station appliances replaced 名称。",
+        "Try it; have it repaired if it does not heat. If it was replaced: `station appliances replaced NAME`.",
     ),
     "fridge.warm": _error(
         "冰箱温度过高太久:{detail}",

@@ -9,6 +9,7 @@ from typing import Any
 from agent import events
 from agent.core import appliance, appliance_faults, floats, people
 from agent.core.appliance import Appliance, Reading, Running
+from agent.core.problems import problem
 from agent.core.state import Rules, StationState
 from agent.core.turn import Turn
 from agent.effects import KeepNotes, Note, PublishReadings, WriteReading
@@ -77,6 +78,21 @@ def tend(turn: Turn) -> None:
     _end_older_faults(turn)
     if turn.now >= turn.state.appliances_kept_at + KEEP_EVERY_S:
         keep(turn)
+
+
+def replaced(turn: Turn, asked: events.ControlRequested) -> None:
+    """Another appliance stands in its place: what was learned of the old one says nothing about it."""
+    name = str(asked.arguments["appliance"])
+    known = turn.state.appliances.get(name)
+    if known is None:
+        turn.refuse(asked.request, problem("appliance.unknown", name))
+        return
+    after = appliance.relearn(known)
+    turn.set(appliances={**turn.state.appliances, name: after})
+    turn.clear_fault("appliance.weak", name)
+    note = Note(NOTES, name, appliance.saved(after))
+    turn.log("appliance.replaced", {"appliance": name, "by": asked.actor.name}, tag=asked.request, notes=(note,))
+    turn.answer_when_logged(asked.request, {"appliance": name}, asked.action)
 
 
 def deadlines(state: StationState, rules: Rules) -> list[float | None]:

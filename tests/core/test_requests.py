@@ -85,6 +85,7 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "fault": "camera.failed@camera",
         "stage": "seen",
         "where": "microwave",
+        "appliance": "microwave",
         "supply": "gold",
         "quantity": 1,
         "what": "broken",

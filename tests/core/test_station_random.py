@@ -137,6 +137,7 @@ class World:
             "fault": ("camera.failed@camera", "reported.broken@microwave", "device.failed@contact")[number % 3],
             "stage": ("seen", "in_repair", "put_right", "checked")[number % 4],
             "where": "microwave",
+            "appliance": "microwave",
             "month": "2026-11",
             "part": ("setup", "span", "log", "energy")[number % 4],
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
