@@ -480,7 +480,8 @@ def home_assistant_device(settings: Settings) -> Device | None:
         name: (each.label_zh if chosen.language == "zh" else each.label_en) or each.label_zh or each.label_en or name
         for name, each in settings.appliances.items()
     }
-    return Device(settings.station.name or settings.station.id, labels, chosen.language)
+    name = settings.station.name or settings.station.id
+    return Device(name, labels, chosen.language, tuple(room_sources(settings)))
 
 
 def password_file(chosen: MqttSettings, environment: Mapping[str, str]) -> Path | None:

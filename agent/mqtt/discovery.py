@@ -39,15 +39,22 @@ _FAULT = Words("故障", "Fault")
 _FAULTS = Words("故障数", "Faults")
 _POWER = Words("功率", "power")
 _UNUSABLE = Words("故障", "problem")
+_AIR: Mapping[str, tuple[Words, str, str]] = {
+    "temperature_c": (Words("室温", "Temperature"), "temperature", "°C"),
+    "humidity_percent": (Words("湿度", "Humidity"), "humidity", "%"),
+    "co2_ppm": (Words("二氧化碳", "CO₂"), "carbon_dioxide", "ppm"),
+}
+"""What each quantity of the air is called, with Home Assistant's device class and unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What is announced. `appliances`: what screens call each, by its name on the wire."""
+    """What is announced. `appliances`: what screens call each, by name on the wire; `air`: what of it is measured."""
 
     name: str
     appliances: Mapping[str, str]
     language: Language = "zh"
+    air: tuple[str, ...] = ()
 
 
 def discovery_topic(prefix: str, station: str) -> str:
@@ -146,15 +153,16 @@ def _components(topics: Topics, device: Device) -> dict[str, dict[str, Any]]:
             "json_attributes_template": "{{ {'faults': value_json.faults} | tojson }}",
         },
     }
+    for quantity in device.air:
+        words, kind, unit = _AIR[quantity]
+        template = f"{{{{ value_json.{quantity} }}}}"
+        found[quantity] = _measured(words, topics.state("environment"), template, kind, unit)
     for name, label in device.appliances.items():
         topic = topics.state(f"appliances/{name}")
         states = list(get_args(ApplianceState.model_fields["state"].annotation))
         found[f"appliance_{name}"] = _choice(Words(label, label), topic, "state", states)
-        found[f"appliance_{name}_power"] = {
-            **_number(_named(label, _POWER), topic, "{{ value_json.power_w }}"),
-            "device_class": "power",
-            "unit_of_measurement": "W",
-        }
+        power = _measured(_named(label, _POWER), topic, "{{ value_json.power_w }}", "power", "W")
+        found[f"appliance_{name}_power"] = power
         problem = _of("usable", no="ON", yes="OFF")
         found[f"appliance_{name}_problem"] = _binary(_named(label, _UNUSABLE), "problem", topic, problem)
     return {
@@ -197,6 +205,10 @@ def _choice(name: Words, topic: str, field: str, options: list[str]) -> dict[str
         "state_topic": topic,
         "value_template": f"{{{{ value_json.{field} }}}}",
     }
+
+
+def _measured(name: Words, topic: str, template: str, kind: str, unit: str) -> dict[str, Any]:
+    return {**_number(name, topic, template), "device_class": kind, "unit_of_measurement": unit}
 
 
 def _number(name: Words, topic: str, template: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import pytest
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from agent.core.room import QUANTITIES
 from agent.mqtt.discovery import NOTE_FILE, Announcement, Device, discovery_message, discovery_topic
-from agent.mqtt.payloads import MAX_PAYLOAD_BYTES, DoorState, OccupancyState, encode
+from agent.mqtt.payloads import MAX_PAYLOAD_BYTES, DoorState, EnvironmentState, OccupancyState, encode
 from agent.mqtt.topics import Topics
 
 TOPICS = Topics("stations", "demo-1")
@@ -70,6 +71,17 @@ def test_people_are_counted(components: dict[str, dict[str, Any]]) -> None:
     inside = OccupancyState(observed_at="2026-11-22T03:04:05Z", holds_s=90.0, count=3, is_occupied=True)
     assert rendered(components["people"], encode(inside)) == "3"
     assert rendered(components["occupied"], encode(inside)) == "ON"
+
+
+def test_of_the_air_it_shows_what_is_measured(components: dict[str, dict[str, Any]]) -> None:
+    assert not set(QUANTITIES) & set(components)
+    device = Device("x", {}, "en", tuple(QUANTITIES))
+    shown = json.loads(discovery_message(TOPICS, device))["components"]
+    air = EnvironmentState(
+        observed_at="2026-11-22T03:04:05Z", holds_s=90.0, temperature_c=21.5, humidity_percent=None, co2_ppm=640.0
+    )
+    assert [rendered(shown[each], encode(air)) for each in QUANTITIES] == ["21.5", "None", "640.0"]
+    assert [shown[each]["unit_of_measurement"] for each in QUANTITIES] == ["°C", "%", "ppm"]
 
 
 @pytest.mark.parametrize("station", ["demo-1", "a.b", "a_b", "A", "x" * 64])
