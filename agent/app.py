@@ -296,7 +296,7 @@ def rules_of(settings: Settings) -> Rules:
         room=room_sources(settings),
         contacts={name: each.kind for name, each in settings.contacts.items()},
         mains_signal=_mains_signal(settings),
-        outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max)),
+        outbox=Limits(settings.mqtt.in_flight_max, float(settings.mqtt.entries_per_s_max) or None),
         readings_every_s=float(settings.readings.publish_interval_s) if settings.readings.publish else None,
         counter=CounterRules(settings.counter.fitted),
         calls=CallRules(settings.call_button.waits_s),

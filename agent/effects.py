@@ -472,7 +472,7 @@ class PublishReply(Effect):
 
 @dataclass(frozen=True, slots=True)
 class PublishEntries(Effect):
-    """Publish entries of the log in order; `EntryAcknowledged` follows for each."""
+    """Publish entries of the log in order; `EntriesAcknowledged` follows, in one or several."""
 
     session: str
     entries: tuple[LoggedEntry, ...]

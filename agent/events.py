@@ -784,12 +784,11 @@ class CertificateRead(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class EntryAcknowledged(Event):
-    """The broker sent PUBACK for this entry, in the session named."""
+class EntriesAcknowledged(Event):
+    """The broker sent PUBACK for these entries, in the session named. `places`: (epoch, sequence) of each."""
 
     session: str
-    epoch: int
-    sequence: int
+    places: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class MqttSettings(Table):
     password_file: FilePath | None = None
     keepalive_s: int = Field(default=30, ge=5, le=3600)
     in_flight_max: int = Field(default=20, ge=1, le=1000)
-    entries_per_s_max: int = Field(default=50, ge=1, le=1000)
+    entries_per_s_max: int = Field(default=50, ge=0, le=1000)  # 0: no bound
     tls: TlsSettings = TlsSettings()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
 

@@ -28,10 +28,9 @@ def on_disconnected(turn: Turn, event: events.BrokerDisconnected) -> None:
     turn.raise_fault("broker.disconnected", "mqtt", event.reason)
 
 
-def on_acknowledged(turn: Turn, event: events.EntryAcknowledged) -> None:
-    """The broker has an entry."""
-    position = (event.epoch, event.sequence)
-    sending, orders = outbox.acknowledge(turn.state.outbox, event.session, position)
+def on_acknowledged(turn: Turn, event: events.EntriesAcknowledged) -> None:
+    """The broker has these entries."""
+    sending, orders = outbox.acknowledge(turn.state.outbox, event.session, *event.places)
     turn.set(outbox=sending)
     turn.do(*orders)
 

@@ -22,10 +22,13 @@ _ROUNDING = 1e-3  # of an allowance that has grown to 1; a float of station time
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`window`: entries in flight, bounds memory here and at the broker. `entries_per_s`: spares a thin uplink."""
+    """`window`: entries in flight, bounds memory here and at the broker.
+
+    `entries_per_s`: spares a thin uplink and a server with many stations; None: as fast as the broker takes them.
+    """
 
     window: int = 100
-    entries_per_s: float = 200.0
+    entries_per_s: float | None = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,10 @@ class Outbox:
         """When the rate allows a further entry, if one waits for that alone."""
         if self.session is None or self.is_reading or self.sent >= self.newest:
             return None
-        if len(self.in_flight) >= limits.window:
+        if not _room(self, limits):
             return None
-        allowed_at = self.allowance_at + max(0.0, 1 - self.allowance) / limits.entries_per_s
+        missing = max(0.0, 1 - self.allowance)
+        allowed_at = self.allowance_at + (missing / limits.entries_per_s if limits.entries_per_s else 0.0)
         return allowed_at if self.retry_at is None else max(allowed_at, self.retry_at)
 
 
@@ -92,12 +96,12 @@ def disconnected(state: Outbox) -> Outbox:
     return replace(state, session=None, in_flight=(), acknowledged=frozenset(), is_outdated=state.is_reading)
 
 
-def acknowledge(state: Outbox, session: str, position: Position) -> Result:
-    """Take one PUBACK; the cursor moves when the oldest ones are all in. Another session's counts for nothing."""
-    if session != state.session or position not in state.in_flight:
-        return state, ()
-    acknowledged = state.acknowledged | {position}
+def acknowledge(state: Outbox, session: str, *positions: Position) -> Result:
+    """Take PUBACKs; the cursor moves when the oldest ones are all in. Another session's count for nothing."""
     in_flight = state.in_flight
+    if session != state.session or not (known := set(positions).intersection(in_flight)):
+        return state, ()
+    acknowledged = state.acknowledged | known
     done = 0
     while done < len(in_flight) and in_flight[done] in acknowledged:
         done += 1
@@ -144,16 +148,26 @@ def ask(state: Outbox, now: float, limits: Limits) -> Result:
     if state.retry_at is not None and now < state.retry_at:
         return state, ()
     state = _refill(state, now, limits)
-    room = min(limits.window - len(state.in_flight), int(state.allowance + _ROUNDING))
+    room = min(_room(state, limits), int(state.allowance + _ROUNDING))
     if room < 1:
         return state, ()
     return replace(state, is_reading=True), (ReadOutbox(*state.sent, room),)
 
 
+def _room(state: Outbox, limits: Limits) -> int:
+    """How many more the window takes; none until it is a good part of it, for a question costs more than an entry."""
+    room = limits.window - len(state.in_flight)
+    return room if room >= max(1, limits.window // 4) else 0
+
+
 def _burst(limits: Limits) -> float:
+    if limits.entries_per_s is None:
+        return float(limits.window)
     return float(max(1, min(limits.window, int(limits.entries_per_s))))  # one second's worth may go at once
 
 
 def _refill(state: Outbox, now: float, limits: Limits) -> Outbox:
+    if limits.entries_per_s is None:
+        return replace(state, allowance=_burst(limits), allowance_at=now)
     grown = state.allowance + max(0.0, now - state.allowance_at) * limits.entries_per_s
     return replace(state, allowance=min(_burst(limits), grown), allowance_at=now)

@@ -301,7 +301,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.VaultExamined: vault.on_examined,
     events.BrokerConnected: delivery.on_connected,
     events.BrokerDisconnected: delivery.on_disconnected,
-    events.EntryAcknowledged: delivery.on_acknowledged,
+    events.EntriesAcknowledged: delivery.on_acknowledged,
     events.CertificateRead: encryption.take,
     events.CommandReceived: command_desk.on_received,
     events.CommandRejected: command_desk.on_rejected,

@@ -52,11 +52,15 @@ class Flow:
         self._takes_entries = True
         self._readings: deque[Batch] = deque()
         self._sent: dict[int, _Sent] = {}  # by message id, in the order of sending
+        self.in_flight = 0
+        """Messages that were sent and not acknowledged."""
+        self._states_in_flight = 0
+        self._entries_sent = 0  # and not reported
 
     @property
-    def in_flight(self) -> int:
-        """Messages that were sent and not acknowledged."""
-        return sum(not sent.is_acknowledged for sent in self._sent.values())
+    def entries_held(self) -> int:
+        """Entries that wait, are in flight, or were acknowledged before their turn."""
+        return len(self._entries) + self._entries_sent
 
     def offer_retained(self, topic: str, item: Retained | PublishState) -> None:
         """A newer one takes the place of an older one that still waits; topics are as many as the settings name."""
@@ -68,8 +72,7 @@ class Flow:
 
     def offer_entries(self, entries: tuple[LoggedEntry, ...]) -> bool:
         """False when that is beyond `MAX_ENTRIES`: none is taken, for the order must stay whole."""
-        held = len(self._entries) + sum(isinstance(sent.item, LoggedEntry) for sent in self._sent.values())
-        if held + len(entries) > MAX_ENTRIES:
+        if self.entries_held + len(entries) > MAX_ENTRIES:
             return False
         if self._takes_entries:
             self._entries.extend(entries)
@@ -84,7 +87,7 @@ class Flow:
         """Beyond the bound the oldest batch is lost, and counted."""
         self._readings.append(batch)
         if len(self._readings) > MAX_BATCHES:
-            self.lost_readings += _count(self._readings.popleft())
+            self.lost_readings += _readings(self._readings.popleft())
 
     def next(self) -> Item | None:
         """Take what goes next, or None while nothing waits or the window is full."""
@@ -92,8 +95,7 @@ class Flow:
             return None
         if self._replies:
             return self._replies.popleft()
-        states = sum(isinstance(s.item, (Retained, PublishState)) for s in self._sent.values() if not s.is_acknowledged)
-        if self._retained and (not self._entries or states < max(1, self.window // 2)):
+        if self._retained and (not self._entries or self._states_in_flight < max(1, self.window // 2)):
             return self._retained.pop(next(iter(self._retained)))
         if self._entries:
             return self._entries.popleft()
@@ -107,6 +109,8 @@ class Flow:
     def sent(self, mid: int, item: Item, at: float) -> None:
         """The item is on its way as message `mid`. `at`: monotonic, s."""
         self._sent[mid] = _Sent(item, at)
+        self._count(item, 1)
+        self._entries_sent += isinstance(item, LoggedEntry)
 
     def acknowledge(self, mid: int) -> tuple[Item | None, list[LoggedEntry]]:
         """Take a PUBACK: what it was for, and the entries that may now be reported.
@@ -117,6 +121,7 @@ class Flow:
         sent = self._sent.get(mid)
         if sent is None or sent.is_acknowledged:
             return None, []
+        self._count(sent.item, -1)
         if not isinstance(sent.item, LoggedEntry):
             del self._sent[mid]
             return sent.item, []
@@ -127,6 +132,7 @@ class Flow:
                 if not other.is_acknowledged:
                     break
                 done.append(number)
+        self._entries_sent -= len(done)
         reported = [self._sent.pop(number).item for number in done]
         return sent.item, [item for item in reported if isinstance(item, LoggedEntry)]
 
@@ -137,8 +143,8 @@ class Flow:
     def stop(self) -> int:
         """Forget everything; returns how many readings are lost with it."""
         flying = [sent.item for sent in self._sent.values() if not sent.is_acknowledged]
-        lost = self.lost_readings + sum(_count(b) for b in (*self._readings, *flying) if isinstance(b, Batch))
-        self.lost_readings = 0
+        lost = self.lost_readings + sum(_readings(b) for b in (*self._readings, *flying) if isinstance(b, Batch))
+        self.lost_readings = self.in_flight = self._states_in_flight = self._entries_sent = 0
         self._sent.clear()
         self._retained.clear()
         self._replies.clear()
@@ -146,6 +152,11 @@ class Flow:
         self._readings.clear()
         return lost
 
+    def _count(self, item: Item, change: int) -> None:
+        self.in_flight += change
+        if isinstance(item, (Retained, PublishState)):
+            self._states_in_flight += change
 
-def _count(batch: Batch) -> int:
+
+def _readings(batch: Batch) -> int:
     return len(batch.readings) + batch.lost

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 from agent import __version__
 from agent.clock import Clock
 from agent.effects import PublishEntries, PublishReadings, PublishReply, PublishState
-from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, Event, LoggedEntry, WorkerFailed
+from agent.events import BrokerConnected, BrokerDisconnected, EntriesAcknowledged, Event, LoggedEntry, WorkerFailed
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import (
     Accepted,
@@ -58,6 +58,10 @@ _PUBACK_S = 60.0
 _TICK_S = 5.0  # how late the two bounds above may be noticed
 _STABLE_S = 30.0  # a connection that lived so long was a good one: the back-off begins anew
 _WAITING_COMMANDS = 100  # a server sends a few a minute; with the largest, 6 MB of a hostile broker's at once
+# Acknowledgements of a backlog are told together, for each fact is a turn of the deciding thread: at most so many, and
+# none later than this. The last of those under way is told at once.
+_TOLD_TOGETHER = 32
+_TOLD_WITHIN_S = 0.01
 _COMMANDS_PER_S = 20.0  # and as many at once; the rest of a flood is dropped unread, and counted
 _RENEWED = "renewed"
 _LEAVE_S = 1.0  # for a DISCONNECT to go out
@@ -72,7 +76,7 @@ class Receive(Protocol):
 
 
 class BrokerLink:
-    """Publishes what the rules order; posts `BrokerConnected`, `BrokerDisconnected`, `EntryAcknowledged`.
+    """Publishes what the rules order; posts `BrokerConnected`, `BrokerDisconnected`, `EntriesAcknowledged`.
 
     `publish_…` may be called from the deciding thread: they never block and never raise; what comes while there is no
     connection, or for another session, is dropped silently. `post` is called on the supervising thread.
@@ -114,6 +118,8 @@ class BrokerLink:
         self._dropped_commands = 0
         self._command_tokens, self._command_at = _COMMANDS_PER_S, 0.0
         self._is_down = False  # of the supervising thread alone, like what follows
+        self._untold: list[tuple[int, int]] = []  # entries that were acknowledged
+        self._tell_by = 0.0
         self._refused_parts: set[str] = set()
 
     def start(self) -> None:
@@ -149,7 +155,7 @@ class BrokerLink:
         self._wake()
 
     def publish_entries(self, effect: PublishEntries) -> None:
-        """Publish entries in order; `EntryAcknowledged` follows for each, in the same order."""
+        """Publish entries in order; `EntriesAcknowledged` follows, in one or several, in the same order."""
         with self._lock:
             if self._session != effect.session or self._has_overflowed:
                 return
@@ -224,6 +230,7 @@ class BrokerLink:
         try:
             return self._converse(connection, session, signals)
         finally:
+            self._tell_acknowledged(session)
             with self._lock:
                 self._session = None
                 self._lost_readings += self._flow.stop()
@@ -232,7 +239,7 @@ class BrokerLink:
     def _converse(self, connection: Connection, session: str, signals: SimpleQueue[Signal | None]) -> str:
         began = self._clock.monotonic()
         while True:
-            signal = _next(signals)
+            signal = _next(signals, _TOLD_WITHIN_S if self._untold else _TICK_S)
             with self._lock:
                 self._is_woken = False
             match signal:
@@ -247,8 +254,10 @@ class BrokerLink:
                 case Received(_topic, payload, is_retained):
                     self._take_command(payload, is_retained=is_retained)
                 case Acknowledged(mid, refusal):
-                    if reason := self._acknowledge(session, mid, refusal):
+                    if reason := self._acknowledge(mid, refusal):
                         return reason
+            if self._must_tell():
+                self._tell_acknowledged(session)
             if self._closing.is_set():
                 self._say_goodbye(connection, session, signals)
                 return "closed"
@@ -299,7 +308,7 @@ class BrokerLink:
             )
         self._post(BrokerConnected(self._clock.now(), session))
 
-    def _acknowledge(self, session: str, mid: int, refusal: str) -> str:
+    def _acknowledge(self, mid: int, refusal: str) -> str:
         """Take a PUBACK; returns why the connection must end, or nothing."""
         with self._lock:
             item, entries = self._flow.acknowledge(mid)
@@ -309,9 +318,22 @@ class BrokerLink:
             _log.warning("the broker refused %s: %s; check its access rules", type(item).__name__, refusal)
         elif self._announcement is not None and isinstance(item, Retained):
             self._announcement.taken(item.topic)
-        for entry in entries:
-            self._post(EntryAcknowledged(self._clock.now(), session, entry.epoch, entry.sequence))
+        if entries and not self._untold:
+            self._tell_by = self._clock.monotonic() + _TOLD_WITHIN_S
+        self._untold += [(entry.epoch, entry.sequence) for entry in entries]
         return ""
+
+    def _must_tell(self) -> bool:
+        if not self._untold:
+            return False
+        with self._lock:
+            is_last = self._flow.entries_held == 0
+        return is_last or len(self._untold) >= _TOLD_TOGETHER or self._clock.monotonic() >= self._tell_by
+
+    def _tell_acknowledged(self, session: str) -> None:
+        if self._untold:
+            told, self._untold = tuple(self._untold), []
+            self._post(EntriesAcknowledged(self._clock.now(), session, told))
 
     def _overdue(self, began: float) -> str:
         now = self._clock.monotonic()
@@ -405,7 +427,7 @@ class BrokerLink:
                 self._signals.put(None)
 
 
-def _next(signals: SimpleQueue[Signal | None], timeout_s: float = _TICK_S) -> Signal | None:
+def _next(signals: SimpleQueue[Signal | None], timeout_s: float) -> Signal | None:
     try:
         return signals.get(timeout=timeout_s)
     except Empty:

@@ -18,6 +18,8 @@ from agent.events import LoggedEntry, MinuteReading
 
 CONTRACT_VERSION = "1.0"
 MAX_PAYLOAD_BYTES = 64 * 1024  # the contract's bound; every common broker takes it without a setting
+# Characters of a body that is not measured: each is at most 4 bytes, and what stands around it far less than the rest.
+_SURELY_FITS = MAX_PAYLOAD_BYTES // 8
 MAX_BATCH = 128  # readings in one message; with the longest names these stay below the bound
 SEQUENCE_DIGITS = 19  # of the largest 64-bit signed integer, so that text order is number order for ever
 HISTORICAL_AFTER = timedelta(minutes=1)  # older entries are a backlog, not news
@@ -331,7 +333,7 @@ def log_event(station: str, entry: LoggedEntry, now_utc: datetime) -> LogEvent:
     except (ValidationError, ValueError) as error:
         where = f"entry {entry.epoch}/{entry.sequence}"
         raise PayloadError(f"{where} does not fit the contract: {_reasons(error)}") from None
-    if data is None or len(_json(event)) <= MAX_PAYLOAD_BYTES:
+    if data is None or len(entry.body or "") <= _SURELY_FITS or len(_json(event)) <= MAX_PAYLOAD_BYTES:
         return event
     absent = {"datacontenttype": None, "data": None, "salt": None}
     return event.model_copy(update={**absent, "withheld": "too_large"})

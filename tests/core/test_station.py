@@ -29,7 +29,7 @@ from agent.events import (
     DeviceFailed,
     DeviceRecovered,
     EntriesLost,
-    EntryAcknowledged,
+    EntriesAcknowledged,
     Event,
     ExitButtonPressed,
     FaceSeen,
@@ -320,8 +320,7 @@ def test_what_is_durable_is_read_sent_and_acknowledged() -> None:
     play.put(OutboxRead(play.now, tuple(logged)))
     (sent,) = play.found(PublishEntries)
     assert (sent.session, list(sent.entries)) == ("s-1", logged)
-    for each in logged:
-        play.put(EntryAcknowledged(play.now, "s-1", each.epoch, each.sequence))
+    play.put(EntriesAcknowledged(play.now, "s-1", tuple((each.epoch, each.sequence) for each in logged)))
     assert play.state.outbox.cursor == newest
     play.ask("status", request="r-2")
     broker = play.replies("r-2")[-1].result["broker"]

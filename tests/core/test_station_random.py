@@ -210,9 +210,9 @@ class World:
     def acknowledge(self, number: int) -> Event:
         sent = self.play.found(PublishEntries)
         if not sent:
-            return events.EntryAcknowledged(self.now, "s-1", 1, number)
+            return events.EntriesAcknowledged(self.now, "s-1", ((1, number),))
         entry = sent[-1].entries[number % len(sent[-1].entries)]
-        return events.EntryAcknowledged(self.now, sent[-1].session, entry.epoch, entry.sequence)
+        return events.EntriesAcknowledged(self.now, sent[-1].session, ((entry.epoch, entry.sequence),))
 
     def photo(self, number: int) -> Event:
         orders = self.play.found(EncodePhoto)
@@ -434,7 +434,7 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     ),
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
     events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
-    events.EntryAcknowledged: World.acknowledge,
+    events.EntriesAcknowledged: World.acknowledge,
     events.NotifyDone: World.notified,
     events.NotifyExamined: lambda w, n: events.NotifyExamined(w.now, NOTIFY_FAULTS[: n % 3]),
     events.CertificateRead: lambda w, n: events.CertificateRead(

@@ -14,7 +14,7 @@ import pytest
 from agent.clock import SystemClock
 from agent.demo.broker import EmbeddedBroker
 from agent.effects import PublishEntries, PublishState
-from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged
+from agent.events import BrokerConnected, BrokerDisconnected
 from agent.fleet.watch import Watcher
 from agent.mqtt.client import Broker
 from agent.mqtt.link import BrokerLink
@@ -57,7 +57,7 @@ def test_embedded_broker_carries_birth_state_log_and_goodbye(embedded: EmbeddedB
     session = session_of(inbox)
     link.publish_state(PublishState("occupancy", 0.0, {"count": 1, "is_occupied": True}))
     link.publish_entries(PublishEntries(session, make_entries(200)))
-    inbox.wait_for_count(EntryAcknowledged, 200)
+    inbox.wait_for_acknowledged(200)
     assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 201)]
     assert watcher.wait_for(lambda w: len(w.entries()) == 200, PATIENCE_S)
     assert watcher.audit(STATION).is_whole

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.events import EntryAcknowledged, Event, LoggedEntry
+from agent.events import EntriesAcknowledged, Event, LoggedEntry
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Broker
@@ -48,8 +48,13 @@ class Inbox:
             return self.all(kind)
 
     def acknowledged(self) -> list[tuple[int, int]]:
-        events = self.all(EntryAcknowledged)
-        return [(event.epoch, event.sequence) for event in events if isinstance(event, EntryAcknowledged)]
+        events = self.all(EntriesAcknowledged)
+        return [place for event in events if isinstance(event, EntriesAcknowledged) for place in event.places]
+
+    def wait_for_acknowledged(self, count: int) -> None:
+        with self._changed:
+            reached = self._changed.wait_for(lambda: len(self.acknowledged()) >= count, PATIENCE_S)
+            assert reached, f"{len(self.acknowledged())} of {count} acknowledged"
 
 
 def make_entries(count: int, *, first: int = 1, epoch: int = 1, previous: str = GENESIS) -> tuple[LoggedEntry, ...]:

@@ -16,7 +16,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.effects import PublishEntries, PublishReadings, PublishState
-from agent.events import BrokerConnected, BrokerDisconnected, EntryAcknowledged, MinuteReading, WorkerFailed
+from agent.events import BrokerConnected, BrokerDisconnected, MinuteReading, WorkerFailed
 from agent.fleet.watch import Watcher
 from agent.mqtt.client import Broker, Tls
 from agent.mqtt.link import BrokerLink
@@ -129,7 +129,7 @@ def test_entries_arrive_whole_and_are_acknowledged_in_order(
     entries = make_entries(500)
     link.publish_entries(PublishEntries(session, entries[:300]))
     link.publish_entries(PublishEntries(session, entries[300:]))
-    inbox.wait_for_count(EntryAcknowledged, 500)
+    inbox.wait_for_acknowledged(500)
     assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 501)]
     assert watcher.wait_for(lambda w: len(w.entries()) == 500, PATIENCE_S)
     assert [event.hash for event in watcher.entries(STATION)] == [entry.hash for entry in entries]
@@ -146,7 +146,7 @@ def test_a_broker_with_a_small_receive_maximum_is_respected(tmp_path: Path, inbo
         link = make_link(Broker("127.0.0.1", server.port))
         session = session_of(inbox)
         link.publish_entries(PublishEntries(session, make_entries(100)))
-        inbox.wait_for_count(EntryAcknowledged, 100)
+        inbox.wait_for_acknowledged(100)
         assert inbox.all(BrokerDisconnected) == []  # a broker ends a connection that exceeds it
         assert link.close()
         assert server.log().count("Received PUBLISH from station-demo-1") == 103
@@ -170,7 +170,7 @@ def test_nothing_is_acknowledged_and_nothing_blocks_while_the_broker_is_silent(
     time.sleep(0.2)
     assert inbox.acknowledged() == []
     mosquitto.thaw()
-    inbox.wait_for_count(EntryAcknowledged, 200)
+    inbox.wait_for_acknowledged(200)
     assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 201)]
 
     def shows_the_newest(watcher: Watcher) -> bool:
@@ -196,7 +196,7 @@ def test_link_comes_back_after_a_restart_and_sends_nothing_by_itself(
     entries = make_entries(3)
     link.publish_entries(PublishEntries(first, entries))  # of the earlier session: dropped
     link.publish_entries(PublishEntries(second, entries[:1]))
-    inbox.wait_for_count(EntryAcknowledged, 1)
+    inbox.wait_for_acknowledged(1)
     watcher = make_watcher(broker)
     assert watcher.wait_for(lambda w: w.is_online(STATION), PATIENCE_S)
     assert watcher.state(STATION, "door") is None
@@ -211,7 +211,7 @@ def test_a_durable_watcher_gets_what_came_while_it_was_away(
     session = session_of(inbox)
     watcher.close()
     link.publish_entries(PublishEntries(session, make_entries(20)))
-    inbox.wait_for_count(EntryAcknowledged, 20)
+    inbox.wait_for_acknowledged(20)
     again = make_watcher(broker, "server-1")
     assert again.wait_for(lambda w: len(w.entries(STATION)) == 20, PATIENCE_S)
     assert again.audit(STATION).is_whole
