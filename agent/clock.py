@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
+_LIBC = ctypes.CDLL(None)  # once: loading it takes ten times as long as what is asked of it
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -120,4 +121,4 @@ def _read_boot_id() -> str:
 def _is_synchronised() -> bool:
     """Ask the kernel (adjtimex, mode 0 only reads); chrony, ntpd and timesyncd all set its state."""
     buffer = ctypes.create_string_buffer(256)  # struct timex is 208 bytes on 64-bit Linux; modes == 0
-    return ctypes.CDLL(None).adjtimex(buffer) not in (-1, _TIME_ERROR)
+    return _LIBC.adjtimex(buffer) not in (-1, _TIME_ERROR)
