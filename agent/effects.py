@@ -272,6 +272,17 @@ class ReadOutbox(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadEntries(Effect):
+    """Read entries of one epoch, after `after` up to and with `last`, at most `limit`; `EntriesRead` answers."""
+
+    question: str
+    epoch: int
+    after: int
+    last: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class MoveCursor(Effect):
     """The broker has everything up to and including this entry."""
 
@@ -475,6 +486,18 @@ class PublishEntries(Effect):
     """Publish entries of the log in order; `EntriesAcknowledged` follows, in one or several."""
 
     session: str
+    entries: tuple[LoggedEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayEntries(Effect):
+    """Publish entries again that the broker has acknowledged before; `EntryReplayed` follows for each.
+
+    They go after all that is new; `request` names whose they are.
+    """
+
+    session: str
+    request: str
     entries: tuple[LoggedEntry, ...]
 
 

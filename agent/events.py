@@ -498,6 +498,28 @@ class OutboxRead(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LogPlace:
+    """Where an entry stands, and its hash."""
+
+    epoch: int
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesRead(Event):
+    """The answer to `ReadEntries`: those of the range that are there, in order, at most as many as were asked for.
+
+    `anchor`: the last entry that was let go, None where none was; `error`: why the log could not be read.
+    """
+
+    question: str
+    entries: tuple[LoggedEntry, ...] = ()
+    anchor: LogPlace | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MinuteReading:
     """One quantity of one sensor over one minute (UTC, `2026-11-22T03:04Z`); the unit is in the quantity's name."""
 
@@ -789,6 +811,16 @@ class EntriesAcknowledged(Event):
 
     session: str
     places: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReplayed(Event):
+    """The broker sent PUBACK for an entry that was published again; `error`: why it was not taken, or could not go."""
+
+    request: str
+    epoch: int
+    sequence: int
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ DOES: Mapping[str, str] = {
     "passes.revoke": "lets a pass open nothing any more",
     "alarm.acknowledge": "says that somebody has seen an alarm",
     "fault.update": "says how far the repair of a fault is",
+    "log.replay": "publishes entries of the log again; *done* once the broker acknowledged the last of them",
 }
 """By the command's name."""
 

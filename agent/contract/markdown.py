@@ -17,6 +17,7 @@ from agent.contract.commands import DOES, REFUSED, arguments_of
 from agent.contract.entries import ENTRIES, PREFIX
 from agent.contract.examples import EXAMPLES
 from agent.core.commands import COMMANDS
+from agent.core.replaying import MAX_ENTRIES
 from agent.mqtt.payloads import CONTRACT_VERSION, MAX_PAYLOAD_BYTES, LogEvent, encode
 
 _PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
@@ -105,6 +106,7 @@ def _claims() -> str:
 _PARTS: Mapping[str, Callable[[], str]] = {
     "version": lambda: CONTRACT_VERSION,
     "max_bytes": lambda: f"{MAX_PAYLOAD_BYTES:,}",
+    "replay_max": lambda: f"{MAX_ENTRIES:,}",
     "topics": _topics,
     "event_fields": _event_fields,
     "event_example": _event_example,

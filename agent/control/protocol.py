@@ -7,12 +7,21 @@ import binascii
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, date, datetime
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from agent.control.wire import PAGE_ROWS, PHOTO_BYTES_MAX, PHOTOS_MAX
 from agent.core.problems import Problem, Words, problem
+from agent.core.replaying import MAX_ENTRIES as REPLAY_ENTRIES_MAX
 from agent.mistakes import fault, problems_of, show
 
 
@@ -232,6 +241,23 @@ class MonthArguments(_Message):
     until: Time | None = None
 
 
+class ReplayArguments(_Message):
+    """Which entries of the log to publish again, both ends included."""
+
+    epoch: int = Field(ge=1, lt=2**31)
+    first: int = Field(ge=1, lt=2**53)
+    last: int = Field(ge=1, lt=2**53)
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.last < self.first:
+            raise fault("last 不能小于 first", "last must not be less than first")
+        if self.last - self.first >= REPLAY_ENTRIES_MAX:
+            most = REPLAY_ENTRIES_MAX
+            raise fault(f"一次最多补发 {most} 条", f"at most {most} entries can be asked for at one time")
+        return self
+
+
 class RevokePassArguments(_Message):
     """Which pass opens nothing any more."""
 
@@ -330,6 +356,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "faults.update": FaultArguments,
         "faces.audit": AuditArguments,
         "consent.show": ConsentTextArguments,
+        "log.replay": ReplayArguments,
         "members.add": AddMemberArguments,
         "members.card": CardArguments,
         "members.data": DataArguments,

@@ -96,6 +96,7 @@ COMMANDS: Mapping[str, Command] = {
     "passes.revoke": Command(Scope.ROSTER, Freshness.REVISION, "passes.revoke"),
     "alarm.acknowledge": Command(Scope.OPERATE, Freshness.SESSION, "alarms.acknowledge"),
     "fault.update": Command(Scope.OPERATE, Freshness.SESSION, "faults.update"),
+    "log.replay": Command(Scope.RECORDS, Freshness.SESSION, "log.replay"),
 }
 """Every command there is."""
 

@@ -17,7 +17,7 @@ Position = tuple[int, int]
 START: Position = (0, 0)
 
 RETRY_S = 5.0  # after a read that gave nothing; the disk may be failing, and asking again costs one small query
-_ROUNDING = 1e-3  # of an allowance that has grown to 1; a float of station time has steps of nanoseconds
+ROUNDING = 1e-3  # of an allowance that has grown to 1; a float of station time has steps of nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def connected(state: Outbox, session: str, now: float, limits: Limits) -> Outbox
         acknowledged=frozenset(),
         is_outdated=state.is_reading,
         retry_at=None,
-        allowance=_burst(limits),
+        allowance=burst(limits),
         allowance_at=now,
     )
 
@@ -130,7 +130,7 @@ def take(state: Outbox, entries: tuple[LoggedEntry, ...], now: float, limits: Li
         # All behind `sent` is pruned, or the read failed. Nobody knows which, so nothing is passed over.
         return replace(state, retry_at=now + RETRY_S), ()
     positions = tuple((entry.epoch, entry.sequence) for entry in fresh)
-    state = _refill(state, now, limits)
+    state = refilled(state, now, limits)
     sending = replace(
         state,
         sent=positions[-1],
@@ -147,8 +147,8 @@ def ask(state: Outbox, now: float, limits: Limits) -> Result:
         return state, ()
     if state.retry_at is not None and now < state.retry_at:
         return state, ()
-    state = _refill(state, now, limits)
-    room = min(_room(state, limits), int(state.allowance + _ROUNDING))
+    state = refilled(state, now, limits)
+    room = min(_room(state, limits), int(state.allowance + ROUNDING))
     if room < 1:
         return state, ()
     return replace(state, is_reading=True), (ReadOutbox(*state.sent, room),)
@@ -160,14 +160,21 @@ def _room(state: Outbox, limits: Limits) -> int:
     return room if room >= max(1, limits.window // 4) else 0
 
 
-def _burst(limits: Limits) -> float:
+def is_idle(state: Outbox) -> bool:
+    """Whether there is a link and nothing of the log waits to be sent."""
+    return state.session is not None and not state.is_reading and state.sent >= state.newest
+
+
+def burst(limits: Limits) -> float:
+    """How many entries may go at once after a while of silence: one second's worth."""
     if limits.entries_per_s is None:
         return float(limits.window)
-    return float(max(1, min(limits.window, int(limits.entries_per_s))))  # one second's worth may go at once
+    return float(max(1, min(limits.window, int(limits.entries_per_s))))
 
 
-def _refill(state: Outbox, now: float, limits: Limits) -> Outbox:
+def refilled(state: Outbox, now: float, limits: Limits) -> Outbox:
+    """With the allowance that has grown until now."""
     if limits.entries_per_s is None:
-        return replace(state, allowance=_burst(limits), allowance_at=now)
+        return replace(state, allowance=burst(limits), allowance_at=now)
     grown = state.allowance + max(0.0, now - state.allowance_at) * limits.entries_per_s
-    return replace(state, allowance=min(_burst(limits), grown), allowance_at=now)
+    return replace(state, allowance=min(burst(limits), grown), allowance_at=now)

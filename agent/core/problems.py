@@ -508,6 +508,18 @@ CATALOGUE: Mapping[str, Kind] = {
         "如果没有恢复过备份,请检查存储卡。",
         "If no backup was restored, check the card.",
     ),
+    "log.unknown_epoch": _error(
+        "记录没有这个纪元:{detail}",
+        "The log has no such epoch: {detail}",
+        "查看 station status 中的纪元;中心服务器的记录可能属于另一个站点。",
+        "See the epoch in `station status`; what the server has may be another station's.",
+    ),
+    "log.not_taken": _error(
+        "有一条记录未能补发:{detail}",
+        "An entry of the log could not be sent again: {detail}",
+        "检查消息服务器的权限和配额,再运行 station log verify。",
+        "Check the broker's access rules and quota, and run `station log verify`.",
+    ),
     # --- notifications
     "notify.failed": _error(
         "通知无法送达这位接收人,已持续一段时间。",

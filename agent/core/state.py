@@ -30,6 +30,7 @@ from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
 from agent.core.refusals import Refusals
 from agent.core.repairs import Repairs
+from agent.core.replaying import Replay
 from agent.core.retention import RetentionRules
 from agent.core.room import Source
 from agent.core.saving import Savings
@@ -195,6 +196,7 @@ class StationState:
     lock_retry_at: float | None = None
     vision: Supervision = field(default_factory=Supervision)
     outbox: Outbox = field(default_factory=Outbox)
+    replay: Replay | None = None
     session: str | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from agent.core.replaying import MAX_ENTRIES
 from agent.mqtt.payloads import LogEvent
 from agent.storage.chain import GENESIS, body_digest, canonical, entry_hash
+
+EPOCH_BEGAN = "station.log.epoch_began"
 
 Place = tuple[int, int]
 """(epoch, sequence)."""
@@ -19,6 +22,20 @@ class Gap:
     epoch: int
     first: int
     last: int
+
+    def requests(self) -> Iterator[Mapping[str, int]]:
+        """The arguments of `log.replay` that ask for exactly these; several where one may not ask for so many."""
+        for first in range(self.first, self.last + 1, MAX_ENTRIES):
+            yield {"epoch": self.epoch, "first": first, "last": min(self.last, first + MAX_ENTRIES - 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The last entry that the station let go of, as `log.replay` answers it: its place and its hash."""
+
+    epoch: int
+    sequence: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +62,59 @@ class Audit:
         return not self.gaps and not self.forgeries
 
 
-def audit(events: Iterable[LogEvent]) -> Audit:
+def audit(events: Iterable[LogEvent], *, anchor: Anchor | None = None, is_from_first: bool = False) -> Audit:
     """Look at the events of one station, each once, in any order.
 
-    A missing beginning is no gap (whoever begins to listen late has none of it), but the first entry is `unlinked`. The
-    first entry of a later epoch may follow any entry of an earlier one: a restored backup ends somewhere before.
+    A missing beginning is no gap unless `is_from_first` (whoever begins to listen late has none of it), but the first
+    entry is `unlinked`. The first entry of a later epoch may follow any entry of an earlier one: a restored backup ends
+    somewhere before. What lies up to the `anchor` is no gap, for nobody has it, and the entry after it follows from it.
     """
     ordered = sorted(events, key=lambda event: (event.epoch, event.sequence))
     gaps: list[Gap] = []
     forgeries: list[Forgery] = []
     unlinked: list[Place] = []
-    before: LogEvent | None = None
-    earlier_hashes: set[str] = set()
+    before: Place = (0, 0)
+    links: dict[Place, str] = {} if anchor is None else {(anchor.epoch, anchor.sequence): anchor.hash}
     for event in ordered:
-        sequence = int(event.sequence)
-        same_epoch = before is not None and before.epoch == event.epoch
-        follows = int(before.sequence) + 1 if same_epoch and before is not None else 1
-        if sequence > follows and before is not None:
-            gaps.append(Gap(event.epoch, follows, sequence - 1))
-        candidates: set[str] = set()
-        if same_epoch and before is not None:
-            candidates = {before.hash} if sequence == follows else set()
-        elif sequence == 1:
-            candidates = {GENESIS} | earlier_hashes
-        forgeries += [Forgery(event.epoch, sequence, reason) for reason in _contradictions(event)]
-        if not any(_follows(event, previous) for previous in candidates):
-            if same_epoch and sequence == follows:
+        place = (event.epoch, int(event.sequence))
+        gaps += _gaps_before(event, before, is_from_first=is_from_first)
+        forgeries += [Forgery(*place, reason) for reason in _contradictions(event)]
+        previous = links.get((place[0], place[1] - 1))
+        may_follow = {previous} if previous else {GENESIS, *links.values()} if place[1] == 1 else set()
+        if not any(_follows(event, each) for each in may_follow):
+            if previous:
                 reason = "the hash does not follow from the entry before it, its header and its digest"
-                forgeries.append(Forgery(event.epoch, sequence, reason))
+                forgeries.append(Forgery(*place, reason))
             else:
-                unlinked.append((event.epoch, sequence))
-        earlier_hashes.add(event.hash)
-        before = event
+                unlinked.append(place)
+        links[place] = event.hash
+        before = place
+    if anchor is not None:
+        gaps = [each for gap in gaps for each in _beyond(gap, anchor)]
     return Audit(len(ordered), tuple(gaps), tuple(forgeries), tuple(unlinked))
+
+
+def _gaps_before(event: LogEvent, before: Place, *, is_from_first: bool) -> Iterator[Gap]:
+    """What is missing between the entry before, (0, 0) for none, and this one."""
+    epoch, sequence = event.epoch, int(event.sequence)
+    is_first = before == (0, 0)
+    if epoch == before[0]:
+        first = before[1] + 1
+    else:
+        first = sequence if is_first and not is_from_first else 1
+        ended = event.data.get("after") if event.type == EPOCH_BEGAN and event.data else None
+        match ended:
+            case {"epoch": int(of), "sequence": int(last)} if of == before[0] and last > before[1]:
+                yield Gap(of, before[1] + 1, last)  # the new epoch follows an entry that has not come
+    if sequence > first:
+        yield Gap(epoch, first, sequence - 1)
+
+
+def _beyond(gap: Gap, anchor: Anchor) -> Iterator[Gap]:
+    """What of a gap the station may still have."""
+    if (gap.epoch, gap.last) > (anchor.epoch, anchor.sequence):
+        first = max(gap.first, anchor.sequence + 1) if gap.epoch == anchor.epoch else gap.first
+        yield Gap(gap.epoch, first, gap.last)
 
 
 def _contradictions(event: LogEvent) -> list[str]:

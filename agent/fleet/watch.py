@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from agent.fleet.audit import Audit, audit
+from agent.fleet.audit import Audit, Gap, audit
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Accepted, Broker, Connection, Ended, Received, Signal, Subscribed
 from agent.mqtt.payloads import MAX_PAYLOAD_BYTES, STATES, About, LogEvent, Readings, State, Status
@@ -153,6 +153,10 @@ class Watcher:
     def audit(self, station: str) -> Audit:
         """Whether the log of this station is whole as it arrived."""
         return audit(self.entries(station))
+
+    def gaps(self, station: str) -> tuple[Gap, ...]:
+        """What of the log of this station to ask for again, from its first entry on (`Gap.requests`)."""
+        return audit(self.entries(station), is_from_first=True).gaps
 
     def status(self, station: str) -> Status | None:
         """The newest status; an `offline` of a session that is not the newest did not count."""

@@ -14,6 +14,7 @@ MAX_IN_FLIGHT = 64
 # Entries that were offered and are not acknowledged. The rules keep at most 1,000 (`mqtt.in_flight_max`); beyond this
 # they are broken, and a queue without end would hide it.
 MAX_ENTRIES = 1024
+MAX_REPLAYED = 64  # that wait; the rules hand over at most 50 before they are acknowledged
 MAX_REPLIES = 200  # that wait; whoever misses one sends its command again
 MAX_BATCHES = 8  # batches that wait: readings may be lost, memory may not
 
@@ -26,7 +27,15 @@ class Batch:
     lost: int = 0
 
 
-Item = Retained | PublishState | PublishReply | LoggedEntry | Batch
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """An entry that goes once more. `request`: whose."""
+
+    request: str
+    entry: LoggedEntry
+
+
+Item = Retained | PublishState | PublishReply | LoggedEntry | Replayed | Batch
 
 
 @dataclass(slots=True)
@@ -37,9 +46,10 @@ class _Sent:
 
 
 class Flow:
-    """Chooses what goes next: replies, retained state (only the newest of each part), then the log, then readings.
+    """Chooses what goes next: replies, retained state (only the newest of each part), the log, its replay, readings.
 
-    State may take half of the window while log entries wait, so neither starves the other. Not thread-safe: its owner
+    State may take half of the window while log entries wait, so neither starves the other; a replay never takes more
+    than half, so that a new entry finds room. Not thread-safe: its owner
     locks. `window`: the bound on messages in flight, from the broker's Receive Maximum and ours.
     """
 
@@ -50,11 +60,13 @@ class Flow:
         self._replies: deque[PublishReply] = deque(maxlen=MAX_REPLIES)
         self._entries: deque[LoggedEntry] = deque()
         self._takes_entries = True
+        self._replayed: deque[Replayed] = deque()
         self._readings: deque[Batch] = deque()
         self._sent: dict[int, _Sent] = {}  # by message id, in the order of sending
         self.in_flight = 0
         """Messages that were sent and not acknowledged."""
         self._states_in_flight = 0
+        self._replayed_in_flight = 0
         self._entries_sent = 0  # and not reported
 
     @property
@@ -78,6 +90,14 @@ class Flow:
             self._entries.extend(entries)
         return True
 
+    def offer_replayed(self, request: str, entries: tuple[LoggedEntry, ...]) -> bool:
+        """False when that is beyond `MAX_REPLAYED`: none is taken. What waits of an earlier request is dropped."""
+        self._replayed = deque(each for each in self._replayed if each.request == request)
+        if len(self._replayed) + len(entries) > MAX_REPLAYED:
+            return False
+        self._replayed.extend(Replayed(request, entry) for entry in entries)
+        return True
+
     def stop_entries(self) -> None:
         """Send no more of the log in this session: an entry cannot go, and those behind it would leave a gap."""
         self._takes_entries = False
@@ -95,10 +115,13 @@ class Flow:
             return None
         if self._replies:
             return self._replies.popleft()
-        if self._retained and (not self._entries or self._states_in_flight < max(1, self.window // 2)):
+        half = max(1, self.window // 2)
+        if self._retained and (not self._entries or self._states_in_flight < half):
             return self._retained.pop(next(iter(self._retained)))
         if self._entries:
             return self._entries.popleft()
+        if self._replayed and self._replayed_in_flight < half:
+            return self._replayed.popleft()
         if self._readings:
             batch = self._readings.popleft()
             batch = replace(batch, lost=batch.lost + self.lost_readings)
@@ -144,11 +167,13 @@ class Flow:
         """Forget everything; returns how many readings are lost with it."""
         flying = [sent.item for sent in self._sent.values() if not sent.is_acknowledged]
         lost = self.lost_readings + sum(_readings(b) for b in (*self._readings, *flying) if isinstance(b, Batch))
-        self.lost_readings = self.in_flight = self._states_in_flight = self._entries_sent = 0
+        self.lost_readings = self.in_flight = self._entries_sent = 0
+        self._states_in_flight = self._replayed_in_flight = 0
         self._sent.clear()
         self._retained.clear()
         self._replies.clear()
         self._entries.clear()
+        self._replayed.clear()
         self._readings.clear()
         return lost
 
@@ -156,6 +181,8 @@ class Flow:
         self.in_flight += change
         if isinstance(item, (Retained, PublishState)):
             self._states_in_flight += change
+        elif isinstance(item, Replayed):
+            self._replayed_in_flight += change
 
 
 def _readings(batch: Batch) -> int:

@@ -16,8 +16,16 @@ from typing import Literal, Protocol
 
 from agent import __version__
 from agent.clock import Clock
-from agent.effects import PublishEntries, PublishReadings, PublishReply, PublishState
-from agent.events import BrokerConnected, BrokerDisconnected, EntriesAcknowledged, Event, LoggedEntry, WorkerFailed
+from agent.effects import PublishEntries, PublishReadings, PublishReply, PublishState, ReplayEntries
+from agent.events import (
+    BrokerConnected,
+    BrokerDisconnected,
+    EntriesAcknowledged,
+    EntryReplayed,
+    Event,
+    LoggedEntry,
+    WorkerFailed,
+)
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import (
     Accepted,
@@ -32,7 +40,7 @@ from agent.mqtt.client import (
     Subscribed,
 )
 from agent.mqtt.discovery import Announcement
-from agent.mqtt.flow import MAX_ENTRIES, Batch, Flow, Item
+from agent.mqtt.flow import MAX_ENTRIES, Batch, Flow, Item, Replayed
 from agent.mqtt.payloads import (
     CONTRACT_VERSION,
     MAX_BATCH,
@@ -76,11 +84,11 @@ class Receive(Protocol):
 
 
 class BrokerLink:
-    """Publishes what the rules order; posts `BrokerConnected`, `BrokerDisconnected`, `EntriesAcknowledged`.
+    """Publishes what the rules order; posts `BrokerConnected`, `BrokerDisconnected`, and what was acknowledged.
 
-    `publish_…` may be called from the deciding thread: they never block and never raise; what comes while there is no
-    connection, or for another session, is dropped silently. `post` is called on the supervising thread.
-    `BrokerDisconnected` is posted once for each outage, also when the broker is absent from the start.
+    `publish_…` and `replay_entries` may be called from the deciding thread: they never block and never raise; what
+    comes while there is no connection, or for another session, is dropped silently. `post` is called on the supervising
+    thread. `BrokerDisconnected` is posted once for each outage, also when the broker is absent from the start.
     """
 
     def __init__(
@@ -160,6 +168,14 @@ class BrokerLink:
             if self._session != effect.session or self._has_overflowed:
                 return
             self._has_overflowed = not self._flow.offer_entries(effect.entries)
+        self._wake()
+
+    def replay_entries(self, effect: ReplayEntries) -> None:
+        """Publish entries again, after all that is new; `EntryReplayed` follows for each."""
+        with self._lock:
+            if self._session != effect.session or self._has_overflowed:
+                return
+            self._has_overflowed = not self._flow.offer_replayed(effect.request, effect.entries)
         self._wake()
 
     def publish_readings(self, effect: PublishReadings) -> None:
@@ -314,7 +330,9 @@ class BrokerLink:
             item, entries = self._flow.acknowledge(mid)
         if refusal and isinstance(item, LoggedEntry):  # it must not count as sent, nor those behind it
             return f"the broker refused an entry of the log: {refusal}"
-        if refusal:
+        if isinstance(item, Replayed):
+            self._post(_replayed(item, self._clock.now(), refusal))
+        elif refusal:
             _log.warning("the broker refused %s: %s; check its access rules", type(item).__name__, refusal)
         elif self._announcement is not None and isinstance(item, Retained):
             self._announcement.taken(item.topic)
@@ -380,11 +398,16 @@ class BrokerLink:
             case LoggedEntry():
                 event = log_event(self._topics.station, item, self._clock.wall().utc)
                 return Retained(self._topics.log, encode(event))
+            case Replayed(_, entry):
+                return self._encode(entry)
             case Batch(readings, lost):
                 return Retained(self._topics.readings, encode(readings_of(readings, lost)))
 
     def _refuse(self, item: Item, error: PayloadError) -> None:
         """Never rubbish on the wire: say what is wrong, once for each part, and do not publish it."""
+        if isinstance(item, Replayed):  # whoever asked for it is told, and the log itself goes on
+            self._post(_replayed(item, self._clock.now(), str(error)))
+            return
         what = item.part if isinstance(item, PublishState) else type(item).__name__
         if isinstance(item, LoggedEntry):
             with self._lock:  # those behind it would leave a gap: the log waits, and the backlog shows it
@@ -432,6 +455,10 @@ def _next(signals: SimpleQueue[Signal | None], timeout_s: float) -> Signal | Non
         return signals.get(timeout=timeout_s)
     except Empty:
         return None
+
+
+def _replayed(item: Replayed, now: float, error: str) -> EntryReplayed:
+    return EntryReplayed(now, item.request, item.entry.epoch, item.entry.sequence, error)
 
 
 def _topic(topics: Topics, part: str) -> str:

@@ -13,7 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.events import STORAGE_NOT_OPENED, Event, Member, OutboxRead, Restored, StorageFailed, StorageOpened
+from agent.events import (
+    STORAGE_NOT_OPENED,
+    Event,
+    Member,
+    Restored,
+    StorageFailed,
+    StorageOpened,
+)
 from agent.storage import consents, members, notes, templates
 from agent.storage.database import DatabaseError, StorageError, StorageInUseError, explain, is_sound
 from agent.storage.database import open_without_writing as open_database
@@ -30,7 +37,7 @@ from agent.storage.opening import (
     load_restored,
     open_files,
 )
-from agent.storage.orders import Orders
+from agent.storage.orders import Orders, unread
 from agent.storage.set_aside import SUSPECT_MARK
 from agent.storage.vault import Vault
 
@@ -75,8 +82,8 @@ class Opening:
         while True:
             pause_s = max(0.0, min(_TICK_S, retry_at - self._clock.monotonic()))
             orders.wait(pause_s, may_write=False, knows_end=False)
-            for _ in orders.take_reads():
-                self._post(OutboxRead(self._clock.now(), ()))
+            for each in orders.take_reads():
+                self._post(unread(each, self._clock.now(), "the storage is not open yet"))
             losses.tell(orders)
             is_stopping = orders.is_stopping
             if is_stopping or self._clock.monotonic() >= retry_at:

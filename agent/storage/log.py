@@ -16,7 +16,7 @@ from enum import Enum
 from itertools import starmap
 from typing import Any
 
-from agent.events import LoggedEntry
+from agent.events import LoggedEntry, LogPlace
 from agent.storage.chain import Position, body_digest, entry_hash
 from agent.storage.database import Database
 
@@ -113,6 +113,18 @@ def read_last(database: Database, *types: str) -> dict[str, Any]:
 def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:
     """The next `limit` entries after a place, in order, across epochs."""
     return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
+
+
+def read_within(database: Database, epoch: int, after: int, last: int, limit: int) -> tuple[LoggedEntry, ...]:
+    """The next `limit` entries of one epoch after a place, in order, up to and with `last`."""
+    found = read_after(database, epoch, after, limit)
+    return tuple(each for each in found if each.epoch == epoch and each.sequence <= last)
+
+
+def read_anchor(database: Database) -> LogPlace | None:
+    """The last entry that was pruned, None where none was."""
+    anchor = _read_anchor(database)
+    return LogPlace(anchor.epoch, anchor.sequence, anchor.hash) if anchor.epoch else None
 
 
 def read_hash(database: Database, epoch: int, sequence: int) -> str | None:

@@ -10,6 +10,7 @@ from agent.effects import (
     AppendEntry,
     ChangeMember,
     MoveCursor,
+    ReadEntries,
     ReadOutbox,
     RemoveCredentials,
     SaveCard,
@@ -18,7 +19,7 @@ from agent.effects import (
     VisitChange,
     WriteReading,
 )
-from agent.events import Consent, ErasureReceipt, Member
+from agent.events import Consent, EntriesRead, ErasureReceipt, Event, Member, OutboxRead
 from agent.storage.chain import canonical
 from agent.storage.notes import WrittenNote, written
 
@@ -31,7 +32,7 @@ _PEOPLE_ORDERS = 1_000
 WAITING_BYTES = 16 * 1024 * 1024
 # Some minutes of a hundred quantities polled each second; readings may be thinned.
 WAITING_READINGS = 20_000
-# One is outstanding at a time; more can only come from a fault.
+# Of the outbox and of a replay one each is outstanding, and one for each command that runs; more come from a fault.
 WAITING_READS = 64
 # Tags that `EntriesLost` names; beyond them the count still says how many went.
 _NAMED_TAGS = 1_000
@@ -196,7 +197,7 @@ class Orders:
         self._changed = threading.Condition()
         self._pending: deque[Pending] = deque()
         self._readings: deque[WriteReading] = deque()
-        self._reads: deque[ReadOutbox] = deque()
+        self._reads: deque[ReadOutbox | ReadEntries] = deque()
         self._cursor: tuple[int, int] | None = None
         self._losses = Losses()
         self._unfinished = 0  # pending, and taken but not done
@@ -252,7 +253,7 @@ class Orders:
             else:
                 self._readings.append(effect)
 
-    def put_read(self, effect: ReadOutbox) -> bool:
+    def put_read(self, effect: ReadOutbox | ReadEntries) -> bool:
         """Add an order to read; False when too many wait."""
         with self._changed:
             if len(self._reads) >= WAITING_READS:
@@ -326,7 +327,7 @@ class Orders:
             self._readings.clear()
             return taken
 
-    def take_reads(self) -> list[ReadOutbox]:
+    def take_reads(self) -> list[ReadOutbox | ReadEntries]:
         """All orders to read that wait."""
         with self._changed:
             taken = list(self._reads)
@@ -346,6 +347,11 @@ class Orders:
 
 def _is_urgent(pending: Pending) -> bool:
     return not (isinstance(pending, PendingEntry | PendingNotes) and pending.may_wait)
+
+
+def unread(order: ReadOutbox | ReadEntries, now: float, reason: str) -> Event:
+    """The answer to a read that did not work."""
+    return EntriesRead(now, order.question, error=reason) if isinstance(order, ReadEntries) else OutboxRead(now, ())
 
 
 def pending_entry(effect: AppendEntry) -> PendingEntry:

@@ -11,15 +11,15 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.effects import ChangeMember
+from agent.effects import ChangeMember, ReadEntries, ReadOutbox
 from agent.events import (
     ConsentRecorded,
     ConsentWithdrawn,
     EntriesLogged,
     EntriesLost,
+    EntriesRead,
     ErasureReceipt,
     Event,
-    LoggedEntry,
     MemberChanged,
     MemberErased,
     MemberSaved,
@@ -37,7 +37,7 @@ from agent.storage import consents, credentials, members, notes, pruning, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
-from agent.storage.log import PRUNED, Entry, read_after
+from agent.storage.log import PRUNED, Entry, read_after, read_anchor, read_within
 from agent.storage.losses import LossCount
 from agent.storage.opening import OpenFiles
 from agent.storage.orders import (
@@ -57,6 +57,7 @@ from agent.storage.orders import (
     PendingSuspension,
     PendingVault,
     PendingWithdrawal,
+    unread,
 )
 from agent.storage.pruning import Retention
 from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
@@ -528,14 +529,24 @@ class Worker:
 
     def _answer_reads(self) -> None:
         """The outbox, up to what has been told: an entry is published only when the head file has it."""
-        for effect in self._orders.take_reads():
-            told = self._files.head.position.place
-            entries: tuple[LoggedEntry, ...] = ()
+        failure: DatabaseError | None = None
+        for effect in self._orders.take_reads():  # each gets its answer: who hears nothing would wait for it
             try:
-                found = read_after(self._files.database, effect.epoch, effect.after, min(effect.limit, _OUTBOX_ROWS))
-                entries = tuple(each for each in found if (each.epoch, each.sequence) <= told)
-            finally:
-                self._post(OutboxRead(self._clock.now(), entries))
+                self._post(self._found(effect))
+            except DatabaseError as error:
+                self._post(unread(effect, self._clock.now(), explain(error)))
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def _found(self, effect: ReadOutbox | ReadEntries) -> Event:
+        database, limit = self._files.database, min(effect.limit, _OUTBOX_ROWS)
+        if isinstance(effect, ReadEntries):  # what the broker had before, so all of it was told
+            entries = read_within(database, effect.epoch, effect.after, effect.last, limit)
+            return EntriesRead(self._clock.now(), effect.question, entries, read_anchor(database))
+        told = self._files.head.position.place
+        found = read_after(database, effect.epoch, effect.after, limit)
+        return OutboxRead(self._clock.now(), tuple(each for each in found if (each.epoch, each.sequence) <= told))
 
     def _gather_readings(self, *, is_last: bool) -> None:
         stamps = Stamps(self._clock)

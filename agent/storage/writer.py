@@ -23,6 +23,7 @@ from agent.effects import (
     EraseMember,
     KeepNotes,
     MoveCursor,
+    ReadEntries,
     ReadOutbox,
     ReadRetention,
     RecordConsent,
@@ -138,9 +139,9 @@ class StorageWriter:
                 self._orders.put_reading(effect)
             case MoveCursor():
                 self._orders.put_cursor(effect)
-            case ReadOutbox():
+            case ReadOutbox() | ReadEntries():
                 if not self._orders.put_read(effect):
-                    _logger.warning("too many orders to read the outbox wait: this one is dropped")
+                    _logger.warning("too many orders to read the log wait: this one is dropped")
             case RunQuery():
                 self._ask(effect)
             case SaveMember():

@@ -92,6 +92,11 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "recipient": "nobody",
         "month": "2026-11",
         "part": "log",
+        "epoch": 1,
+        "first": 1,
+        "last": 2,
+        "sequence": 1,
+        "hash": "0" * 64,
     }
     play.ask(action, actor=Actor("local", "somebody", role), **given)
     may = role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action].role)

@@ -48,10 +48,12 @@ from agent.effects import (
     Notify,
     PublishEntries,
     PublishState,
+    ReadEntries,
     ReadOutbox,
     RecordConsent,
     RedeemPass,
     RemoveCredentials,
+    ReplayEntries,
     RunQuery,
     SaveCard,
     SaveMember,
@@ -65,6 +67,7 @@ from agent.events import (
     Actor,
     Event,
     LoggedEntry,
+    LogPlace,
     Member,
     MinuteReading,
     OpenVisit,
@@ -143,6 +146,9 @@ class World:
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
             "quantity": 1 + number % 4,
             "recipient": ("master", "office", "nobody")[number % 3],
+            "epoch": 1 + number % 2,
+            "first": 1 + number % 5,
+            "last": 1 + 3 * number,
             "what": tuple(REPORTED)[number % len(REPORTED)],
             "number": "123456" if number % 3 else "",
             "read": number % 3 == 0,
@@ -162,7 +168,8 @@ class World:
             f"c-{self.commands if number % 4 else number % 7}",
             name if number % 9 else "nonsense",
             {"id": f"m-{number % PEOPLE}", "pass_id": PASSES[number % 3].pass_id, "alarm": "forced"}
-            | {"fault": "camera.failed@camera", "stage": "seen"},
+            | {"fault": "camera.failed@camera", "stage": "seen"}
+            | {"epoch": 1 + number % 2, "first": 1 + number % 5, "last": 1 + 3 * number},
             "central-1",
             frozenset(Scope) if number % 5 else frozenset({Scope.OPERATE}),
             f"{self.commands:032x}",
@@ -213,6 +220,30 @@ class World:
             return events.EntriesAcknowledged(self.now, "s-1", ((1, number),))
         entry = sent[-1].entries[number % len(sent[-1].entries)]
         return events.EntriesAcknowledged(self.now, sent[-1].session, ((entry.epoch, entry.sequence),))
+
+    def page(self, number: int) -> Event:
+        """What the log says to the newest question about a range, or to one before."""
+        asked = self.play.found(ReadEntries)
+        if not asked:
+            return events.EntriesRead(self.now, "r-0#1")
+        order = asked[-1 - number % min(2, len(asked))]
+        if number % 7 == 0:
+            return events.EntriesRead(self.now, order.question, error="it cannot be read")
+        last = min(order.last, order.after + order.limit, self.sequence)
+        first = order.after + 1 + (number % 5 == 0) * 3  # as if three of them were pruned
+        entries = tuple(
+            LoggedEntry(order.epoch, n, "station.started", "", "", 0, "", "{}", "", "", "")
+            for n in range(first, last + 1)
+        )
+        return events.EntriesRead(self.now, order.question, entries, LogPlace(1, first, "0" * 64))
+
+    def replayed(self, number: int) -> Event:
+        sent = self.play.found(ReplayEntries)
+        if not sent:
+            return events.EntryReplayed(self.now, "r-0", 1, number)
+        entry = sent[-1].entries[number % len(sent[-1].entries)]
+        error = "quota exceeded" if number % 11 == 0 else ""
+        return events.EntryReplayed(self.now, sent[-1].request, entry.epoch, entry.sequence, error)
 
     def photo(self, number: int) -> Event:
         orders = self.play.found(EncodePhoto)
@@ -413,6 +444,8 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.StorageOpened: lambda w, n: events.StorageOpened(w.now, Restored(members=PEOPLE_AT_THE_START)),
     events.StorageRecovered: lambda w, n: events.StorageRecovered(w.now),
     events.OutboxRead: lambda w, n: w.outbox(n % 4 > 0),
+    events.EntriesRead: World.page,
+    events.EntryReplayed: World.replayed,
     events.MinutesMeasured: lambda w, n: events.MinutesMeasured(w.now, (READING,) * n),
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,

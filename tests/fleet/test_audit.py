@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from agent.core.replaying import MAX_ENTRIES
 from agent.events import LoggedEntry
-from agent.fleet.audit import Forgery, Gap, audit
+from agent.fleet.audit import Anchor, Forgery, Gap, audit
 from agent.mqtt.payloads import LogEvent, log_event
 from agent.storage.chain import GENESIS, body_digest, canonical, entry_hash
 from tests.mqtt.conftest import make_entries
@@ -103,3 +104,56 @@ def test_a_later_epoch_follows_whatever_the_restored_log_still_had() -> None:
 def test_the_missing_beginning_of_a_later_epoch_is_a_gap() -> None:
     later = make_entries(3, epoch=2, previous=ENTRIES[5].hash)
     assert audit(events_of(*ENTRIES, *later[1:])).gaps == (Gap(2, 1, 1),)
+
+
+# --- what to ask for again -------------------------------------------------------------------------------------------
+
+
+def began(after: LoggedEntry) -> LoggedEntry:
+    """The first entry of epoch 2, which follows `after`."""
+    body = canonical({"after": {"epoch": after.epoch, "sequence": after.sequence, "hash": after.hash}})
+    salt, type_ = "ab" * 16, "station.log.epoch_began"
+    digest, time, boot = body_digest(salt, body), after.time, after.boot
+    hash_ = entry_hash(after.hash, boot, "synchronised", 2, 1, 1, time, type_, digest)
+    return LoggedEntry(2, 1, type_, time, boot, 1, "synchronised", body, salt, digest, hash_)
+
+
+def test_a_gap_asks_for_exactly_itself_in_parts_that_are_allowed() -> None:
+    assert list(Gap(3, 7, 9).requests()) == [{"epoch": 3, "first": 7, "last": 9}]
+    asked = list(Gap(1, 1, 2 * MAX_ENTRIES + 1).requests())
+    assert [(each["first"], each["last"]) for each in asked] == [
+        (1, MAX_ENTRIES),
+        (MAX_ENTRIES + 1, 2 * MAX_ENTRIES),
+        (2 * MAX_ENTRIES + 1, 2 * MAX_ENTRIES + 1),
+    ]
+
+
+def test_a_missing_beginning_is_a_gap_for_whoever_wants_it_all() -> None:
+    assert audit(events_of(*ENTRIES[2:]), is_from_first=True).gaps == (Gap(1, 1, 2),)
+
+
+def test_the_end_of_a_former_epoch_that_has_not_come_is_a_gap() -> None:
+    events = events_of(*ENTRIES[:3], began(ENTRIES[5]))
+    report = audit(events)
+    assert report.gaps == (Gap(1, 4, 6),)
+    assert report.unlinked == ((2, 1),)
+    whole = audit(events_of(*ENTRIES, began(ENTRIES[5])))
+    assert whole.is_whole
+    assert whole.unlinked == ()
+
+
+def test_more_of_a_former_epoch_than_the_station_has_is_no_gap() -> None:
+    report = audit(events_of(*ENTRIES, began(ENTRIES[2])))
+    assert report.is_whole
+    assert report.unlinked == ()
+
+
+def test_what_was_pruned_is_no_gap_and_the_chain_goes_on_from_it() -> None:
+    events = events_of(ENTRIES[0], *ENTRIES[4:])
+    assert audit(events).gaps == (Gap(1, 2, 4),)
+    report = audit(events, anchor=Anchor(1, 4, ENTRIES[3].hash))
+    assert (report.is_whole, report.unlinked) == (True, ())
+    partly = audit(events_of(ENTRIES[0], ENTRIES[5]), anchor=Anchor(1, 4, ENTRIES[3].hash))
+    assert partly.gaps == (Gap(1, 5, 5),)
+    forged = audit(events, anchor=Anchor(1, 4, "0" * 64))
+    assert [(each.epoch, each.sequence) for each in forged.forgeries] == [(1, 5)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from agent.effects import PublishState
 from agent.events import LoggedEntry, MinuteReading
 from agent.mqtt.client import PROTOCOL_RECEIVE_MAXIMUM
-from agent.mqtt.flow import MAX_BATCHES, MAX_ENTRIES, MAX_IN_FLIGHT, Batch, Flow, Item
+from agent.mqtt.flow import MAX_BATCHES, MAX_ENTRIES, MAX_IN_FLIGHT, MAX_REPLAYED, Batch, Flow, Item, Replayed
 from tests.mqtt.conftest import make_entries
 
 MINUTE = MinuteReading("2026-11-22T03:04Z", "s", "power_w", 0.0, 1.0, 2.0, 3)
@@ -117,3 +117,54 @@ def test_the_oldest_message_without_an_acknowledgement_tells_the_silence() -> No
     flow.acknowledge(1)
     flow.acknowledge(3)
     assert flow.oldest_at() == 2.0
+
+
+# --- what goes once more ---------------------------------------------------------------------------------------------
+
+
+def test_a_replay_goes_after_what_is_new_and_before_readings() -> None:
+    flow = Flow(10)
+    flow.offer_readings(Batch((MINUTE,)))
+    assert flow.offer_replayed("r-1", make_entries(2))
+    flow.offer_entries(make_entries(1, first=3))
+    flow.offer_retained("state/occupancy", state(1))
+    kinds = [type(item) for item in send_all(flow).values()]
+    assert kinds == [PublishState, LoggedEntry, Replayed, Replayed, Batch]
+
+
+def test_a_replay_leaves_half_of_the_window_to_what_is_new() -> None:
+    flow = Flow(4)
+    flow.offer_replayed("r-1", make_entries(10))
+    assert len(send_all(flow)) == 2
+    flow.offer_entries(make_entries(5, first=11))
+    assert [type(item) for item in send_all(flow, 100).values()] == [LoggedEntry, LoggedEntry]
+
+
+def test_an_acknowledgement_of_a_replayed_entry_reports_none_of_the_log() -> None:
+    flow = Flow(10)
+    entries = make_entries(3)
+    flow.offer_entries(entries[2:])
+    flow.offer_replayed("r-1", entries[:2])
+    send_all(flow)
+    assert flow.acknowledge(3) == (Replayed("r-1", entries[1]), [])
+    assert flow.acknowledge(2) == (Replayed("r-1", entries[0]), [])
+    assert flow.acknowledge(1) == (entries[2], [entries[2]])
+    assert flow.in_flight == 0
+
+
+def test_a_log_that_cannot_go_on_does_not_hold_up_a_replay() -> None:
+    flow = Flow(10)
+    flow.stop_entries()
+    flow.offer_replayed("r-1", make_entries(1))
+    assert [type(item) for item in send_all(flow).values()] == [Replayed]
+
+
+def test_what_waits_of_an_earlier_replay_makes_room_for_the_next_one() -> None:
+    flow = Flow(10)
+    assert flow.offer_replayed("r-1", make_entries(MAX_REPLAYED))
+    assert not flow.offer_replayed("r-1", make_entries(1))
+    assert flow.offer_replayed("r-2", make_entries(1))
+    assert list(send_all(flow).values()) == [Replayed("r-2", make_entries(1)[0])]
+    flow.offer_replayed("r-2", make_entries(1))
+    flow.stop()
+    assert flow.next() is None

@@ -9,14 +9,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from agent.clock import SystemClock
-from agent.effects import PublishEntries, PublishReadings, PublishState
-from agent.events import BrokerConnected, BrokerDisconnected, MinuteReading, WorkerFailed
+from agent.effects import PublishEntries, PublishReadings, PublishState, ReplayEntries
+from agent.events import (
+    BrokerConnected,
+    BrokerDisconnected,
+    EntryReplayed,
+    MinuteReading,
+    WorkerFailed,
+)
 from agent.fleet.watch import Watcher
 from agent.mqtt.client import Broker, Tls
 from agent.mqtt.link import BrokerLink
@@ -353,6 +360,65 @@ def test_an_entry_that_the_broker_refuses_is_never_acknowledged(
         assert isinstance(lost, BrokerDisconnected)
         assert "refused" in lost.reason
         assert inbox.acknowledged() == []
+    finally:
+        assert link.close()
+        server.stop()
+
+
+def replayed(inbox: Inbox) -> list[tuple[int, str]]:
+    found = [each for each in inbox.all(EntryReplayed) if isinstance(each, EntryReplayed)]
+    return [(each.sequence, each.error) for each in found if each.request == "r-1"]
+
+
+def test_what_goes_once_more_is_the_same_event_and_acknowledged_on_its_own(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker)
+    link = make_link(broker)
+    session = session_of(inbox)
+    entries = make_entries(60)
+    blanked = replace(entries[1], body=None, salt=None)
+    link.publish_entries(PublishEntries(session, entries))
+    link.replay_entries(ReplayEntries("s-0", "r-1", entries[:50]))  # of another session: dropped
+    link.replay_entries(ReplayEntries(session, "r-1", (entries[0], blanked, *entries[2:50])))
+    inbox.wait_for_count(EntryReplayed, 50)
+    assert sorted(replayed(inbox)) == [(sequence, "") for sequence in range(1, 51)]
+    inbox.wait_for_acknowledged(60)
+    assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 61)]
+    assert watcher.wait_for(lambda w: w.duplicates == 50, PATIENCE_S)
+    assert len(watcher.entries(STATION)) == 60
+    assert watcher.complaints() == ()
+
+
+def test_an_entry_that_cannot_go_once_more_is_said_and_the_log_goes_on(
+    broker: Broker, inbox: Inbox, make_link: MakeLink
+) -> None:
+    link = make_link(broker)
+    session = session_of(inbox)
+    entries = make_entries(3)
+    link.replay_entries(ReplayEntries(session, "r-1", (replace(entries[0], hash="rubbish"), entries[1])))
+    link.publish_entries(PublishEntries(session, entries[2:]))
+    inbox.wait_for_count(EntryReplayed, 2)
+    inbox.wait_for_acknowledged(1)
+    (first, why), second = sorted(replayed(inbox))
+    assert (first, "hash" in why, second) == (1, True, (2, ""))
+    assert inbox.all(BrokerDisconnected) == []
+
+
+def test_a_replayed_entry_that_the_broker_refuses_is_not_taken(
+    tmp_path: Path, inbox: Inbox, make_link: MakeLink
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic write stations/demo-1/status\ntopic write stations/demo-1/about\n")
+    rules.chmod(0o600)
+    server = Mosquitto(tmp_path, ("allow_anonymous true", f"acl_file {rules}"))
+    server.start()
+    try:
+        link = make_link(Broker("127.0.0.1", server.port))
+        link.replay_entries(ReplayEntries(session_of(inbox), "r-1", make_entries(1)))
+        inbox.wait_for_count(EntryReplayed, 1)
+        ((sequence, why),) = replayed(inbox)
+        assert (sequence, bool(why)) == (1, True)
     finally:
         assert link.close()
         server.stop()

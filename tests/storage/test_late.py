@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from agent.clock import Clock, SystemClock
-from agent.effects import BeginVisit, EraseMember, MoveCursor, ReadOutbox, RunQuery
+from agent.effects import BeginVisit, EraseMember, MoveCursor, ReadEntries, ReadOutbox, RunQuery
 from agent.events import (
     STORAGE_NOT_OPENED,
     EntriesLogged,
     EntriesLost,
+    EntriesRead,
     LoggedEntry,
     Member,
     MemberErased,
@@ -176,6 +177,8 @@ def test_where_nothing_can_be_written_all_that_is_there_is_read_and_what_waits_i
         writer.submit(entry(tag))
     writer.submit(ReadOutbox(1, 2, 10))
     assert inbox.wait(OutboxRead).entries == ()
+    writer.submit(ReadEntries("again", 1, 0, 2, 10))
+    assert "not open" in inbox.wait(EntriesRead).error
     writer.submit(RunQuery("q1", "members_list", {}))
     assert "could not be opened" in inbox.wait(QueryAnswered).error
     assert not inbox.receipts()

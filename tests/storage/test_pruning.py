@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.clock import SystemClock, WallTime
-from agent.effects import AppendEntry, BeginVisit, EndVisit, MoveCursor, ReadOutbox
-from agent.events import OutboxRead
+from agent.effects import AppendEntry, BeginVisit, EndVisit, MoveCursor, ReadEntries, ReadOutbox
+from agent.events import EntriesRead, LogPlace, OutboxRead
 from agent.storage.chain import Position, canonical
 from agent.storage.database import Database
 from agent.storage.log import PRUNED, Entry, Log, read_newest, verify
@@ -219,10 +219,16 @@ def test_a_year_later_the_old_entries_and_visits_are_gone_and_the_log_verifies(s
     last = inbox.wait_for_tag("a")
     first.submit(MoveCursor(last.epoch, last.sequence))
     assert first.close(5.0)
+    with closing(sqlite3.connect(state / "station.db")) as connection:
+        (hash_,) = connection.execute("SELECT hash FROM log ORDER BY sequence DESC LIMIT 1").fetchone()
 
     second = store(state, inbox, LaterClock(400), Retention(365, first_s=0.0))
     told_pruned(second, inbox)
     append(second, inbox, "b")
+    second.submit(ReadEntries("q", 1, 0, 1_000, 1_000))
+    read = inbox.wait(EntriesRead)
+    assert read.anchor == LogPlace(last.epoch, last.sequence, hash_)
+    assert [each.sequence for each in read.entries] == [last.sequence + 1, last.sequence + 2]
     assert second.close(5.0)
     walked = walk(state)
     assert (walked.found.first_break, walked.has_head) == (None, True)

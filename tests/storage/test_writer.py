@@ -20,6 +20,7 @@ from agent.effects import (
     EndVisit,
     EraseMember,
     MoveCursor,
+    ReadEntries,
     ReadOutbox,
     SaveMember,
     StartVision,
@@ -28,6 +29,7 @@ from agent.effects import (
 from agent.events import (
     EntriesLogged,
     EntriesLost,
+    EntriesRead,
     Event,
     LoggedEntry,
     Member,
@@ -224,6 +226,54 @@ def test_the_outbox_gives_the_next_entries_after_the_cursor(open_writer: Opener,
     assert [each.sequence for each in found] == [3, 4, 5]
     writer.submit(ReadOutbox(epoch=1, after=6, limit=3))
     assert inbox.wait(OutboxRead, lambda e: e.entries == ()).entries == ()
+
+
+def test_a_range_of_one_epoch_is_read_page_by_page(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    for n in range(5):
+        append(writer, inbox, f"t{n}")
+    for question, after, last in (("q1", 1, 5), ("q2", 4, 5), ("q3", 5, 5), ("q4", 5, 99)):
+        writer.submit(ReadEntries(question, 1, after, last, 3))
+        inbox.wait(EntriesRead, lambda event, question=question: event.question == question)  # type: ignore[misc]
+    found = {each.question: [entry.sequence for entry in each.entries] for each in inbox.all(EntriesRead)}
+    assert found == {"q1": [2, 3, 4], "q2": [5], "q3": [], "q4": [6]}
+    assert [each for each in inbox.all(EntriesRead)[0].entries] == list(log_of(state)[1:4])
+    assert {(each.anchor, each.error) for each in inbox.all(EntriesRead)} == {(None, "")}
+
+
+def test_a_range_ends_with_its_epoch(open_writer: Opener, inbox: Inbox, state: Path) -> None:
+    writer, _ = open_writer()
+    append(writer, inbox, "a")
+    assert writer.close(5.0)
+    (state / "head").unlink()
+    writer, _ = open_writer()
+    writer.submit(ReadEntries("q1", 1, 0, 99, 10))
+    assert [(each.epoch, each.sequence) for each in inbox.wait(EntriesRead).entries] == [(1, 1), (1, 2)]
+    writer.submit(ReadEntries("q2", 2, 0, 99, 10))
+    found = inbox.wait(EntriesRead, lambda event: event.question == "q2").entries
+    assert [(each.epoch, each.sequence) for each in found] == [(2, 1)]
+
+
+def test_every_read_is_answered_when_the_disk_fails(
+    open_writer: Opener, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, _ = open_writer()
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("agent.storage.worker.read_within", fail)
+    monkeypatch.setattr("agent.storage.worker.read_after", fail)
+    for number in range(10):
+        writer.submit(ReadEntries(f"q{number}", 1, 0, 99, 10))
+        writer.submit(ReadOutbox(1, 0, 10))
+    inbox.wait(EntriesRead, lambda event: event.question == "q9")
+    deadline = time.monotonic() + WAIT_S
+    while len(inbox.all(OutboxRead)) < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert {each.error for each in inbox.all(EntriesRead)} == {"OperationalError: disk I/O error"}
+    inbox.wait(StorageFailed)
 
 
 def test_the_cursor_is_kept_and_never_goes_back_nor_beyond_the_log(open_writer: Opener, inbox: Inbox) -> None:
