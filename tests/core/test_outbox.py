@@ -225,6 +225,40 @@ def test_the_rate_bounds_a_backlog_and_says_when_it_goes_on() -> None:
     assert link.answer() == [(1, 3)]
 
 
+def test_without_a_bound_only_the_window_holds_a_backlog_back() -> None:
+    link = Link(limits=Limits(window=100, entries_per_s=None))
+    link.append(*[(1, n) for n in range(1, 1001)])
+    link.connect("s-1")
+    while link.question is not None:
+        for position in link.answer():
+            link.acknowledge(position)
+    assert link.state.cursor == (1, 1000)
+    assert link.now == 0.0
+
+
+def test_the_log_is_not_asked_for_single_entries_while_the_window_is_nearly_full() -> None:
+    link = Link(limits=Limits(window=20, entries_per_s=None))
+    link.append(*[(1, n) for n in range(1, 101)])
+    link.connect("s-1")
+    sent = link.answer()
+    for position in sent[:4]:
+        link.acknowledge(position)
+    assert link.question is None
+    assert link.state.deadline(link.limits) is None
+    link.acknowledge(sent[4])
+    assert link.answer() == [(1, n) for n in range(21, 26)]
+
+
+def test_a_run_of_acknowledgements_counts_as_each_of_them() -> None:
+    state = outbox.connected(Outbox(newest=(1, 3)), "s-1", 0.0, LIMITS)
+    state, _ = outbox.take(replace(state, is_reading=True), entries((1, 1), (1, 2), (1, 3)), 0.0, LIMITS)
+    state, orders = outbox.acknowledge(state, "s-1", (1, 2), (1, 3), (1, 9))
+    assert orders == ()
+    state, orders = outbox.acknowledge(state, "s-1", (1, 1), (1, 3))
+    assert orders == (MoveCursor(1, 3),)
+    assert (state.in_flight, state.acknowledged, state.acknowledged_count) == ((), frozenset(), 3)
+
+
 @given(rate=st.floats(0.1, 1000), start=st.floats(0, 1e7))
 def test_at_its_deadline_the_outbox_asks(rate: float, start: float) -> None:
     link = Link(limits=Limits(window=10, entries_per_s=rate), now=start)

@@ -20,6 +20,7 @@ from agent.effects import PublishEntries, PublishReadings, PublishState, ReplayE
 from agent.events import (
     BrokerConnected,
     BrokerDisconnected,
+    EntriesAcknowledged,
     EntryReplayed,
     MinuteReading,
     WorkerFailed,
@@ -144,6 +145,26 @@ def test_entries_arrive_whole_and_are_acknowledged_in_order(
     assert report.is_whole
     assert report.unlinked == ()
     assert watcher.complaints() == ()
+
+
+class StandingClock(SystemClock):
+    """On which nothing is ever late."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def test_acknowledgements_of_a_backlog_are_told_in_runs(broker: Broker, inbox: Inbox) -> None:
+    link = BrokerLink(broker, TOPICS, About(name="a"), StandingClock(), inbox.post, backoff=AT_ONCE)
+    link.start()
+    try:
+        session = session_of(inbox)
+        link.publish_entries(PublishEntries(session, make_entries(500)))
+        inbox.wait_for_acknowledged(500)
+        assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 501)]
+        assert len(inbox.all(EntriesAcknowledged)) == 16  # 15 of 32, and what is left as soon as it is in
+    finally:
+        assert link.close()
 
 
 def test_a_broker_with_a_small_receive_maximum_is_respected(tmp_path: Path, inbox: Inbox, make_link: MakeLink) -> None:
