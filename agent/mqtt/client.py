@@ -175,6 +175,9 @@ class Connection:
             )
         else:
             self._client.connect(broker.host, broker.port, broker.keepalive_s)
+        connected = self._client.socket()
+        if isinstance(connected, socket.socket):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # nothing here is worth waiting for company
         self._client.loop_start()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
@@ -287,12 +290,24 @@ class _BoundedClient(Client):
         if kind == MessageType.PUBLISH and command & _QOS_BITS >= _QOS_2:
             self._tell_end("the broker sent a message with QoS 2, which was not granted")
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self._acknowledge_at_once()
         try:
             return super()._packet_handle()
         except Exception:  # noqa: BLE001 - a border: paho raises all kinds of errors for bytes that are not MQTT
             _log.debug("a packet of type %d cannot be decoded", kind >> 4, exc_info=True)
             self._tell_end(f"the broker sent a packet that cannot be decoded (type {kind >> 4})")
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+    def _acknowledge_at_once(self) -> None:
+        """Let TCP acknowledge what came now and not in 40 ms (tcp(7), TCP_QUICKACK, which does not stay set).
+
+        A broker that sends by Nagle's algorithm, as mosquitto does unless told otherwise, holds the next small packet
+        back until then: a command that follows an acknowledgement of ours would be as late.
+        """
+        connected = self.socket()
+        if isinstance(connected, socket.socket):
+            with contextlib.suppress(OSError):  # it may be over already
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 class _TlsSocket(ssl.SSLSocket):

@@ -106,6 +106,13 @@ def reason_of_end(signals: SimpleQueue[Signal]) -> str:
         assert isinstance(signal, Accepted | Received)
 
 
+def test_what_is_sent_does_not_wait_for_company(hostile: HostileBroker, connect: Connect) -> None:
+    hostile.serve()
+    connected = connect(hostile.broker)._client.socket()
+    assert isinstance(connected, socket.socket)
+    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_packet_beyond_the_bound_ends_the_connection_before_it_is_in_memory(
     hostile: HostileBroker, signals: SimpleQueue[Signal], connect: Connect
 ) -> None:
