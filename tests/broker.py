@@ -33,13 +33,19 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """One broker that keeps its port, so that it can be stopped and started again. `settings`: lines of its file."""
+    """One broker that keeps its port, so that it can be stopped and started again. `settings`: lines of its file.
 
-    def __init__(self, folder: Path, settings: tuple[str, ...] = ("allow_anonymous true",)) -> None:
+    `is_verbose`: its log names every packet, which costs it time.
+    """
+
+    def __init__(
+        self, folder: Path, settings: tuple[str, ...] = ("allow_anonymous true",), *, is_verbose: bool = True
+    ) -> None:
         self._program = find_mosquitto()
         self._folder = folder
         self.port = free_port()
         self._settings = settings
+        self._is_verbose = is_verbose
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -49,7 +55,7 @@ class Mosquitto:
         lines = (f"listener {self.port} 127.0.0.1", *user, *self._settings)
         config.write_text("\n".join(lines) + "\n")
         with (self._folder / "mosquitto.log").open("ab") as log:
-            command = [self._program, "-c", str(config), "-v"]
+            command = [self._program, "-c", str(config), *(("-v",) if self._is_verbose else ())]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + START_S
         while not self._answers():
