@@ -200,6 +200,8 @@ class _Screen:
             watts = "" if power is None else f", {power:.0f} W"
             label = Words(given.get("zh", name), given.get("en", name))
             usable = _USABLE.get(str(body.get("usable")))
+            if body.get("switched_off"):
+                usable = Words("已远程关断", "switched off by an order")
             can = "" if usable is None else f"{pick(usable)}; "
             yield _line(label, f"{can}{_value(body.get('state'))}{watts}")
 

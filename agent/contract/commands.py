@@ -21,6 +21,7 @@ DOES: Mapping[str, str] = {
     "members.resume": "lets a suspended member in again",
     "members.suspend": "keeps a member out, until a time or until they are resumed",
     "passes.revoke": "lets a pass open nothing any more",
+    "appliance.switch": "switches an appliance's plug; *done* only once the plug itself says so",
     "alarm.acknowledge": "says that somebody has seen an alarm",
     "fault.update": "says how far the repair of a fault is",
 }

@@ -281,6 +281,7 @@ ENTRIES: Mapping[str, Entry] = {
             "appliance": _APPLIANCE,
             "is_on": Part(bool, "what it was told"),
             "is_done": Part(bool, "whether its switch took it"),
+            "by": Part(Short, "the account that ordered it; lacking where the rules did", may_lack=True),
         },
     ),
     "appliance.unneeded": Entry(

@@ -185,6 +185,13 @@ class ApplianceArguments(_Message):
     appliance: PlaceName
 
 
+class SwitchArguments(_Message):
+    """Which appliance is to be on or off."""
+
+    appliance: PlaceName
+    on: bool
+
+
 class FaultArguments(_Message):
     """Which fault (`CODE@PLACE`), and how far its repair is."""
 
@@ -324,6 +331,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "access.present_code": PresentCodeArguments,
         "alarms.acknowledge": AlarmArguments,
         "appliances.replaced": ApplianceArguments,
+        "appliances.switch": SwitchArguments,
         "alarms.list": NoArguments,
         "faults.list": NoArguments,
         "faults.report": ReportArguments,

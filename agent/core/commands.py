@@ -94,6 +94,7 @@ COMMANDS: Mapping[str, Command] = {
     "members.resume": Command(Scope.ROSTER, Freshness.REVISION, "members.resume"),
     "members.suspend": Command(Scope.ROSTER, Freshness.REVISION, "members.suspend"),
     "passes.revoke": Command(Scope.ROSTER, Freshness.REVISION, "passes.revoke"),
+    "appliance.switch": Command(Scope.OPERATE, Freshness.SESSION, "appliances.switch"),
     "alarm.acknowledge": Command(Scope.OPERATE, Freshness.SESSION, "alarms.acknowledge"),
     "fault.update": Command(Scope.OPERATE, Freshness.SESSION, "faults.update"),
 }

@@ -13,6 +13,7 @@ from agent.core import (
     roster,
     sensing,
     stock,
+    switching,
     templates,
     upkeep,
     vault,
@@ -53,6 +54,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     )
     upkeep.begin(turn, found)
     stock.learn(turn, found)
+    switching.begin(turn, found)
     command_desk.learn(turn, found)
     if found.notes:  # or the start had them
         notifying.begin(turn, found)

@@ -26,6 +26,7 @@ from agent.core import (
     sensors,
     signals,
     stock,
+    switching,
     upkeep,
     vault,
 )
@@ -269,6 +270,7 @@ ACTIONS: Mapping[str, Action] = {
     "faults.update": Action("master", upkeep.update_fault),
     "faces.audit": Action("master", _audit_faces),
     "appliances.replaced": Action("master", sensing.replaced),
+    "appliances.switch": Action("master", switching.order),
     "consent.show": Action("master", registration.show_consent),
     "members.add": Action("master", membership.add),
     "members.card": Action("master", credentials.add_card),

@@ -37,6 +37,7 @@ from agent.core.schedule import Admission, Schedule
 from agent.core.sensors import Told
 from agent.core.supervision import Supervision
 from agent.core.supplies import Supply, SupplyRules
+from agent.core.switch_orders import Switches
 from agent.core.tally import CounterRules, Tally
 from agent.core.verification import Code
 from agent.core.welfare import Welfare, WelfareRules
@@ -186,6 +187,7 @@ class StationState:
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     appliances_kept_at: float = 0.0
     savings: Savings = field(default_factory=dict)
+    switches: Switches = field(default_factory=Switches)
     sensors: Mapping[str, Told] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)

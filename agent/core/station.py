@@ -88,6 +88,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     turn = Turn(state, rules, now)
     upkeep.begin(turn, restored)
     stock.begin(turn, restored)
+    switching.begin(turn, restored)
     command_desk.begin(turn, restored)
     notifying.begin(turn, restored)
     drive_lock(turn)
@@ -212,6 +213,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
         presence=presence.put_off(state.presence, event.seconds),
         welfare=welfare.put_off(state.welfare, event.seconds),
         savings=saving.put_off(state.savings, event.seconds),
+        switches=state.switches.put_off(event.seconds),
         notices=notifying.put_off(state.notices, event.seconds),
         waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},
         enrolments={key: replace(each, until=each.until + event.seconds) for key, each in state.enrolments.items()},

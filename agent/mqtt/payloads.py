@@ -137,7 +137,8 @@ class ApplianceState(State):
     """Whether an appliance is `usable`, what it is doing since when, and what its meter says.
 
     `energy_kwh`, `cycles` and `in_use_s` only grow; they count from when the station first saw it. `temperature_c`: of
-    its inside, where that is measured. `faults`: codes of what is wrong, in full in `health`.
+    its inside, where that is measured. `faults`: codes of what is wrong, in full in `health`. `switched_off`: somebody
+    ordered it off, so it is not usable and nothing is wrong with it.
     """
 
     state: Literal["off", "standby", "running", "fault", "unknown"]
@@ -149,6 +150,7 @@ class ApplianceState(State):
     in_use_s: Seconds = 0.0
     temperature_c: float | None = None
     faults: Annotated[tuple[Code, ...], Field(max_length=16)] = ()
+    switched_off: bool = False
 
 
 class SupplyState(State):

@@ -86,6 +86,7 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "stage": "seen",
         "where": "microwave",
         "appliance": "microwave",
+        "on": False,
         "supply": "gold",
         "quantity": 1,
         "what": "broken",
