@@ -22,6 +22,8 @@ DOES: Mapping[str, str] = {
     "members.suspend": "keeps a member out, until a time or until they are resumed",
     "passes.revoke": "lets a pass open nothing any more",
     "appliance.switch": "switches an appliance's plug; *done* only once the plug itself says so",
+    "notice.put": "puts a notice on the station's screens in the place of the one before",
+    "notice.clear": "takes the notice down; *done* also where there was none",
     "alarm.acknowledge": "says that somebody has seen an alarm",
     "fault.update": "says how far the repair of a fault is",
 }

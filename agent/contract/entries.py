@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, create_model
 from agent.core.access import Reason
 from agent.core.appliance import Running
 from agent.core.door import Alarm, Lock, Mode
+from agent.core.posted import LEVELS
 from agent.core.repairs import Stage
 from agent.core.schedule import Admission
 from agent.mqtt.payloads import Code, Hash, Message, Seconds, Short
@@ -251,6 +252,23 @@ ENTRIES: Mapping[str, Entry] = {
         {
             "check": Part(_one_of("still", "stay"), "nothing moved, or a visit goes on"),
             "lasted_s": Part(Seconds, "for how long"),
+        },
+    ),
+    "notice.put": Entry(
+        "Somebody put a notice on the station's screens. What it says stays out of the log.",
+        {
+            "level": Part(_one_of(*LEVELS), "how much it matters"),
+            "until": Part(_or_none(Short), "when it comes down by itself, UTC; null: when somebody takes it down"),
+            "by": _BY,
+            "kind": _KIND,
+        },
+    ),
+    "notice.cleared": Entry(
+        "The notice is off the screens.",
+        {
+            "why": Part(_one_of("asked", "until"), "somebody took it down, or its time was over"),
+            "by": Part(Short, "the account that took it down", may_lack=True),
+            "kind": Part(Short, "where that account is: local, or the central server", may_lack=True),
         },
     ),
     "notice.sent": Entry(

@@ -95,6 +95,8 @@ COMMANDS: Mapping[str, Command] = {
     "members.suspend": Command(Scope.ROSTER, Freshness.REVISION, "members.suspend"),
     "passes.revoke": Command(Scope.ROSTER, Freshness.REVISION, "passes.revoke"),
     "appliance.switch": Command(Scope.OPERATE, Freshness.SESSION, "appliances.switch"),
+    "notice.put": Command(Scope.OPERATE, Freshness.REVISION, "notice.put"),
+    "notice.clear": Command(Scope.OPERATE, Freshness.REVISION, "notice.clear"),
     "alarm.acknowledge": Command(Scope.OPERATE, Freshness.SESSION, "alarms.acknowledge"),
     "fault.update": Command(Scope.OPERATE, Freshness.SESSION, "faults.update"),
 }

@@ -521,6 +521,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "If no backup was restored, check the card.",
     ),
     # --- notifications
+    "notice.over": _error(
+        "通知的结束时间已过:{detail}",
+        "The notice would be over already: {detail}",
+        "换一个将来的时间,或不写结束时间。",
+        "Give a time that is still to come, or none.",
+    ),
     "notify.failed": _error(
         "通知无法送达这位接收人,已持续一段时间。",
         "This recipient has not been reached for a while.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.core import alarms, appliance, room, stock, supplies
+from agent.core import alarms, appliance, noticeboard, room, stock, supplies
 from agent.core.appliance import Appliance
 from agent.core.presence import Inside
 from agent.core.problems import Severity
@@ -45,6 +45,7 @@ def parts(state: StationState, rules: Rules, now: float) -> dict[str, Body]:
         shown[f"supplies/{name}"] = _supply(state, rules, name, supply)
     if rules.room:
         shown["environment"] = room.environment(state.sensors, rules.room, now)
+    shown["notice"] = noticeboard.shown(state)
     shown["health"] = _health(state, now)
     return shown
 

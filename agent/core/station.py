@@ -25,6 +25,7 @@ from agent.core import (
     floats,
     hours,
     membership,
+    noticeboard,
     notifying,
     occupancy,
     pass_entry,
@@ -89,6 +90,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     upkeep.begin(turn, restored)
     stock.begin(turn, restored)
     switching.begin(turn, restored)
+    noticeboard.begin(turn, restored)
     command_desk.begin(turn, restored)
     notifying.begin(turn, restored)
     drive_lock(turn)
@@ -143,6 +145,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.readings_due_at,
         state.review_at,
         notifying.deadline(state),
+        noticeboard.deadline(state),
     ]
     candidates += sensing.deadlines(state, rules)
     candidates += switching.deadlines(state, rules)
@@ -175,6 +178,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     roster.review_when_due(turn)
     upkeep.follow_alarms(turn)
     notifying.tend(turn)
+    noticeboard.tend(turn)
     publication.tell_changes(turn)
     delivery.ask(turn)
     command_desk.collect(turn)

@@ -173,6 +173,22 @@ class EnvironmentState(State):
     co2_ppm: Annotated[float | None, Field(ge=0, le=40_000)]
 
 
+class Notice(Message):
+    """One text in each language. `level`: how much it matters; `until`: when it comes down by itself."""
+
+    zh: Annotated[str, Field(min_length=1, max_length=200)]
+    en: Annotated[str, Field(min_length=1, max_length=200)]
+    level: Literal["info", "warning"]
+    until: Utc | None
+    put_at: Utc | None
+
+
+class NoticeState(State):
+    """The notice on the station's screens; null: there is none."""
+
+    notice: Notice | None
+
+
 class Fault(Message):
     """Something to be put right (`core.problems`). `where`: a setting's path or a device's name.
 
@@ -222,6 +238,7 @@ STATES: Mapping[str, type[State]] = {
     "appliances": ApplianceState,
     "supplies": SupplyState,
     "environment": EnvironmentState,
+    "notice": NoticeState,
     "health": HealthState,
 }
 NAMED = frozenset({"appliances", "supplies"})  # parts of which a station has several: `appliances/NAME`

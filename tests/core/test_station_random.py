@@ -139,6 +139,8 @@ class World:
             "where": "microwave",
             "appliance": "microwave",
             "on": number % 2 == 0,
+            "zh": "停水",
+            "en": "No water",
             "month": "2026-11",
             "part": ("setup", "span", "log", "energy")[number % 4],
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
@@ -163,7 +165,8 @@ class World:
             f"c-{self.commands if number % 4 else number % 7}",
             name if number % 9 else "nonsense",
             {"id": f"m-{number % PEOPLE}", "pass_id": PASSES[number % 3].pass_id, "alarm": "forced"}
-            | {"fault": "camera.failed@camera", "stage": "seen", "appliance": "microwave", "on": number % 2 == 0},
+            | {"fault": "camera.failed@camera", "stage": "seen", "appliance": "microwave", "on": number % 2 == 0}
+            | {"zh": "停水", "en": "No water", **({"until": "2026-11-23T12:00:00Z"} if number % 2 else {})},
             "central-1",
             frozenset(Scope) if number % 5 else frozenset({Scope.OPERATE}),
             f"{self.commands:032x}",

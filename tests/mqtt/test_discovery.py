@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.mqtt.discovery import NOTE_FILE, Announcement, Device, discovery_message, discovery_topic
-from agent.mqtt.payloads import MAX_PAYLOAD_BYTES, DoorState, OccupancyState, encode
+from agent.mqtt.payloads import MAX_PAYLOAD_BYTES, DoorState, Notice, NoticeState, OccupancyState, encode
 from agent.mqtt.topics import Topics
 
 TOPICS = Topics("stations", "demo-1")
@@ -70,6 +70,16 @@ def test_people_are_counted(components: dict[str, dict[str, Any]]) -> None:
     inside = OccupancyState(observed_at="2026-11-22T03:04:05Z", holds_s=90.0, count=3, is_occupied=True)
     assert rendered(components["people"], encode(inside)) == "3"
     assert rendered(components["occupied"], encode(inside)) == "ON"
+
+
+def test_a_notice_is_shown_in_the_language_of_the_settings_and_gone_when_it_is_down(
+    components: dict[str, dict[str, Any]],
+) -> None:
+    notice = Notice(zh="停水", en="No water", level="info", until=None, put_at=None)
+    up = NoticeState(observed_at="2026-11-22T03:04:05Z", holds_s=90.0, notice=notice)
+    down = NoticeState(observed_at="2026-11-22T03:04:05Z", holds_s=90.0, notice=None)
+    assert rendered(components["notice"], encode(up)) == "停水"
+    assert rendered(components["notice"], encode(down)) == "None"
 
 
 @pytest.mark.parametrize("station", ["demo-1", "a.b", "a_b", "A", "x" * 64])

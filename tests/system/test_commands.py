@@ -193,6 +193,39 @@ def test_an_appliance_is_switched_from_afar_once_its_plug_says_so(tmp_path: Path
         assert (refused.status, refused.code) == ("failed", "appliance.never_switched")
 
 
+def test_a_notice_waits_for_a_station_that_is_offline_and_outlives_its_restart(tmp_path: Path) -> None:
+    signer = command_keys.generate("central-1")
+    text = {"zh": "今天停水。", "en": "The water is off today."}
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    tables: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": True, "host": "127.0.0.1", "port": broker.port},
+        "commands.keys.central-1": {"public": signer.public_text, "scopes": ["operate"]},
+    }
+    settings = write_settings(tmp_path, tables)
+    link = Broker("127.0.0.1", broker.port)
+
+    def notice(station: Station) -> dict[str, Any]:
+        return station.status()["parts"]["notice"]["notice"] or {}
+
+    try:
+        with running(settings) as station:
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+            assert notice(station) == {}
+        with Commander(link, TOPICS, signer) as commander, pytest.raises(CommandError, match="does not answer"):
+            list(commander.send("notice.put", text, timeout_s=0.5))
+        with running(settings) as station:
+            eventually(lambda: notice(station).get("en") == text["en"], "the notice is up")
+            eventually(lambda: station.status()["log"]["sequence"] > 4, "and on the disk")
+        with running(settings) as station, Commander(link, TOPICS, signer) as commander:
+            assert notice(station)["zh"] == text["zh"]
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+            assert [each.status for each in commander.send("notice.clear")] == ["accepted", "done"]
+            assert notice(station) == {}
+    finally:
+        broker.stop()
+
+
 def test_without_a_key_the_station_takes_no_command(tmp_path: Path) -> None:
     signer = command_keys.generate("central-1")
     broker = Mosquitto(tmp_path)
