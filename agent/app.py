@@ -347,6 +347,7 @@ def _profile(appliance: ApplianceSettings, settings: Settings) -> Profile:
         meter=appliance.power or "",
         saving_after_s=saving_after_s(appliance),
         is_plug=meter is not None and meter.driver in PLUGS,
+        can_switch=appliance.can_switch,
     )
 
 

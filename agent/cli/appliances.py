@@ -1,7 +1,8 @@
-"""`station appliances …`: what people say of them; `station status` shows how they are."""
+"""`station appliances …`: switched, and what people say of them; `station status` shows how they are."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,16 +14,42 @@ from agent.cli.options import ConfigOption, LanguageOption, SocketOption
 app = typer.Typer(help="电器 / Appliances.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.callback()
-def _group() -> None:
-    """A group also with one command."""
+NameArgument = Annotated[
+    str, typer.Argument(help="电器名称(见 station status)/ As the settings call it", show_default=False)
+]
+
+
+class Position(StrEnum):
+    """Of a switch."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@app.command("switch")
+def switch(
+    name: NameArgument,
+    position: Annotated[Position, typer.Argument(help="开或关 / On or off", show_default=False)],
+    config: ConfigOption = None,
+    socket: SocketOption = None,
+    _lang: LanguageOption = None,
+) -> None:
+    """远程开关插座上的电器 / Switch the plug of an appliance; done only once the plug says so."""
+    is_on = position is Position.ON
+    with reporting():
+        connect(config, socket).request("appliances.switch", appliance=name, on=is_on)
+    if is_on:
+        say(f"{name} 已通电。", f"{name} is switched on.")
+    else:
+        say(
+            f"{name} 已断电,直到有人再打开它(插座按钮或本命令)。",
+            f"{name} is switched off until somebody wants it on: at its plug, or by this command.",
+        )
 
 
 @app.command("replaced")
 def replaced(
-    name: Annotated[
-        str, typer.Argument(help="电器名称(见 station status)/ As the settings call it", show_default=False)
-    ],
+    name: NameArgument,
     config: ConfigOption = None,
     socket: SocketOption = None,
     _lang: LanguageOption = None,

@@ -20,6 +20,7 @@ from agent.cli import (
     log,
     members,
     models,
+    notice,
     notify,
     passes,
     report,
@@ -67,6 +68,7 @@ app.add_typer(door.app, name="door")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(appliances.app, name="appliances")
 app.add_typer(faults.app, name="faults")
+app.add_typer(notice.app, name="notice")
 app.add_typer(notify.app, name="notify")
 app.add_typer(members.app, name="members")
 app.add_typer(visits.app, name="visits")

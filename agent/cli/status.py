@@ -12,7 +12,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import clean, pick, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
-from agent.cli.times import zone_in
+from agent.cli.times import local_time, zone_in
 from agent.control.wire import problem_from
 from agent.core.problems import Words
 
@@ -165,6 +165,14 @@ class _Screen:
         link = Words("已连接", "connected") if broker.get("connected") else Words("未连接", "not connected")
         return f"{pick(link)}; {pick(Words('已确认', 'acknowledged'))} {broker.get('acknowledged', 0)}"
 
+    def _notice(self, notice: Mapping[str, Any]) -> str:
+        text = pick(Words(str(notice.get("zh", "")), str(notice.get("en", ""))))
+        mark = "! " if notice.get("level") == "warning" else ""
+        if notice.get("until") is None:
+            return f"{mark}{text}"
+        until = local_time(notice["until"], zone_in(self._station))
+        return f"{mark}{text} ({pick(Words('至', 'until'))} {until})"
+
     def _lines(self, part: str, body: Mapping[str, Any]) -> Iterator[str]:
         if part == "door":
             contact = _value(body.get("contact"))
@@ -188,6 +196,10 @@ class _Screen:
             yield _line(Words("故障", "faults"), str(len(body.get("faults", []))))
         elif part == "environment":
             yield _line(Words("室内", "room"), ", ".join(_air(body)))
+        elif part == "notice":
+            notice = body.get("notice")
+            if notice is not None:
+                yield _line(Words("通知", "notice"), self._notice(notice))
         elif part.startswith("supplies/"):
             name = part.removeprefix("supplies/")
             given = self._labels.get(name, {})
@@ -200,6 +212,8 @@ class _Screen:
             watts = "" if power is None else f", {power:.0f} W"
             label = Words(given.get("zh", name), given.get("en", name))
             usable = _USABLE.get(str(body.get("usable")))
+            if body.get("switched_off"):
+                usable = Words("已远程关断", "switched off by an order")
             can = "" if usable is None else f"{pick(usable)}; "
             yield _line(label, f"{can}{_value(body.get('state'))}{watts}")
 

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, create_model
 from agent.core.access import Reason
 from agent.core.appliance import Running
 from agent.core.door import Alarm, Lock, Mode
+from agent.core.posted import LEVELS
 from agent.core.repairs import Stage
 from agent.core.schedule import Admission
 from agent.mqtt.payloads import Code, Hash, Message, Seconds, Short
@@ -253,6 +254,23 @@ ENTRIES: Mapping[str, Entry] = {
             "lasted_s": Part(Seconds, "for how long"),
         },
     ),
+    "notice.put": Entry(
+        "Somebody put a notice on the station's screens. What it says stays out of the log.",
+        {
+            "level": Part(_one_of(*LEVELS), "how much it matters"),
+            "until": Part(_or_none(Short), "when it comes down by itself, UTC; null: when somebody takes it down"),
+            "by": _BY,
+            "kind": _KIND,
+        },
+    ),
+    "notice.cleared": Entry(
+        "The notice is off the screens.",
+        {
+            "why": Part(_one_of("asked", "until"), "somebody took it down, or its time was over"),
+            "by": Part(Short, "the account that took it down", may_lack=True),
+            "kind": Part(Short, "where that account is: local, or the central server", may_lack=True),
+        },
+    ),
     "notice.sent": Entry(
         "Somebody was told of what is wrong, over a service that the settings name.",
         {
@@ -281,6 +299,7 @@ ENTRIES: Mapping[str, Entry] = {
             "appliance": _APPLIANCE,
             "is_on": Part(bool, "what it was told"),
             "is_done": Part(bool, "whether its switch took it"),
+            "by": Part(Short, "the account that ordered it; lacking where the rules did", may_lack=True),
         },
     ),
     "appliance.unneeded": Entry(

@@ -17,6 +17,8 @@ from agent.mqtt.payloads import (
     EnvironmentState,
     HealthState,
     Message,
+    Notice,
+    NoticeState,
     OccupancyState,
     Reading,
     Readings,
@@ -98,6 +100,17 @@ EXAMPLES: Mapping[str, Message] = {
     ),
     "state_environment": EnvironmentState(
         observed_at=_AT, holds_s=HOLDS_S, temperature_c=21.4, humidity_percent=47.0, co2_ppm=None
+    ),
+    "state_notice": NoticeState(
+        observed_at=_AT,
+        holds_s=HOLDS_S,
+        notice=Notice(
+            zh="今天停水至 18:00。",
+            en="The water is off until 18:00.",
+            level="warning",
+            until="2026-11-22T10:00:00Z",
+            put_at=_AT,
+        ),
     ),
     "state_health": HealthState(
         observed_at=_AT,

@@ -24,6 +24,8 @@ from agent.core.problems import Problem, Words, problem
 from agent.core.replaying import MAX_ENTRIES as REPLAY_ENTRIES_MAX
 from agent.mistakes import fault, problems_of, show
 
+NOTICE_MAX = 200  # characters: some lines on a screen; a state in Home Assistant has 255
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -74,6 +76,18 @@ def _name(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _notice_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\u3000", " ").strip()  # the space of Chinese type
+    if not text or not text.isprintable():
+        raise fault(
+            "通知不能为空,只能写一行,不含不可见字符",
+            "a notice must not be blank; it is one line, without characters that cannot be printed",
+        )
+    return text
+
+
 def _time(value: object) -> object:
     if isinstance(value, str):
         try:
@@ -100,6 +114,7 @@ def _date(value: object) -> object:
 PlaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PersonName = Annotated[str, BeforeValidator(_name), Field(max_length=100)]
+NoticeText = Annotated[str, BeforeValidator(_notice_text), Field(max_length=NOTICE_MAX)]
 Photo = Annotated[bytes, BeforeValidator(_photo), Field(min_length=1, max_length=PHOTO_BYTES_MAX)]
 Time = Annotated[str, BeforeValidator(_time), Field(max_length=40)]
 CardNumber = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{1,32}$")]
@@ -192,6 +207,25 @@ class ApplianceArguments(_Message):
     """Which appliance."""
 
     appliance: PlaceName
+
+
+class SwitchArguments(_Message):
+    """Which appliance is to be on or off."""
+
+    appliance: PlaceName
+    on: bool
+
+
+class NoticeArguments(_Message):
+    """What the screens show in each language, and until when; without `until` until it is taken down.
+
+    Printable characters on one line. Everybody at the station and at the broker reads it: no names, no numbers.
+    """
+
+    zh: NoticeText
+    en: NoticeText
+    until: Time | None = None
+    level: Literal["info", "warning"] = "info"
 
 
 class FaultArguments(_Message):
@@ -350,6 +384,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "access.present_code": PresentCodeArguments,
         "alarms.acknowledge": AlarmArguments,
         "appliances.replaced": ApplianceArguments,
+        "appliances.switch": SwitchArguments,
         "alarms.list": NoArguments,
         "faults.list": NoArguments,
         "faults.report": ReportArguments,
@@ -376,6 +411,8 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "supplies.list": NoArguments,
         "supplies.return": SupplyArguments,
         "supplies.take": SupplyArguments,
+        "notice.clear": NoArguments,
+        "notice.put": NoticeArguments,
         "notify.list": NoArguments,
         "notify.test": RecipientArguments,
         "vault.rotate": NoArguments,

@@ -60,7 +60,7 @@ class Profile:
     `counter_wrap_kwh`: where its meter's counter starts again at nothing. `saving_after_s`: switched off when nobody
     has been inside for so long; None: never. `meter`: the sensor of its power; empty: it has none; None: the one that
     is called as it is. `is_plug`: its meter is a plug, which speaks only while it has mains itself, and whose
-    voltage is 0 while it is switched off.
+    voltage is 0 while it is switched off. `can_switch`: the installer lets that plug be switched.
     """
 
     running_above_w: float
@@ -75,6 +75,7 @@ class Profile:
     saving_after_s: float | None = None
     meter: str | None = None
     is_plug: bool = False
+    can_switch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

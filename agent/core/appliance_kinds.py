@@ -33,7 +33,7 @@ class Limits:
     `runs_from`: of the learned running power, below which it is only lit or ventilated. `weak_below`: of the same, for
     `weak_cycles` cycles in a row.
     `warm_above_c` for `warm_after_s`. `is_used_by_hand`: a start shows that somebody is there. `is_needed_when_empty`:
-    never switched off because nobody is inside.
+    never switched off because nobody is inside. `is_never_switched`: nor by anybody's order.
     """
 
     hold_s: float = 0.0
@@ -51,6 +51,7 @@ class Limits:
     warm_after_s: float = 4 * HOUR_S
     is_used_by_hand: bool = False
     is_needed_when_empty: bool = False
+    is_never_switched: bool = False
 
 
 _PLAIN = Limits(hold_s=1.5, pause_min_s=8.0, bridge_s=20.0)
@@ -96,6 +97,7 @@ KINDS: Mapping[str, Limits] = {
         runs_from=0.35,  # its lamp draws a tenth
         warm_above_c=8.0,
         is_needed_when_empty=True,
+        is_never_switched=True,  # food spoils unseen, and who ate it pays
     ),
     "air_conditioner": Limits(
         hold_s=1.5, pause_min_s=8.0, bridge_s=180.0, dead_max_s=600.0, short_s=240.0, short_starts=5
@@ -107,8 +109,9 @@ KINDS: Mapping[str, Limits] = {
     "television": _PLAIN,
     "charger": _PLAIN,
     "light": _PLAIN,
-    "aed": Limits(hold_s=1.5, dead_max_s=600.0, is_needed_when_empty=True),
-    "router": Limits(hold_s=1.5, dead_max_s=600.0, is_needed_when_empty=True),
+    # An AED's cabinet warms it and charges it; without the router nobody could switch it on again.
+    "aed": Limits(hold_s=1.5, dead_max_s=600.0, is_needed_when_empty=True, is_never_switched=True),
+    "router": Limits(hold_s=1.5, dead_max_s=600.0, is_needed_when_empty=True, is_never_switched=True),
     "other": _PLAIN,
 }
 """Every kind that the settings know, and three that they may."""

@@ -262,6 +262,18 @@ CATALOGUE: Mapping[str, Kind] = {
         "station status 列出全部电器。",
         "`station status` shows them all.",
     ),
+    "appliance.no_switch": _error(
+        "配置不允许开关这个电器。",
+        "The settings do not let this appliance be switched.",
+        "只有接在可开关的 MQTT 插座上、且配置了 can_switch = true 的电器才能远程开关;见 docs/sensors.md。",
+        "Only what hangs on a plug that can be switched, with can_switch = true, can be; see docs/sensors.md.",
+    ),
+    "appliance.never_switched": _error(
+        "这类电器不允许远程开关:{detail}",
+        "This kind of appliance is never switched from afar: {detail}",
+        "冰箱里的食物、AED 和网络都依赖它;必须关断时请到现场操作。",
+        "Food, somebody's life or the network hangs on it: if it must be off, somebody goes there and sees to it.",
+    ),
     "alarm.unknown": _error(
         "没有这个报警,或已确认。",
         "There is no such alarm, or it has been acknowledged.",
@@ -521,6 +533,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "Check the broker's access rules and quota, and run `station log verify`.",
     ),
     # --- notifications
+    "notice.over": _error(
+        "通知的结束时间已过:{detail}",
+        "The notice would be over already: {detail}",
+        "换一个将来的时间,或不写结束时间。",
+        "Give a time that is still to come, or none.",
+    ),
     "notify.failed": _error(
         "通知无法送达这位接收人,已持续一段时间。",
         "This recipient has not been reached for a while.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.core import alarms, appliance, room, stock, supplies
+from agent.core import alarms, appliance, noticeboard, room, stock, supplies
 from agent.core.appliance import Appliance
 from agent.core.presence import Inside
 from agent.core.problems import Severity
@@ -40,11 +40,12 @@ def parts(state: StationState, rules: Rules, now: float) -> dict[str, Body]:
     """Every part by its name in the topic `state/PART`."""
     shown: dict[str, Body] = {"door": _door(state), "occupancy": _occupancy(state)}
     for name, each in state.appliances.items():
-        shown[f"appliances/{name}"] = _appliance(state, each, now)
+        shown[f"appliances/{name}"] = _appliance(state, name, each, now)
     for name, supply in state.supplies.items():
         shown[f"supplies/{name}"] = _supply(state, rules, name, supply)
     if rules.room:
         shown["environment"] = room.environment(state.sensors, rules.room, now)
+    shown["notice"] = noticeboard.shown(state)
     shown["health"] = _health(state, now)
     return shown
 
@@ -111,11 +112,13 @@ def _occupancy(state: StationState) -> Body:
     }
 
 
-def _appliance(state: StationState, each: Appliance, now: float) -> Body:
-    has_mains = MAINS_LOST not in state.faults
+def _appliance(state: StationState, name: str, each: Appliance, now: float) -> Body:
+    is_off = name in state.switches.ordered_off
+    is_out = is_off or MAINS_LOST in state.faults
     return {
         "state": each.state.value,
-        "usable": (appliance.usable(each, now) if has_mains else appliance.Usable.NO).value,
+        "usable": (appliance.Usable.NO if is_out else appliance.usable(each, now)).value,
+        "switched_off": is_off,
         "since": each.changed_at,
         "power_w": each.power_w,
         "energy_kwh": round(each.energy.total_kwh, 3),

@@ -6,6 +6,7 @@ from agent import events
 from agent.core import (
     command_desk,
     membership,
+    noticeboard,
     notifying,
     outbox,
     pass_entry,
@@ -13,6 +14,7 @@ from agent.core import (
     roster,
     sensing,
     stock,
+    switching,
     templates,
     upkeep,
     vault,
@@ -53,6 +55,8 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     )
     upkeep.begin(turn, found)
     stock.learn(turn, found)
+    switching.begin(turn, found)
+    noticeboard.begin(turn, found)
     command_desk.learn(turn, found)
     if found.notes:  # or the start had them
         notifying.begin(turn, found)

@@ -18,6 +18,7 @@ Notes = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 NOTES = "appliance"  # the kind of note that keeps what was learned of each
 KEEP_EVERY_S = 3600.0  # a commit an hour on the card; a crash loses less than an hour of what took days to learn
+PUT_ON_S = 60.0  # after an order: a plug reports the power that it gives within some seconds
 QUANTITIES = ("power_w", "energy_kwh", "voltage_v", "temperature_c")  # in the order of `Reading`
 MAINS_LOST = ("mains.lost", "mains")
 
@@ -115,13 +116,21 @@ def _look(turn: Turn, name: str) -> None:
 
 
 def _is_put_out(turn: Turn, name: str) -> bool:
-    """Whether its plug is off, and may be: it only serves whoever is inside."""
+    """Whether its plug is off, and may be: somebody ordered it, or it only serves whoever is inside."""
+    if name in turn.state.switches.ordered_off:
+        return True
     profile = turn.rules.appliances[name]
     told = turn.state.sensors.get(f"sensors.{name if profile.meter is None else profile.meter}")
     if profile.saving_after_s is None or told is None:
         return False
     is_on, _ = told.values.get("on", (None, 0.0))
     return is_on is False
+
+
+def _was_put_on(turn: Turn, name: str) -> bool:
+    """Whether its plug was switched on from afar just now: that it runs then shows nobody."""
+    at = turn.state.switches.ordered_on.get(name)
+    return at is not None and turn.now < at + PUT_ON_S
 
 
 def _end_older_faults(turn: Turn) -> None:
@@ -171,7 +180,8 @@ def _set_appliance(turn: Turn, name: str, after: Appliance) -> None:
         else:
             turn.clear_fault("sensor.stale", name)
     has_started = after.cycles.count > before.cycles.count and before.running is not Running.UNKNOWN
-    if has_started and turn.rules.appliances[name].limits.is_used_by_hand:
+    is_by_hand = turn.rules.appliances[name].limits.is_used_by_hand and not _was_put_on(turn, name)
+    if has_started and is_by_hand:
         people.on_used(turn)
 
 

@@ -25,6 +25,7 @@ from agent.core.occupancy import Occupancy
 from agent.core.outbox import Limits, Outbox
 from agent.core.pass_book import PassBook, PassRules
 from agent.core.passback import VisitRules
+from agent.core.posted import Board
 from agent.core.presence import Presence
 from agent.core.problems import Problem
 from agent.core.recognition import RecognitionSettings, Track
@@ -38,6 +39,7 @@ from agent.core.schedule import Admission, Schedule
 from agent.core.sensors import Told
 from agent.core.supervision import Supervision
 from agent.core.supplies import Supply, SupplyRules
+from agent.core.switch_orders import Switches
 from agent.core.tally import CounterRules, Tally
 from agent.core.verification import Code
 from agent.core.welfare import Welfare, WelfareRules
@@ -153,7 +155,7 @@ class StationState:
     has ordered a mode of the door since the start; `is_read`: whether storage could be, so that no member is missing.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
     `savings`: those that were ordered off since nobody is inside.
-    `sensors`: what each said last.
+    `sensors`: what each said last. `notices`: who is told what elsewhere; `board`: the notice on the screens.
     """
 
     started_at: float
@@ -187,12 +189,14 @@ class StationState:
     appliances: Mapping[str, Appliance] = field(default_factory=dict)
     appliances_kept_at: float = 0.0
     savings: Savings = field(default_factory=dict)
+    switches: Switches = field(default_factory=Switches)
     sensors: Mapping[str, Told] = field(default_factory=dict)
     faults: Mapping[tuple[str, str], Problem] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)
     repairs: Repairs = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     notices: Notices = field(default_factory=Notices)
+    board: Board = field(default_factory=Board)
     lock_retry_at: float | None = None
     vision: Supervision = field(default_factory=Supervision)
     outbox: Outbox = field(default_factory=Outbox)

@@ -25,6 +25,7 @@ from agent.core import (
     floats,
     hours,
     membership,
+    noticeboard,
     notifying,
     occupancy,
     pass_entry,
@@ -89,6 +90,8 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     turn = Turn(state, rules, now)
     upkeep.begin(turn, restored)
     stock.begin(turn, restored)
+    switching.begin(turn, restored)
+    noticeboard.begin(turn, restored)
     command_desk.begin(turn, restored)
     notifying.begin(turn, restored)
     drive_lock(turn)
@@ -144,6 +147,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.readings_due_at,
         state.review_at,
         notifying.deadline(state),
+        noticeboard.deadline(state),
     ]
     candidates += sensing.deadlines(state, rules)
     candidates += switching.deadlines(state, rules)
@@ -176,6 +180,7 @@ def _look_at_deadlines(turn: Turn, known_until: float) -> None:
     roster.review_when_due(turn)
     upkeep.follow_alarms(turn)
     notifying.tend(turn)
+    noticeboard.tend(turn)
     publication.tell_changes(turn)
     delivery.ask(turn)
     command_desk.collect(turn)
@@ -214,6 +219,7 @@ def _on_skip(turn: Turn, event: events.PauseSkipped) -> None:
         presence=presence.put_off(state.presence, event.seconds),
         welfare=welfare.put_off(state.welfare, event.seconds),
         savings=saving.put_off(state.savings, event.seconds),
+        switches=state.switches.put_off(event.seconds),
         notices=notifying.put_off(state.notices, event.seconds),
         replay=replaying.put_off(state.replay, event.seconds),
         waiting={key: replace(each, until=each.until + event.seconds) for key, each in state.waiting.items()},

@@ -37,6 +37,7 @@ _OCCUPIED = Words("有人", "Occupied")
 _COUNT = Words("人数", "People inside")
 _FAULT = Words("故障", "Fault")
 _FAULTS = Words("故障数", "Faults")
+_NOTICE = Words("通知", "Notice")
 _POWER = Words("功率", "power")
 _UNUSABLE = Words("故障", "problem")
 _AIR: Mapping[str, tuple[Words, str, str]] = {
@@ -138,6 +139,7 @@ class Announcement:
 
 def _components(topics: Topics, device: Device) -> dict[str, dict[str, Any]]:
     door, occupancy, health = topics.state("door"), topics.state("occupancy"), topics.state("health")
+    notice = topics.state("notice")
     modes = list(get_args(DoorState.model_fields["mode"].annotation))
     found = {
         "door": _binary(_DOOR, "door", door, _of("contact", open="ON", closed="OFF")),
@@ -157,6 +159,12 @@ def _components(topics: Topics, device: Device) -> dict[str, dict[str, Any]]:
         words, kind, unit = _AIR[quantity]
         template = f"{{{{ value_json.{quantity} }}}}"
         found[quantity] = _measured(words, topics.state("environment"), template, kind, unit)
+    found["notice"] = {
+        "platform": "sensor",
+        "name": _NOTICE,
+        "state_topic": notice,
+        "value_template": f"{{{{ value_json.notice.{device.language} if value_json.notice else 'None' }}}}",
+    }
     for name, label in device.appliances.items():
         topic = topics.state(f"appliances/{name}")
         states = list(get_args(ApplianceState.model_fields["state"].annotation))

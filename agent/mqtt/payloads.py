@@ -139,7 +139,8 @@ class ApplianceState(State):
     """Whether an appliance is `usable`, what it is doing since when, and what its meter says.
 
     `energy_kwh`, `cycles` and `in_use_s` only grow; they count from when the station first saw it. `temperature_c`: of
-    its inside, where that is measured. `faults`: codes of what is wrong, in full in `health`.
+    its inside, where that is measured. `faults`: codes of what is wrong, in full in `health`. `switched_off`: somebody
+    ordered it off, so it is not usable and nothing is wrong with it.
     """
 
     state: Literal["off", "standby", "running", "fault", "unknown"]
@@ -151,6 +152,7 @@ class ApplianceState(State):
     in_use_s: Seconds = 0.0
     temperature_c: float | None = None
     faults: Annotated[tuple[Code, ...], Field(max_length=16)] = ()
+    switched_off: bool = False
 
 
 class SupplyState(State):
@@ -171,6 +173,22 @@ class EnvironmentState(State):
     temperature_c: Annotated[float | None, Field(ge=-40, le=60)]
     humidity_percent: Annotated[float | None, Field(ge=0, le=100)]
     co2_ppm: Annotated[float | None, Field(ge=0, le=40_000)]
+
+
+class Notice(Message):
+    """One text in each language. `level`: how much it matters; `until`: when it comes down by itself."""
+
+    zh: Annotated[str, Field(min_length=1, max_length=200)]
+    en: Annotated[str, Field(min_length=1, max_length=200)]
+    level: Literal["info", "warning"]
+    until: Utc | None
+    put_at: Utc | None
+
+
+class NoticeState(State):
+    """The notice on the station's screens; null: there is none."""
+
+    notice: Notice | None
 
 
 class Fault(Message):
@@ -222,6 +240,7 @@ STATES: Mapping[str, type[State]] = {
     "appliances": ApplianceState,
     "supplies": SupplyState,
     "environment": EnvironmentState,
+    "notice": NoticeState,
     "health": HealthState,
 }
 NAMED = frozenset({"appliances", "supplies"})  # parts of which a station has several: `appliances/NAME`

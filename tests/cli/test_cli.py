@@ -451,6 +451,51 @@ def test_the_end_of_a_suspension_is_typed_in_the_stations_time(agent: _Agent) ->
     assert agent.run("members", "put", "m-1").returncode == 2
 
 
+# --- appliances and the notice ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("position", "words"), [("on", "lamp is switched on"), ("off", "until somebody wants it on")])
+def test_an_appliance_is_switched_and_the_words_say_for_how_long(agent: _Agent, position: str, words: str) -> None:
+    done = agent.run("appliances", "switch", "lamp", position)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout
+    assert (agent.asked[0].action, agent.asked[0].arguments) == (
+        "appliances.switch",
+        {"appliance": "lamp", "on": position == "on"},
+    )
+    assert agent.run("appliances", "switch", "lamp", "dim").returncode == 2
+
+
+def test_a_notice_is_put_up_until_the_stations_time_and_taken_down(agent: _Agent) -> None:
+    agent.answer = in_shanghai
+    text = ("--zh", "停水", "--en", "No water")
+    done = agent.run("notice", "put", *text, "--until", "2026-12-24 18:00", "--warning")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert agent.asked[1].arguments == {
+        "zh": "停水",
+        "en": "No water",
+        "until": "2026-12-24T10:00:00.000Z",
+        "level": "warning",
+    }
+    assert agent.run("notice", "put", "--zh", "停水").returncode == 2
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"cleared": True})]
+    assert "It is down" in agent.run("notice", "clear").stdout
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"cleared": False})]
+    assert "There was none" in agent.run("notice", "clear").stdout
+
+
+def test_the_status_shows_the_notice_and_what_was_switched_off(agent: _Agent) -> None:
+    notice = {"zh": "停水", "en": "No water", "level": "warning", "until": "2026-12-24T10:00:00Z", "put_at": None}
+    off = {"state": "off", "usable": "no", "switched_off": True, "power_w": 0.0}
+    parts = {**_SNAPSHOT["parts"], "notice": {"notice": notice}, "appliances/microwave": off}
+    snapshot = {**_SNAPSHOT, "parts": parts, "station": {"id": "s", "timezone": "Asia/Shanghai"}}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=snapshot)]
+    shown = agent.run("status").stdout
+    assert "notice: ! No water (until 2026-12-24 18:00)" in shown
+    assert "microwave: switched off by an order; off, 0 W" in shown
+
+
 # --- consent and what follows from it --------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ def test_after_a_connect_every_part_is_told_and_before_the_backlog() -> None:
     play.take()
     play.put(BrokerConnected(play.now, "s-1"))
     told = [each.part for each in play.found(PublishState)]
-    assert set(told) == {"door", "occupancy", "appliances/microwave", "health"}
+    assert set(told) == {"door", "occupancy", "appliances/microwave", "notice", "health"}
 
 
 def test_without_a_link_nothing_is_published() -> None:

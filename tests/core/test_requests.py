@@ -86,6 +86,9 @@ def test_an_action_is_refused_to_every_role_below_its_own(action: str, role: str
         "stage": "seen",
         "where": "microwave",
         "appliance": "microwave",
+        "on": False,
+        "zh": "停水",
+        "en": "No water",
         "supply": "gold",
         "quantity": 1,
         "what": "broken",
@@ -207,7 +210,7 @@ def test_the_status_tells_every_part_and_no_name() -> None:
     play.ask("status", actor=VIEWER)
     (reply,) = play.replies()
     assert reply.is_last
-    assert set(reply.result["parts"]) == {"door", "occupancy", "appliances/microwave", "health"}
+    assert set(reply.result["parts"]) == {"door", "occupancy", "appliances/microwave", "notice", "health"}
     assert reply.result["members"] == 1
     assert reply.result["broker"] == {"enabled": True, "connected": False, "acknowledged": 0}
 

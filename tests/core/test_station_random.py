@@ -141,6 +141,9 @@ class World:
             "stage": ("seen", "in_repair", "put_right", "checked")[number % 4],
             "where": "microwave",
             "appliance": "microwave",
+            "on": number % 2 == 0,
+            "zh": "停水",
+            "en": "No water",
             "month": "2026-11",
             "part": ("setup", "span", "log", "energy")[number % 4],
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
@@ -168,8 +171,9 @@ class World:
             f"c-{self.commands if number % 4 else number % 7}",
             name if number % 9 else "nonsense",
             {"id": f"m-{number % PEOPLE}", "pass_id": PASSES[number % 3].pass_id, "alarm": "forced"}
-            | {"fault": "camera.failed@camera", "stage": "seen"}
-            | {"epoch": 1 + number % 2, "first": 1 + number % 5, "last": 1 + 3 * number},
+            | {"epoch": 1 + number % 2, "first": 1 + number % 5, "last": 1 + 3 * number}
+            | {"fault": "camera.failed@camera", "stage": "seen", "appliance": "microwave", "on": number % 2 == 0}
+            | {"zh": "停水", "en": "No water", **({"until": "2026-11-23T12:00:00Z"} if number % 2 else {})},
             "central-1",
             frozenset(Scope) if number % 5 else frozenset({Scope.OPERATE}),
             f"{self.commands:032x}",
@@ -679,7 +683,7 @@ def test_whatever_happens(
         schedule=HOURS,
         passes=PassRules(HERE),
         notices=NoticeRules(RECIPIENTS),
-        appliances={"microwave": Profile(running_above_w=100.0, saving_after_s=60.0)},
+        appliances={"microwave": Profile(running_above_w=100.0, saving_after_s=60.0, can_switch=True)},
         supplies={"aed_pads": SupplyRules(), "power_banks": SupplyRules(lend_s=3600.0)},
     )
     rules = replace(rules, counter=CounterRules(is_counted))

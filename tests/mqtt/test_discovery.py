@@ -13,7 +13,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.core.room import QUANTITIES
 from agent.mqtt.discovery import NOTE_FILE, Announcement, Device, discovery_message, discovery_topic
-from agent.mqtt.payloads import MAX_PAYLOAD_BYTES, DoorState, EnvironmentState, OccupancyState, encode
+from agent.mqtt.payloads import (
+    MAX_PAYLOAD_BYTES,
+    DoorState,
+    EnvironmentState,
+    Notice,
+    NoticeState,
+    OccupancyState,
+    encode,
+)
 from agent.mqtt.topics import Topics
 
 TOPICS = Topics("stations", "demo-1")
@@ -82,6 +90,16 @@ def test_of_the_air_it_shows_what_is_measured(components: dict[str, dict[str, An
     )
     assert [rendered(shown[each], encode(air)) for each in QUANTITIES] == ["21.5", "None", "640.0"]
     assert [shown[each]["unit_of_measurement"] for each in QUANTITIES] == ["°C", "%", "ppm"]
+
+
+def test_a_notice_is_shown_in_the_language_of_the_settings_and_gone_when_it_is_down(
+    components: dict[str, dict[str, Any]],
+) -> None:
+    notice = Notice(zh="停水", en="No water", level="info", until=None, put_at=None)
+    up = NoticeState(observed_at="2026-11-22T03:04:05Z", holds_s=90.0, notice=notice)
+    down = NoticeState(observed_at="2026-11-22T03:04:05Z", holds_s=90.0, notice=None)
+    assert rendered(components["notice"], encode(up)) == "停水"
+    assert rendered(components["notice"], encode(down)) == "None"
 
 
 @pytest.mark.parametrize("station", ["demo-1", "a.b", "a_b", "A", "x" * 64])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed
 from agent.mqtt.topics import Topics
 from agent.storage.database import open_readonly
 from agent.storage.log import read_after
+from drivers.simulated.plug import SimulatedPlug
 from tests.broker import Mosquitto
 from tests.system.stations import STATION, Station, eventually, running, write_settings
 
@@ -28,11 +29,16 @@ TOPICS = Topics("stations", STATION)
 
 @contextmanager
 def commanded(
-    folder: Path, signer: CommandSigner, scopes: list[str], **mqtt: object
+    folder: Path,
+    signer: CommandSigner,
+    scopes: list[str],
+    more: Mapping[str, dict[str, Any]] | None = None,
+    **mqtt: object,
 ) -> Iterator[tuple[Station, Broker]]:
     broker = Mosquitto(folder)
     broker.start()
     tables: dict[str, dict[str, Any]] = {
+        **(more or {}),
         "mqtt": {"enabled": True, "host": "127.0.0.1", "port": broker.port, **mqtt},
         f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": scopes},
     }
@@ -160,6 +166,64 @@ def test_the_command_line_sends_one_and_says_what_came_of_it(tmp_path: Path) -> 
         assert refused.exit_code == 1
         assert json.loads(refused.stdout.splitlines()[-1])["code"] == "not_in_scope"
         assert station.status()["parts"]["door"]["lock"] == "secured"
+
+
+def test_an_appliance_is_switched_from_afar_once_its_plug_says_so(tmp_path: Path) -> None:
+    signer = command_keys.generate("central-1")
+    tables: dict[str, dict[str, Any]] = {
+        "sensors.plug": {"driver": "tasmota", "device": "p1"},
+        "appliances.heater": {"kind": "heater", "power": "plug", "can_switch": True},
+        "appliances.fridge": {"kind": "refrigerator"},
+    }
+    with (
+        commanded(tmp_path, signer, ["operate"], tables) as (station, broker),
+        Commander(broker, TOPICS, signer) as commander,
+    ):
+        plug = station.parts.sensors.meters["plug"]
+        assert isinstance(plug, SimulatedPlug)
+        done = [each.status for each in commander.send("appliance.switch", {"appliance": "heater", "on": False})]
+        assert (done, plug.is_on) == (["accepted", "done"], False)
+        assert station.status()["parts"]["appliances/heater"]["switched_off"] is True
+        station.client.request("appliances.switch", appliance="heater", on=True)
+        assert plug.is_on
+        plug.go_offline()
+        *_, failed = commander.send("appliance.switch", {"appliance": "heater", "on": False})
+        assert (failed.status, failed.code, plug.is_on) == ("failed", "appliance.not_switched", True)
+        *_, refused = commander.send("appliance.switch", {"appliance": "fridge", "on": False})
+        assert (refused.status, refused.code) == ("failed", "appliance.never_switched")
+
+
+def test_a_notice_waits_for_a_station_that_is_offline_and_outlives_its_restart(tmp_path: Path) -> None:
+    signer = command_keys.generate("central-1")
+    text = {"zh": "今天停水。", "en": "The water is off today."}
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    tables: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": True, "host": "127.0.0.1", "port": broker.port},
+        "commands.keys.central-1": {"public": signer.public_text, "scopes": ["operate"]},
+    }
+    settings = write_settings(tmp_path, tables)
+    link = Broker("127.0.0.1", broker.port)
+
+    def notice(station: Station) -> dict[str, Any]:
+        return station.status()["parts"]["notice"]["notice"] or {}
+
+    try:
+        with running(settings) as station:
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+            assert notice(station) == {}
+        with Commander(link, TOPICS, signer) as commander, pytest.raises(CommandError, match="does not answer"):
+            list(commander.send("notice.put", text, timeout_s=0.5))
+        with running(settings) as station:
+            eventually(lambda: notice(station).get("en") == text["en"], "the notice is up")
+            eventually(lambda: station.status()["log"]["sequence"] > 4, "and on the disk")
+        with running(settings) as station, Commander(link, TOPICS, signer) as commander:
+            assert notice(station)["zh"] == text["zh"]
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+            assert [each.status for each in commander.send("notice.clear")] == ["accepted", "done"]
+            assert notice(station) == {}
+    finally:
+        broker.stop()
 
 
 def test_without_a_key_the_station_takes_no_command(tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ def test_home_assistant_sees_what_happens_and_forgets_the_station_when_it_is_swi
             eventually(lambda: seen.shown()["people"] == "1", "somebody is inside")
             assert seen.shown()["occupied"] == "ON"
 
+            station.client.request("notice.put", zh="停水", en="No water")
+            eventually(lambda: seen.shown().get("notice") == "停水", "the notice is shown")
+
             described = json.loads(seen.newest[TOPIC])
             for key, each in described["components"].items():
                 value = render(each["value_template"], seen.newest[each["state_topic"]])
