@@ -157,7 +157,12 @@ def build(
     post = inbox.post
     with ExitStack() as stack:
         keys = find_keys(settings.key_file, os.environ)
-        kept = Retention(settings.log.keep_days, settings.readings.keep_days, settings.mqtt.enabled)
+        kept = Retention(
+            settings.log.keep_days,
+            settings.readings.keep_days,
+            settings.mqtt.enabled,
+            needs_confirmation=settings.log.prune_after == "confirmed",
+        )
         writer = StorageWriter(
             settings.state.directory,
             settings.station.id,

@@ -26,6 +26,7 @@ def contradictions(settings: Settings, wrong: frozenset[str]) -> list[Problem]:
         *_readers(settings),
         *_visits(settings),
         *_mqtt(settings.mqtt),
+        *_log(settings),
         *_recipients(settings),
         *sensor_contradictions(settings),
         *_coordinates(settings.station),
@@ -189,6 +190,17 @@ def _mqtt(mqtt: MqttSettings) -> Contradictions:
     if mqtt.password_file is not None and not mqtt.username:
         yield conflict(
             "mqtt.password_file", ("mqtt.username",), "有密码就必须有 mqtt.username", "a password needs mqtt.username"
+        )
+
+
+def _log(settings: Settings) -> Contradictions:
+    may_confirm = any("records" in key.scopes for key in settings.commands.keys.values())
+    if settings.log.prune_after == "confirmed" and not (settings.mqtt.enabled and may_confirm):
+        yield conflict(
+            "log.prune_after",
+            ("mqtt.enabled", "commands.keys"),
+            "confirmed 需要启用 MQTT,并有一个 records 权限的密钥,否则没有谁能确认",
+            "confirmed needs mqtt.enabled and a key with the scope records, or nobody can confirm anything",
         )
 
 

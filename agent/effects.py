@@ -232,6 +232,10 @@ class Note:
     outlives_backup: bool = False
 
 
+CONFIRMED = "confirmed"
+"""The kind of the note that says up to where the central server has the log; pruning may have to wait for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class AppendEntry(Effect):
     """Append to the log. `at`: station time; `tag` comes back in the `Receipt`.

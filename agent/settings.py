@@ -195,9 +195,13 @@ class ReadingsSettings(Table):
 
 
 class LogSettings(Table):
-    """The log. The contract with the central server promises 30 days."""
+    """The log. The contract with the central server promises 30 days.
+
+    `prune_after`: whose word lets an old entry go, the broker's or the central server's (`log.confirm`).
+    """
 
     keep_days: int = Field(default=365, ge=30, le=3650)
+    prune_after: Literal["acknowledged", "confirmed"] = "acknowledged"
 
 
 class Settings(Table):

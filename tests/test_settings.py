@@ -231,6 +231,7 @@ def test_ten_mistakes_of_ten_kinds_are_all_named(tmp_path: Path) -> None:
         ("[recognition]\nframes_needed = 9", "recognition.refuse_after_frames", "frames_needed (9), is 5"),
         ("[mqtt]\npassword_file = 'p'", "mqtt.password_file", "a password needs mqtt.username"),
         ("[visits]\npassback = 'hard'", "visits.passback", "needs a reader with side"),
+        ("[log]\nprune_after = 'confirmed'", "log.prune_after", "needs mqtt.enabled and a key with the scope records"),
         ("[visits]\ncapacity = 0", "visits.capacity", "must be between 1 and 200, is 0"),
         ("[codes]\nblock_max_s = 20.0", "codes.block_max_s", "at least codes.block_s (30.0 s), is 20.0 s"),
         ("[codes]\nwrong_codes = 6", "codes.wrong_codes", "must be between 1 and 5, is 6"),

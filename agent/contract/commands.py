@@ -26,6 +26,7 @@ DOES: Mapping[str, str] = {
     "notice.clear": "takes the notice down; *done* also where there was none",
     "alarm.acknowledge": "says that somebody has seen an alarm",
     "fault.update": "says how far the repair of a fault is",
+    "log.confirm": "says that the server has the log safely up to and including an entry, whose hash it names",
     "log.replay": "publishes entries of the log again; *done* once the broker acknowledged the last of them",
 }
 """By the command's name."""

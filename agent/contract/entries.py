@@ -339,6 +339,14 @@ ENTRIES: Mapping[str, Entry] = {
         "The disk did not write for so long that something was dropped.",
         {"entries": Part(Count, "entries of the log"), "readings": Part(Count, "readings")},
     ),
+    "log.confirmed": Entry(
+        "The central server has the log safely up to and including an entry.",
+        {
+            "epoch": Part(Count, "of that entry"),
+            "sequence": Part(Count, "of that entry"),
+            "hash": Part(Hash, "of that entry"),
+        },
+    ),
     "log.pruned": Entry(
         "Old entries went, as the settings say. The chain of the rest hangs on the last of them.",
         {

@@ -275,6 +275,14 @@ class MonthArguments(_Message):
     until: Time | None = None
 
 
+class ConfirmArguments(_Message):
+    """Up to and including which entry the server has the log, and the hash of that entry."""
+
+    epoch: int = Field(ge=1, lt=2**31)
+    sequence: int = Field(ge=1, lt=2**53)
+    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 class ReplayArguments(_Message):
     """Which entries of the log to publish again, both ends included."""
 
@@ -391,6 +399,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "faults.update": FaultArguments,
         "faces.audit": AuditArguments,
         "consent.show": ConsentTextArguments,
+        "log.confirm": ConfirmArguments,
         "log.replay": ReplayArguments,
         "members.add": AddMemberArguments,
         "members.card": CardArguments,

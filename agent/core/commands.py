@@ -99,6 +99,7 @@ COMMANDS: Mapping[str, Command] = {
     "notice.clear": Command(Scope.OPERATE, Freshness.REVISION, "notice.clear"),
     "alarm.acknowledge": Command(Scope.OPERATE, Freshness.SESSION, "alarms.acknowledge"),
     "fault.update": Command(Scope.OPERATE, Freshness.SESSION, "faults.update"),
+    "log.confirm": Command(Scope.RECORDS, Freshness.SESSION, "log.confirm"),
     "log.replay": Command(Scope.RECORDS, Freshness.SESSION, "log.replay"),
 }
 """Every command there is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import events
-from agent.core import outbox, publication, replaying
+from agent.core import confirming, outbox, publication, replaying
 from agent.core.problems import Problem, Words, problem
 from agent.core.replaying import Stuck
 from agent.core.turn import Turn
@@ -85,7 +85,8 @@ def on_entries(turn: Turn, event: events.EntriesRead) -> None:
     """A page of the log, for whoever asked for it."""
     replay = turn.state.replay
     if replay is None or not replay.is_reading or event.question != replay.question:
-        return  # of a replay that has failed meanwhile
+        confirming.on_entries(turn, event)  # or it is of a replay that has failed meanwhile
+        return
     if event.error:
         _fail_replay(turn, problem("storage.failed", "storage", event.error))
         return

@@ -526,6 +526,24 @@ CATALOGUE: Mapping[str, Kind] = {
         "查看 station status 中的纪元;中心服务器的记录可能属于另一个站点。",
         "See the epoch in `station status`; what the server has may be another station's.",
     ),
+    "log.beyond_cursor": _error(
+        "确认的记录尚未送达:{detail}",
+        "What is confirmed has not been sent yet: {detail}",
+        "中心服务器只能确认已收到的记录。",
+        "The server may confirm only what it has received.",
+    ),
+    "log.no_such_entry": _error(
+        "本站没有这条记录:{detail}",
+        "The log has no such entry: {detail}",
+        "确认较新的一条;恢复备份前的记录可能已不在本站。",
+        "Confirm a newer one; what was written after a backup that was restored is not here any more.",
+    ),
+    "log.other_hash": _error(
+        "中心服务器的记录与本站不同:{detail}",
+        "The server has another entry there: {detail}",
+        "在两端运行校验(station log verify),查明哪一端被改动。",
+        "Check both ends (`station log verify`) and find out which of them was altered.",
+    ),
     "log.not_taken": _error(
         "有一条记录未能补发:{detail}",
         "An entry of the log could not be sent again: {detail}",

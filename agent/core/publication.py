@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.core import alarms, appliance, noticeboard, room, stock, supplies
+from agent.core import alarms, appliance, confirming, noticeboard, room, stock, supplies
 from agent.core.appliance import Appliance
 from agent.core.presence import Inside
 from agent.core.problems import Severity
@@ -31,6 +31,7 @@ _WITHIN_A_REFRESH = {
     "confidence",
     "uptime_s",
     "backlog",
+    "confirmed",
 }
 
 Body = Mapping[str, Any]
@@ -162,4 +163,5 @@ def _health(state: StationState, now: float) -> Body:
         "vision": state.vision.phase.value,
         "storage": "failed" if ("storage.failed", "storage") in state.faults else "ok",
         "backlog": max(0, behind),
+        "confirmed": confirming.as_dict(state.confirmed),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent import events
 from agent.core import (
     command_desk,
+    confirming,
     membership,
     noticeboard,
     notifying,
@@ -58,6 +59,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     switching.begin(turn, found)
     noticeboard.begin(turn, found)
     command_desk.learn(turn, found)
+    confirming.begin(turn, found)
     if found.notes:  # or the start had them
         notifying.begin(turn, found)
     resume_order(turn, found.order)

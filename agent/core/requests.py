@@ -13,6 +13,7 @@ from typing import Any
 from agent.core import (
     answering,
     audit,
+    confirming,
     credentials,
     delivery,
     figures,
@@ -274,6 +275,7 @@ ACTIONS: Mapping[str, Action] = {
     "appliances.replaced": Action("master", sensing.replaced),
     "appliances.switch": Action("master", switching.order),
     "consent.show": Action("master", registration.show_consent),
+    "log.confirm": Action("administrator", confirming.confirm),
     "log.replay": Action("administrator", delivery.replay),
     "members.add": Action("master", membership.add),
     "members.card": Action("master", credentials.add_card),

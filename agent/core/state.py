@@ -22,7 +22,7 @@ from agent.core.gallery import Gallery
 from agent.core.movement import Challenges
 from agent.core.notices import NoticeRules, Notices
 from agent.core.occupancy import Occupancy
-from agent.core.outbox import Limits, Outbox
+from agent.core.outbox import START, Limits, Outbox, Position
 from agent.core.pass_book import PassBook, PassRules
 from agent.core.passback import VisitRules
 from agent.core.posted import Board
@@ -154,6 +154,7 @@ class StationState:
     looked at next; `clock_offset_s`: UTC less station time at the last look; `was_ordered`: whether the station master
     has ordered a mode of the door since the start; `is_read`: whether storage could be, so that no member is missing.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
+    `confirmed`: up to where the central server says that it has the log.
     `savings`: those that were ordered off since nobody is inside.
     `sensors`: what each said last. `notices`: who is told what elsewhere; `board`: the notice on the screens.
     """
@@ -201,6 +202,7 @@ class StationState:
     vision: Supervision = field(default_factory=Supervision)
     outbox: Outbox = field(default_factory=Outbox)
     replay: Replay | None = None
+    confirmed: Position = START
     session: str | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict)

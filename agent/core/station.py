@@ -15,6 +15,7 @@ from agent.core import (
     appliance,
     challenge,
     command_desk,
+    confirming,
     contacts,
     counting,
     credentials,
@@ -93,6 +94,7 @@ def begin(rules: Rules, restored: Restored, now: float) -> Result:
     switching.begin(turn, restored)
     noticeboard.begin(turn, restored)
     command_desk.begin(turn, restored)
+    confirming.begin(turn, restored)
     notifying.begin(turn, restored)
     drive_lock(turn)
     hours.begin(turn)

@@ -219,10 +219,17 @@ class AlarmState(Message):
     times: Annotated[int, Field(ge=1)]
 
 
+class EntryPlace(Message):
+    """Where an entry of the log stands."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    sequence: Annotated[int, Field(ge=1)]
+
+
 class HealthState(State):
     """Beats from the deciding thread, so that a hung agent goes stale. `backlog`: log entries not yet sent.
 
-    `faults`: the worst of `fault_count`.
+    `faults`: the worst of `fault_count`. `confirmed`: the newest entry that `log.confirm` named, None: none yet.
     """
 
     faults: Annotated[tuple[Fault, ...], Field(max_length=16)]
@@ -232,6 +239,7 @@ class HealthState(State):
     vision: Literal["running", "starting", "stopped"]
     storage: Literal["ok", "failed"]
     backlog: Annotated[int, Field(ge=0)]
+    confirmed: EntryPlace | None = None
 
 
 STATES: Mapping[str, type[State]] = {

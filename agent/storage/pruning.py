@@ -2,8 +2,9 @@
 
 The age of an entry is not taken from its own clock, which may have been wrong. Entries stand in the order in which they
 were written, so everything up to one that a synchronised clock stamped is at least as old as that. Where no clock was
-ever synchronised nothing goes. Nor does what the broker has not acknowledged, where there is one. The last entry that
-goes is the anchor that the chain of the rest hangs on.
+ever synchronised nothing goes. Nor does what the broker has not acknowledged, where there is one, nor, where the
+settings say so, what the central server has not confirmed. The last entry that goes is the anchor that the chain of the
+rest hangs on.
 
 An entry `station.log.pruned` says what went. It carries on what a start reads from the last entry of its kind: how many
 are inside, and the order to the door, which may be older than all that is kept.
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.effects import CONFIRMED
 from agent.storage.chain import Position
 from agent.storage.database import Database
 from agent.storage.log import PRUNED, read_last
@@ -32,16 +34,21 @@ FIRST_S = 600.0  # after a start, when everything has settled
 EVERY_S = 86_400.0
 AGAIN_S = 10.0  # while more is left: the card rests in between
 LATER_S = 3_600.0  # while the clock is in doubt
+_ALL = (2**62, 0)  # beyond every place
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Days. `has_broker`: entries wait for its acknowledgement. `first_s`: from the start to the first look."""
+    """Days. `has_broker`: entries wait for its acknowledgement. `first_s`: from the start to the first look.
+
+    `needs_confirmation`: where there is a broker, they wait for the server's word too (`agent.core.confirming`).
+    """
 
     log_days: int = 365
     readings_days: int = 90
     has_broker: bool = True
     first_s: float = FIRST_S
+    needs_confirmation: bool = False
 
     def log_cutoff(self, now_utc: datetime) -> str:
         """What was written before this is old; RFC 3339."""
@@ -52,13 +59,15 @@ class Retention:
         return (now_utc - timedelta(days=self.readings_days)).strftime("%Y-%m-%dT%H:%MZ")
 
 
-def find_end(database: Database, cutoff: str, *, has_broker: bool, limit: int = BATCH_ROWS) -> Position | None:
+def find_end(
+    database: Database, cutoff: str, *, has_broker: bool, needs_confirmation: bool = False, limit: int = BATCH_ROWS
+) -> Position | None:
     """The last of the entries that can go now, at most `limit` of them; None when none can."""
+    through = _safe_through(database, needs_confirmation=needs_confirmation) if has_broker else _ALL
     rows = database.conn.execute(
-        "SELECT epoch, sequence, hash, clock, time FROM log "
-        "WHERE NOT :has_broker OR (epoch, sequence) <= (SELECT epoch, sequence FROM cursor) "
-        "ORDER BY epoch, sequence LIMIT :limit",
-        {"has_broker": has_broker, "limit": limit},
+        "SELECT epoch, sequence, hash, clock, time FROM log WHERE (epoch, sequence) <= (?, ?) "
+        "ORDER BY epoch, sequence LIMIT ?",
+        (*through, limit),
     ).fetchall()
     trusted = [(Position(*row[:3]), row[4]) for row in rows if row[3] == "synchronised"]
     old = [position for position, time in trusted if time < cutoff]
@@ -88,6 +97,21 @@ def prune(database: Database, end: Position) -> dict[str, Any]:
     )
     through = {"epoch": end.epoch, "sequence": end.sequence, "hash": end.hash}
     return {"entries": entries, "visits": visits, "through": through, **carried}
+
+
+def _safe_through(database: Database, *, needs_confirmation: bool) -> tuple[int, int]:
+    """The place up to which the other end has the log, as far as this one can tell."""
+    row = database.conn.execute("SELECT epoch, sequence FROM cursor").fetchone()
+    through = (row[0], row[1]) if row else (0, 0)
+    if not needs_confirmation:
+        return through
+    row = database.conn.execute(
+        "SELECT json_extract(body, '$.epoch'), json_extract(body, '$.sequence') FROM notes "
+        "WHERE kind = ? AND json_valid(body)",
+        (CONFIRMED,),
+    ).fetchone()
+    is_confirmed = row is not None and all(isinstance(each, int) for each in row)
+    return min(through, (row[0], row[1])) if is_confirmed else (0, 0)
 
 
 def _is_followed_by_old(database: Database, cutoff: str) -> bool:

@@ -456,7 +456,12 @@ class Worker:
     def _prune_log(self, retention: Retention, now_utc: datetime) -> bool:
         """Whether there may be more."""
         files = self._files
-        end = pruning.find_end(files.database, retention.log_cutoff(now_utc), has_broker=retention.has_broker)
+        end = pruning.find_end(
+            files.database,
+            retention.log_cutoff(now_utc),
+            has_broker=retention.has_broker,
+            needs_confirmation=retention.needs_confirmation,
+        )
         if end is None:
             return False
         try:

@@ -150,6 +150,8 @@ class World:
             "quantity": 1 + number % 4,
             "recipient": ("master", "office", "nobody")[number % 3],
             "epoch": 1 + number % 2,
+            "sequence": 1 + number % 7,
+            "hash": "" if number % 3 else "0" * 64,
             "first": 1 + number % 5,
             "last": 1 + 3 * number,
             "what": tuple(REPORTED)[number % len(REPORTED)],
@@ -173,7 +175,8 @@ class World:
             {"id": f"m-{number % PEOPLE}", "pass_id": PASSES[number % 3].pass_id, "alarm": "forced"}
             | {"epoch": 1 + number % 2, "first": 1 + number % 5, "last": 1 + 3 * number}
             | {"fault": "camera.failed@camera", "stage": "seen", "appliance": "microwave", "on": number % 2 == 0}
-            | {"zh": "停水", "en": "No water", **({"until": "2026-11-23T12:00:00Z"} if number % 2 else {})},
+            | {"zh": "停水", "en": "No water", **({"until": "2026-11-23T12:00:00Z"} if number % 2 else {})}
+            | {"sequence": 1 + number % 7, "hash": "" if number % 3 else "0" * 64},
             "central-1",
             frozenset(Scope) if number % 5 else frozenset({Scope.OPERATE}),
             f"{self.commands:032x}",

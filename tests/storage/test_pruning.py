@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,8 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.clock import SystemClock, WallTime
-from agent.effects import AppendEntry, BeginVisit, EndVisit, MoveCursor, ReadEntries, ReadOutbox
-from agent.events import EntriesRead, LogPlace, OutboxRead
+from agent.effects import (
+    CONFIRMED,
+    AppendEntry,
+    BeginVisit,
+    EndVisit,
+    MoveCursor,
+    Note,
+    ReadEntries,
+    ReadOutbox,
+)
+from agent.events import EntriesRead, LogPlace, OutboxRead, Receipt
 from agent.storage.chain import Position, canonical
 from agent.storage.database import Database
 from agent.storage.log import PRUNED, Entry, Log, read_newest, verify
@@ -96,6 +106,34 @@ def test_what_the_broker_has_not_acknowledged_stays(cursor: int, end: int | None
     with closing(a_log(*(days_ago(each) for each in (400, 390, 380, 1)), cursor=cursor)) as database:
         assert end_of(database) == end
         assert end_of(database, has_broker=False) == 3
+
+
+def confirm(database: Database, body: str) -> None:
+    with database.atomic():
+        database.conn.execute("INSERT INTO notes (kind, name, body) VALUES ('confirmed', 'log', ?)", [body])
+
+
+@pytest.mark.parametrize(
+    ("body", "end"),
+    [
+        (None, None),
+        ('{"epoch":1,"sequence":2,"hash":"ab"}', 2),
+        ('{"epoch":2,"sequence":1,"hash":"ab"}', 3),  # no further than the cursor, whatever the note says
+        ('{"epoch":1}', None),
+        ('{"epoch":1,"sequence":"9"}', None),
+        ("rubbish", None),
+    ],
+)
+def test_what_nobody_confirmed_stays_where_the_settings_say_so(body: str | None, end: int | None) -> None:
+    with closing(a_log(*(days_ago(each) for each in (400, 390, 380, 370)), cursor=3)) as database:
+        if body is not None:
+            confirm(database, body)
+        found = find_end(database, CUTOFF, has_broker=True, needs_confirmation=True)
+        assert (None if found is None else found.sequence) == end
+        assert end_of(database) == 3
+        alone = find_end(database, CUTOFF, has_broker=False, needs_confirmation=True)
+        assert alone is not None
+        assert alone.sequence == 4, "without a broker nobody is there to confirm"
 
 
 def test_nothing_younger_than_was_promised_goes_whatever_the_settings_say() -> None:
@@ -268,6 +306,38 @@ def test_what_must_stay_stays(state: Path, inbox: Inbox, clock: LaterClock, rete
     with closing(sqlite3.connect(state / "station.db")) as connection:
         assert connection.execute("SELECT count(*) FROM log WHERE type = ?", [PRUNED]).fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM log").fetchone() == (4,)
+
+
+def confirmed(writer: StorageWriter, inbox: Inbox, receipt: Receipt) -> None:
+    """The note that `agent.core.confirming` makes."""
+    note = Note(CONFIRMED, "log", {"epoch": receipt.epoch, "sequence": receipt.sequence, "hash": "ab" * 32})
+    tag = f"confirmed-{receipt.sequence}"
+    writer.submit(AppendEntry(0.0, "station.test.happened", {}, tag, notes=(note,)))
+    inbox.wait_for_tag(tag)
+
+
+def test_after_a_restored_backup_only_what_was_confirmed_before_it_goes(
+    tmp_path: Path, state: Path, inbox: Inbox
+) -> None:
+    first = store(state, inbox, LaterClock())
+    confirmed(first, inbox, append(first, inbox, "a"))
+    first.submit(MoveCursor(1, 99))
+    assert first.close(5.0)
+    shutil.copy(state / "station.db", tmp_path / "backup")
+    second = store(state, inbox, LaterClock())
+    confirmed(second, inbox, append(second, inbox, "b"))
+    assert second.close(5.0)
+    shutil.copy(tmp_path / "backup", state / "station.db")
+
+    retention = Retention(365, first_s=0.0, needs_confirmation=True)
+    third = StorageWriter(state, "test-1", LaterClock(400), inbox, retention=retention)
+    assert third.open().notes[CONFIRMED]["log"]["sequence"] == 2
+    told_pruned(third, inbox)
+    assert third.close(5.0)
+    with closing(sqlite3.connect(state / "station.db")) as connection:
+        left = connection.execute("SELECT epoch, sequence FROM log ORDER BY epoch, sequence").fetchall()
+    assert left == [(1, 3), (2, 1), (2, 2)]
+    assert walk(state).found.first_break is None
 
 
 def test_old_readings_go_some_at_a_time_and_the_young_ones_stay(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from agent.fleet.watch import Watcher
 from agent.mqtt.client import Broker
 from agent.storage.database import open_readonly
 from agent.storage.log import read_after
-from tests.system.stations import PATIENCE_S, STATION, Station, eventually
+from tests.system.stations import PATIENCE_S, STATION, Station, eventually, running
 from tests.system.test_commands import TOPICS, commanded
 
 
@@ -89,3 +89,23 @@ def test_the_command_line_asks_for_a_range_again(tmp_path: Path) -> None:
         assert watcher.wait_for(lambda each: {int(e.sequence) for e in each.entries()} >= {1, 2}, PATIENCE_S)
         refused = CliRunner().invoke(cli, [*base, "-a", "last=0"])
         assert json.loads(refused.stdout.splitlines()[-1])["code"] == "bad_arguments"
+
+
+def test_the_server_confirms_what_it_has_and_the_station_keeps_it_over_a_restart(tmp_path: Path) -> None:
+    signer = command_keys.generate("central-1")
+    with commanded(tmp_path, signer, ["records"]) as (station, broker):
+        newest = all_sent(station)
+        state = station.settings.state.directory
+        with closing(open_readonly(state / "station.db")) as database:
+            entry = read_after(database, 0, 0, newest)[-1]
+        place = {"epoch": entry.epoch, "sequence": entry.sequence}
+        with Commander(broker, TOPICS, signer) as commander:
+            other = list(commander.send("log.confirm", {**place, "hash": "0" * 64}))[-1]
+            assert (other.status, other.code) == ("failed", "log.other_hash")
+            beyond = list(commander.send("log.confirm", {**place, "sequence": 10_000, "hash": entry.hash}))[-1]
+            assert (beyond.status, beyond.code) == ("failed", "log.beyond_cursor")
+            assert station.status()["parts"]["health"]["confirmed"] is None
+            done = list(commander.send("log.confirm", {**place, "hash": entry.hash}))[-1]
+            assert (done.status, done.result["confirmed"]) == ("done", place)
+    with running(tmp_path / "station.toml") as station:
+        assert station.status()["parts"]["health"]["confirmed"] == place
