@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -26,7 +28,7 @@ from agent.events import (
     WorkerFailed,
 )
 from agent.fleet.watch import Watcher
-from agent.mqtt.client import Broker, Tls
+from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed, Tls
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, ApplianceState, DoorState, OccupancyState
 from tests.broker import Mosquitto, free_port
@@ -35,6 +37,7 @@ from tests.mqtt.conftest import AT_ONCE, PATIENCE_S, TOPICS, Inbox, make_entries
 
 MakeLink = Callable[[Broker], BrokerLink]
 MakeWatcher = Callable[..., Watcher]
+_Kind = TypeVar("_Kind", bound=Received | Subscribed)
 STATION = TOPICS.station
 DOOR = {"mode": "normal", "admission": "members", "lock": "secured", "contact": "closed", "alarms": []}
 
@@ -391,24 +394,56 @@ def replayed(inbox: Inbox) -> list[tuple[int, str]]:
     return [(each.sequence, each.error) for each in found if each.request == "r-1"]
 
 
+def heard_of(heard: list[Signal], kind: type[_Kind], count: int) -> list[_Kind]:
+    """So many signals of a kind."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(found := [each for each in heard if isinstance(each, kind)]) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count}"
+        time.sleep(0.01)
+    return found
+
+
 def test_what_goes_once_more_is_the_same_event_and_acknowledged_on_its_own(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    watcher = make_watcher(broker)
+    heard: list[Signal] = []
+    spy = Connection(broker, "spy", heard.append)
+    spy.open()
+    spy.subscribe((TOPICS.log,))
+    heard_of(heard, Subscribed, 1)
+    link = make_link(broker)
+    session = session_of(inbox)
+    entries = make_entries(60)
+    too_large = replace(entries[2], body=json.dumps({"text": "x" * 66_000}))
+    entries = (*entries[:2], too_large, *entries[3:])
+    link.publish_entries(PublishEntries(session, entries))
+    inbox.wait_for_acknowledged(60)
+    link.replay_entries(ReplayEntries("s-0", "r-1", entries[:50]))  # of another session: dropped
+    link.replay_entries(ReplayEntries(session, "r-1", entries[:50]))
+    inbox.wait_for_count(EntryReplayed, 50)
+    assert sorted(replayed(inbox)) == [(sequence, "") for sequence in range(1, 51)]
+    assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 61)]
+    assert watcher.wait_for(lambda w: w.duplicates == 50, PATIENCE_S)
+    assert len(watcher.entries(STATION)) == 60
+    assert watcher.complaints() == ()
+    assert watcher.entries(STATION)[2].withheld == "too_large"
+    payloads = [each.payload for each in heard_of(heard, Received, 110)]
+    spy.leave(PATIENCE_S)
+    assert payloads[60:] == payloads[:50]  # in order, byte by byte; all of them are historical
+
+
+def test_a_body_that_was_erased_meanwhile_goes_blank(
     broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
 ) -> None:
     watcher = make_watcher(broker)
     link = make_link(broker)
     session = session_of(inbox)
-    entries = make_entries(60)
-    blanked = replace(entries[1], body=None, salt=None)
-    link.publish_entries(PublishEntries(session, entries))
-    link.replay_entries(ReplayEntries("s-0", "r-1", entries[:50]))  # of another session: dropped
-    link.replay_entries(ReplayEntries(session, "r-1", (entries[0], blanked, *entries[2:50])))
-    inbox.wait_for_count(EntryReplayed, 50)
-    assert sorted(replayed(inbox)) == [(sequence, "") for sequence in range(1, 51)]
-    inbox.wait_for_acknowledged(60)
-    assert inbox.acknowledged() == [(1, sequence) for sequence in range(1, 61)]
-    assert watcher.wait_for(lambda w: w.duplicates == 50, PATIENCE_S)
-    assert len(watcher.entries(STATION)) == 60
-    assert watcher.complaints() == ()
+    (entry,) = make_entries(1)
+    link.replay_entries(ReplayEntries(session, "r-1", (replace(entry, body=None, salt=None),)))
+    assert watcher.wait_for(lambda w: len(w.entries()) == 1, PATIENCE_S)
+    (event,) = watcher.entries(STATION)
+    assert (event.data, event.salt, event.withheld, event.hash) == (None, None, None, entry.hash)
 
 
 def test_an_entry_that_cannot_go_once_more_is_said_and_the_log_goes_on(

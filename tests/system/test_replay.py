@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from agent import command_keys
 from agent.cli.program import app as cli
+from agent.clock import SystemClock
+from agent.effects import AppendEntry, MoveCursor
+from agent.events import EntriesLogged, Event
 from agent.fleet.audit import audit
 from agent.fleet.commander import Commander
 from agent.fleet.watch import Watcher
 from agent.mqtt.client import Broker
 from agent.storage.database import open_readonly
 from agent.storage.log import read_after
-from tests.system.stations import PATIENCE_S, STATION, Station, eventually, running
+from agent.storage.writer import StorageWriter
+from tests.broker import Mosquitto
+from tests.system.stations import PATIENCE_S, STATION, Station, eventually, running, write_settings
 from tests.system.test_commands import TOPICS, commanded
 
 
@@ -109,3 +116,65 @@ def test_the_server_confirms_what_it_has_and_the_station_keeps_it_over_a_restart
             assert (done.status, done.result["confirmed"]) == ("done", place)
     with running(tmp_path / "station.toml") as station:
         assert station.status()["parts"]["health"]["confirmed"] == place
+
+
+def fill(directory: Path, count: int) -> None:
+    """A log of before, all of which the broker has acknowledged."""
+    is_written = threading.Event()
+
+    def post(event: Event) -> None:
+        if isinstance(event, EntriesLogged) and any(each.tag == "last" for each in event.receipts):
+            is_written.set()
+
+    writer = StorageWriter(directory, STATION, SystemClock(), post)
+    writer.open()
+    for number in range(2, count):  # the first is the storage's own
+        writer.submit(AppendEntry(0.0, "station.test.happened", {"number": number}))
+    writer.submit(AppendEntry(0.0, "station.test.happened", {}, "last"))
+    assert is_written.wait(PATIENCE_S)
+    writer.submit(MoveCursor(1, count))
+    assert writer.close(PATIENCE_S)
+
+
+def test_a_replay_that_a_broken_broker_cuts_short_is_asked_for_again_from_where_it_stopped(tmp_path: Path) -> None:
+    signer = command_keys.generate("central-1")
+    state = tmp_path / "state"
+    fill(state, 150)
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    tables: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": True, "host": "127.0.0.1", "port": broker.port},
+        f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": ["records"]},
+    }
+    link = Broker("127.0.0.1", broker.port)
+    try:
+        with running(write_settings(tmp_path, tables)) as station, listening(link) as watcher:
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+            with Commander(link, TOPICS, signer) as commander:
+                answers = commander.send("log.replay", {"epoch": 1, "first": 1, "last": 150}, command="cut")
+                assert next(answers).status == "accepted"
+                assert watcher.wait_for(lambda each: any(int(e.sequence) < 150 for e in each.entries()), PATIENCE_S)
+                broker.kill()  # it takes the station three seconds to send them all
+            eventually(lambda: not station.status()["broker"]["connected"], "the outage is noticed")
+            broker.start()
+            eventually(lambda: station.status()["broker"]["connected"], "the link is up again")
+            assert watcher.wait_for(lambda each: each.is_subscribed and each.is_online(STATION), PATIENCE_S)
+            with Commander(link, TOPICS, signer) as commander:
+                (stored,) = commander.send("log.replay", {"epoch": 1, "first": 1, "last": 150}, command="cut")
+                assert (stored.status, stored.code) == ("failed", "broker.disconnected")
+                before = len(watcher.entries(STATION))
+                assert 0 < before < 150
+                for gap in watcher.gaps(STATION):
+                    for arguments in gap.requests():
+                        assert list(commander.send("log.replay", arguments))[-1].status == "done"
+            newest = all_sent(station)
+            assert watcher.wait_for(lambda each: len(each.entries(STATION)) >= newest, PATIENCE_S)
+            assert watcher.gaps(STATION) == ()
+            assert watcher.audit(STATION).is_whole
+            assert watcher.complaints() == ()
+            received = {(each.epoch, int(each.sequence), each.hash) for each in watcher.entries(STATION)}
+    finally:
+        broker.stop()
+    with closing(open_readonly(state / "station.db")) as database:
+        logged = {(each.epoch, each.sequence, each.hash) for each in read_after(database, 0, 0, 1_000)}
+    assert {each for each in logged if each[1] <= newest} <= received <= logged
