@@ -237,6 +237,7 @@ _CREDENTIAL_ORDERS = (
     effects.FindNumber,
     effects.SealCard,
     effects.SealPin,
+    effects.SealMember,
     effects.LoadCredentials,
 )
 _STORAGE_ORDERS = (
@@ -247,7 +248,7 @@ _STORAGE_ORDERS = (
     effects.MoveCursor,
     effects.WriteReading,
     effects.SaveMember,
-    effects.ChangeMember,
+    effects.PutMember,
     effects.SuspendMember,
     effects.RecordConsent,
     effects.WithdrawConsent,

@@ -40,7 +40,7 @@ class CommandClaims(Message):
     id: CommandId
     station: Short
     name: Code
-    arguments: dict[str, JsonValue] = Field(default_factory=dict, max_length=20)
+    arguments: dict[str, JsonValue] = Field(default_factory=dict, max_length=20, repr=False)
     issued_at: Utc
     nonce: Proof | None = None
     revision: Annotated[int, Field(ge=1, le=REVISION_MAX)] | None = None

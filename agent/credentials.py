@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import itertools
 import logging
 import queue
 import secrets
@@ -22,7 +23,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from agent.clock import Clock
-from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SealCard, SealPin
+from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SealCard, SealMember, SealPin
 from agent.events import (
     CardFound,
     CardSealed,
@@ -31,6 +32,7 @@ from agent.events import (
     CredentialsLoaded,
     CredentialsRefused,
     Event,
+    MemberSealed,
     PinChecked,
     PinSealed,
     SealedCard,
@@ -62,7 +64,10 @@ _WAITING = 64
 _RETRY_S = 5.0  # after what could not be read
 _JOIN_S = 0.3  # a hash under way is given up with the process
 
-Order = FindCard | CheckPin | FindNumber | SealCard | SealPin | LoadCredentials
+Order = FindCard | CheckPin | FindNumber | SealCard | SealPin | SealMember | LoadCredentials
+
+_Place = tuple[bool, int, Order | None]
+"""Whether it may wait for the others, its number, the order."""
 
 
 def card_text(number: str) -> str:
@@ -81,6 +86,11 @@ class Keys:
     def seal_card(self, number: str) -> SealedCard:
         """With the newest key."""
         return SealedCard(self.newest, self._card_hash(self.newest, number))
+
+    def seal_card_by_all(self, number: str) -> tuple[SealedCard, ...]:
+        """With every key there is, the newest last: somebody may have this card under an older one."""
+        ids = [*(each for each in self._cards if each != self.newest), self.newest]
+        return tuple(SealedCard(key_id, self._card_hash(key_id, number)) for key_id in ids)
 
     def card_hashes(self, number: str) -> tuple[str, ...]:
         """With every key there is."""
@@ -123,8 +133,15 @@ class Keys:
         return f"Keys({', '.join(self._cards)})"
 
 
+def _sealed(keys: Keys, order: SealMember, now: Callable[[], float]) -> MemberSealed:
+    """A number that is given twice is one card."""
+    cards = {hashes[-1].hash: hashes for hashes in map(keys.seal_card_by_all, order.cards)}
+    pin = keys.seal_pin(order.member_id, order.pin, "") if order.pin else None
+    return MemberSealed(now(), order.request, order.member_id, tuple(cards.values()), pin)
+
+
 class CredentialChecker:
-    """Finds cards and checks PINs in order. `submit` never blocks; answers are posted.
+    """Finds cards and checks PINs in order, and seals new ones behind them. `submit` never blocks; answers are posted.
 
     What is stored is read with the first order that needs it, and with every `LoadCredentials`; it stays in memory, so
     that a disk which fails later keeps nobody out.
@@ -142,14 +159,15 @@ class CredentialChecker:
         self._is_retrying = False
         self._is_ending = False
         self._told: tuple[str, str] | None = None
-        self._orders: queue.Queue[Order | None] = queue.Queue(_WAITING)
+        self._orders: queue.PriorityQueue[_Place] = queue.PriorityQueue(_WAITING)
+        self._places = itertools.count()
         self._thread = threading.Thread(target=self._work, name="credentials", daemon=True)
         self._thread.start()
 
     def submit(self, order: Order) -> None:
         """Put an order in line, or answer at once that nothing can be said."""
         try:
-            self._orders.put_nowait(order)
+            self._orders.put_nowait(self._place_of(order))
         except queue.Full:
             log.warning("too many cards and PINs wait to be checked: one is refused")
             self._refuse(order, "request.busy", "cards and PINs")
@@ -158,8 +176,12 @@ class CredentialChecker:
         """End the thread; what waits is not begun."""
         self._is_ending = True
         with contextlib.suppress(queue.Full):  # then there is an order, and the thread looks at the flag after it
-            self._orders.put_nowait(None)
+            self._orders.put_nowait(self._place_of(None))
         self._thread.join(_JOIN_S)
+
+    def _place_of(self, order: Order | None) -> _Place:
+        """In line: who stands at the door does not wait for a roster that is sent from afar, a PIN after the other."""
+        return isinstance(order, SealCard | SealPin | SealMember), next(self._places), order
 
     # --- on the thread -----------------------------------------------------------------------------------------------
 
@@ -167,7 +189,7 @@ class CredentialChecker:
         try:
             while True:
                 try:
-                    order = self._orders.get(timeout=_RETRY_S if self._is_retrying else None)
+                    _, _, order = self._orders.get(timeout=_RETRY_S if self._is_retrying else None)
                 except queue.Empty:
                     self._load()
                     continue
@@ -184,6 +206,11 @@ class CredentialChecker:
             return
         if not self._is_loaded:
             self._load()
+        if (
+            isinstance(order, SealMember) and not order.cards and not order.pin
+        ):  # it only keeps its place among the others
+            self._post(MemberSealed(self._clock.now(), order.request, order.member_id))
+            return
         if self._keys is None or not self._is_loaded:
             code, detail = self._told or (UNREADABLE, "")
             self._refuse(order, code, detail)
@@ -202,6 +229,8 @@ class CredentialChecker:
             case SealPin():
                 sealed = self._keys.seal_pin(order.member_id, order.pin, order.duress)
                 self._post(PinSealed(now(), order.request, order.member_id, order.number, sealed))
+            case SealMember():
+                self._post(_sealed(self._keys, order, now))
 
     def _find(self, keys: Keys, order: FindCard) -> Event:
         owners = [self._stored.cards[each] for each in keys.card_hashes(order.card) if each in self._stored.cards]
@@ -229,7 +258,7 @@ class CredentialChecker:
         match order:
             case FindCard() | CheckPin():
                 self._post(CodeUnchecked(now, order.request))
-            case SealCard() | SealPin():
+            case SealCard() | SealPin() | SealMember():
                 self._post(CredentialsRefused(now, order.request, code, detail))
             case FindNumber():
                 self._post(CodePresented(order.presented_at, "number", ()))

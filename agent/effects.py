@@ -190,6 +190,19 @@ class SealPin(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SealMember(Effect):
+    """Make of all cards and the PIN that a member is to have what is stored; `MemberSealed`, or `CredentialsRefused`.
+
+    `pin`: empty for none. Orders of this kind are answered one after the other, also those with nothing to seal.
+    """
+
+    request: str
+    member_id: str
+    cards: tuple[str, ...] = field(default=(), repr=False)
+    pin: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LoadCredentials(Effect):
     """Read all cards and PINs anew from the disk; `CredentialsLoaded` answers."""
 
@@ -319,14 +332,28 @@ class SaveMember(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeMember(Effect):
-    """Change what is kept of a member beside their face; None leaves it. `MemberChanged` answers."""
+class PutMember(Effect):
+    """Change what is kept of a member beside their face, all of it or nothing; `MemberPut` answers, or `PutRefused`.
+
+    `given`: the names of the fields that count, the others stay as they are. `may_create`: somebody who is not there is
+    taken up, without a name. `valid_from`, `valid_until`: UTC, None for no limit. `cards`: all that they have from then
+    on, each as it is under every key, the newest key last. `pin` None: it is taken away; `number`: empty: they keep
+    theirs, or get one that is free.
+    """
 
     request: str
     member_id: str
     at: float
-    name: str | None = field(default=None, repr=False)
-    needs_longer: bool | None = None
+    given: frozenset[str] = frozenset()
+    may_create: bool = False
+    name: str = field(default="", repr=False)
+    needs_longer: bool = False
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    categories: tuple[int, ...] = ()
+    cards: tuple[tuple[SealedCard, ...], ...] = ()
+    number: str = field(default="", repr=False)
+    pin: SealedPin | None = None
 
 
 @dataclass(frozen=True, slots=True)

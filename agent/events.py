@@ -405,6 +405,16 @@ class PinSealed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSealed(Event):
+    """The answer to `SealMember`. `cards`: each under every key, the newest last; `pin` None: there was none."""
+
+    request: str
+    member_id: str
+    cards: tuple[tuple[SealedCard, ...], ...] = ()
+    pin: SealedPin | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsChanged(Event):
     """A member's cards or PIN are changed, durably. `what`: `card_added`, `cards_removed`, `pin_set`, `pin_removed`.
 
@@ -557,14 +567,30 @@ class MemberSaved(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class MemberChanged(Event):
-    """What is kept of a member beside their face is changed, durably. `changed`: which of it; never a name itself."""
+class MemberPut(Event):
+    """What is kept of a member beside their face is changed, durably (the answer to `PutMember`).
+
+    `member`: as they are now, without templates. `changed`: which of it, never what it is now; `card_count`, `has_pin`:
+    where those are among it. `number`: the one that was drawn for a PIN.
+    """
+
+    request: str
+    member: Member
+    was_created: bool = False
+    changed: tuple[str, ...] = ()
+    card_count: int = 0
+    has_pin: bool = False
+    number: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PutRefused(Event):
+    """Nothing of a `PutMember` was carried out. `code`: of `core.problems`."""
 
     request: str
     member_id: str
-    existed: bool
-    changed: tuple[str, ...] = ()
-    needs_longer: bool | None = None
+    code: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -697,7 +723,8 @@ class Restored:
     `notes`: what the rules noted (`effects.Note`), by kind and name.
     `problems` are what had to be mended, as (code, sentence). `faults` are what is wrong with the vault, as (code of
     `core.problems`, where, detail). `revoked_passes` is None while the ledger cannot be read; `is_read` is False while
-    nothing can be read, and whatever else stands here is unknown.
+    nothing can be read, and whatever else stands here is unknown. `vouched_utc`: the time of the newest entry by a
+    clock that a time source had set, None when there is none: it is later than that now, whatever the clock says.
     """
 
     members: tuple[Member, ...] = ()
@@ -711,6 +738,7 @@ class Restored:
     faults: tuple[tuple[str, str, str], ...] = ()
     revoked_passes: frozenset[str] | None = None
     is_read: bool = True
+    vouched_utc: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -718,6 +746,8 @@ class Member:
     """An enrolled person as the rules see one: an opaque id and templates. The name stays in the database.
 
     `needs_longer`: the door's extended times are theirs. `suspended_until`: UTC, None: until somebody resumes them.
+    `valid_from`, `valid_until`: UTC, the end not included; None for no limit. `categories`: numbers, in order, of
+    `core.passes.CATEGORIES`.
     """
 
     id: str
@@ -725,6 +755,9 @@ class Member:
     is_suspended: bool = False
     needs_longer: bool = False
     suspended_until: datetime | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    categories: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -833,7 +866,7 @@ class CommandReceived(Event):
 
     id: str
     name: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)  # cards and PINs are among them
     key: str
     scopes: frozenset[str]
     entropy: str = field(repr=False)
@@ -899,7 +932,7 @@ class ControlRequested(Event):
     request: str
     actor: Actor
     action: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)  # cards and PINs are among them
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class SecureBroker:
         self.certificates.make("ca")
         self.certificates.make("server", host)
         self.certificates.make("account", "central-server")
+        self.certificates.make("account", "operator")
         for station in stations:
             self.certificates.make("station", station)
         place = folder / "broker"

@@ -136,6 +136,70 @@ def test_claims_by_another_model_are_malformed(change: dict[str, Any]) -> None:
     assert found.id == ("" if "id" in change else "c-1")
 
 
+def put_with(**arguments: Any) -> CommandReceived | CommandRejected:
+    claims = CLAIMS.model_copy(update={"name": "members.put", "arguments": {"id": "m-1", **arguments}})
+    return receive(sign(claims, "central-1", SIGNER.private))
+
+
+def test_what_is_null_is_told_from_what_is_not_given() -> None:
+    given: dict[str, Any] = {"valid_from": None, "valid_until": "2027-01-01T00:00:00+08:00", "pin": None, "cards": []}
+    found = put_with(**given)
+    assert isinstance(found, CommandReceived)
+    assert found.arguments == {"id": "m-1", **given}
+    nothing = put_with()
+    assert isinstance(nothing, CommandReceived)
+    assert nothing.arguments == {"id": "m-1"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"name": "Li Na"},
+        {"name": None},
+        {"photos": ["AAAA"]},
+        {"duress": "2581"},
+        {"valid_until": "2027-01-01T00:00:00"},
+        {"valid_from": "tomorrow"},
+        {"valid_from": 1_800_000_000},
+        {"categories": [0]},
+        {"categories": [9]},
+        {"categories": [1, 1]},
+        {"categories": None},
+        {"categories": [True]},
+        {"needs_longer": None},
+        {"needs_longer": 1},
+        {"cards": None},
+        {"cards": ["not a number"]},
+        {"cards": ["1"] * 9},
+        {"pin": "12a4"},
+        {"number": "7"},
+        {"number": "7", "pin": None},
+        {"number": "12345678901", "pin": "2580"},
+    ],
+)
+def test_no_name_and_nothing_that_does_not_fit_is_put_from_afar(arguments: dict[str, Any]) -> None:
+    found = put_with(**arguments)
+    assert isinstance(found, CommandRejected)
+    assert (found.reason, found.id) == (Refusal.BAD_ARGUMENTS, "c-1")
+    assert "Li Na" not in repr(found)
+
+
+def test_no_card_and_no_pin_of_a_command_is_ever_printed() -> None:
+    found = put_with(cards=["987654321"], pin="258036914", number="4242424242")
+    assert isinstance(found, CommandReceived)
+    assert found.arguments["cards"] == ["987654321"]
+    claims = CLAIMS.model_copy(update={"arguments": dict(found.arguments)})
+    for secret in ("987654321", "258036914", "4242424242"):
+        assert secret not in repr(found)
+        assert secret not in repr(claims)
+
+
+@pytest.mark.parametrize("arguments", [{"limit": 0}, {"limit": 201}, {"after": "../x"}, {"offset": 1}])
+def test_a_page_of_the_digest_has_its_bounds(arguments: dict[str, Any]) -> None:
+    claims = CLAIMS.model_copy(update={"name": "members.digest", "arguments": arguments})
+    assert reason(sign(claims, "central-1", SIGNER.private)) == Refusal.BAD_ARGUMENTS
+
+
 def test_a_message_beyond_the_bound_is_not_even_read() -> None:
     assert reason(b"x" * (MAX_PAYLOAD_BYTES + 1)) == Refusal.TOO_LARGE
 

@@ -7,6 +7,7 @@ import json
 import queue
 import sqlite3
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,18 @@ import pytest
 from agent import credentials
 from agent.clock import SystemClock
 from agent.credentials import KEY_LOST, KEY_REFUSED, UNREADABLE, CredentialChecker, Keys, card_text
-from agent.effects import CheckPin, FindCard, FindNumber, LoadCredentials, SaveCard, SavePin, SealCard, SealPin
+from agent.effects import (
+    CheckPin,
+    FindCard,
+    FindNumber,
+    LoadCredentials,
+    PutMember,
+    SaveCard,
+    SavePin,
+    SealCard,
+    SealMember,
+    SealPin,
+)
 from agent.events import (
     CardFound,
     CardSealed,
@@ -28,8 +40,11 @@ from agent.events import (
     CredentialsRefused,
     Event,
     Member,
+    MemberPut,
+    MemberSealed,
     PinChecked,
     PinSealed,
+    SealedPin,
     WorkerFailed,
 )
 from agent.storage.keys import KeyFile, make_key, ring_of
@@ -333,12 +348,73 @@ def test_a_mistake_ends_the_worker_and_is_told(station: Station, monkeypatch: py
     assert station.answer(WorkerFailed).worker == "credentials"
 
 
+def test_all_that_a_member_is_to_have_is_sealed_at_once_and_a_card_given_twice_is_one(station: Station) -> None:
+    station.checker.submit(SealMember("r-1", "m-1", ("00AF12", "4711", "af12"), "2580"))
+    sealed = station.answer(MemberSealed)
+    assert (sealed.request, len(sealed.cards)) == ("r-1", 2)
+    assert sealed.pin is not None
+    given = frozenset({"cards", "pin"})
+    station.writer.submit(
+        PutMember("r-1", "m-1", 100.0, given, cards=sealed.cards, pin=sealed.pin, number="11"),
+    )
+    station.inbox.wait(MemberPut)
+    station.checker.submit(LoadCredentials())
+    assert [station.owner_of(each) for each in ("AF12", "4711", "4712")] == ["m-1", "m-1", None]
+    assert station.check("11", "2580") == ("m-1", False)
+
+
+def test_who_stands_at_the_door_does_not_wait_for_a_roster_that_is_sealed(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.give_card("m-1", "4711")
+    may_seal, seal_pin = threading.Event(), Keys.seal_pin
+
+    def seal(keys: Keys, member_id: str, pin: str, duress: str) -> SealedPin:
+        assert may_seal.wait(WAIT_S)
+        return seal_pin(keys, member_id, pin, duress)
+
+    monkeypatch.setattr(Keys, "seal_pin", seal)
+    for number in range(5):
+        station.checker.submit(SealMember(f"r-{number}", "m-2", (), "2580"))
+    station.checker.submit(FindCard("f", "4711"))
+    may_seal.set()
+    said = [station.said.get(timeout=WAIT_S) for _ in range(6)]
+    place = next(number for number, each in enumerate(said) if isinstance(each, CardFound))
+    assert place <= 1, "at the most the one that was under way went before"
+    sealed = [each.request for each in said if isinstance(each, MemberSealed)]
+    assert sealed == [f"r-{number}" for number in range(5)], "they keep their own order"
+
+
+def test_a_card_is_sealed_under_every_key_with_the_newest_last() -> None:
+    old, new = make_key(), make_key()
+    keys = Keys(ring_of(old, new))
+    sealed = keys.seal_card_by_all("4711")
+    assert [each.key_id for each in sealed] == [old.id, new.id]
+    assert sealed[-1] == keys.seal_card("4711")
+    assert {each.hash for each in sealed} == set(keys.card_hashes("4711"))
+
+
+def test_without_a_key_nothing_is_sealed_but_what_needs_no_seal_keeps_its_place(station: Station) -> None:
+    station.give_card("m-1", "4711")
+    station.checker.close()
+    station.key_path.unlink()
+    station.checker = station.start()
+    station.checker.submit(SealMember("r-1", "m-1", ("4712",)))
+    refused = station.answer(CredentialsRefused)
+    assert (refused.request, refused.code) == ("r-1", KEY_LOST)
+    station.checker.submit(SealMember("r-2", "m-1"))
+    assert station.answer(MemberSealed).cards == ()
+
+
 def test_neither_orders_nor_answers_nor_keys_print_a_secret() -> None:
     key = make_key()
     keys = Keys(ring_of(key))
     card, pin = keys.seal_card("4711"), keys.seal_pin("m-1", "2580", "2581")
     shown = repr(
-        [FindCard("f", "4711"), CheckPin("c", "11", "2580"), SealPin("s", "m-1", "", "2580", "2581"), card, pin]
+        [
+            *(FindCard("f", "4711"), CheckPin("c", "11", "2580"), SealPin("s", "m-1", "", "2580", "2581")),
+            *(SealMember("s", "m-1", ("4711",), "2580"), card, pin),
+        ]
     )
     assert not any(secret in shown for secret in ("4711", "2580", "2581", card.hash, repr(pin.hash)))
     assert key.text() not in repr(keys)

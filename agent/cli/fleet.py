@@ -21,6 +21,13 @@ def command(
     argument: Annotated[
         list[str] | None, typer.Option("--argument", "-a", help="参数 名称=值,可多次 / NAME=VALUE, repeatable")
     ] = None,
+    arguments_file: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            "--arguments-file",
+            help="JSON 参数文件,- 为标准输入;用于卡号和密码 / JSON, - for stdin: cards and PINs",
+        ),
+    ] = None,
     station: Annotated[str, typer.Option("--station", help="站点编号 / The station's id")],
     key: Annotated[Path, typer.Option("--key", help="私钥文件 / The private key's file")],
     host: Annotated[str, typer.Option("--host", help="消息服务器 / The broker")] = "localhost",
@@ -47,8 +54,9 @@ def command(
     broker = Broker(host, port, username=username, password_file=password_file, tls=tls)
     last = ""
     try:
+        given = {**_arguments_in(arguments_file), **_arguments(argument or [])}
         with Commander(broker, Topics(prefix, station), command_keys.load(key)) as commander:
-            for reply in commander.send(name, _arguments(argument or []), timeout_s=timeout):
+            for reply in commander.send(name, given, timeout_s=timeout):
                 typer.echo(reply.model_dump_json())
                 last = reply.status
     except (CommandError, command_keys.CommandKeyError, ValueError) as error:
@@ -56,6 +64,19 @@ def command(
         raise typer.Exit(1) from None
     if last != "done":
         raise typer.Exit(1)
+
+
+def _arguments_in(file: typer.FileText | None) -> dict[str, Any]:
+    """Of a file, which nobody else sees as they see a command line. What it holds is not repeated."""
+    if file is None:
+        return {}
+    try:
+        found = json.load(file)
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    raise ValueError(f"{file.name} holds no JSON object of arguments")
 
 
 def _arguments(given: list[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from agent.cli.language import complain, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.table import columns
 from agent.cli.times import local_date, local_time, station_zone, utc_of, zone_in
-from agent.control.client import ControlClient, ControlError
+from agent.control.client import NULL, ControlClient, ControlError
 from agent.control.wire import PHOTO_BYTES_MAX, PHOTOS_MAX, problem_from
 from agent.core.problems import Words, problem
 
@@ -32,6 +32,8 @@ _TITLES = (
     Words("姓名", "name"),
     Words("登记时间", "enrolled"),
     Words("暂停", "suspended"),
+    Words("有效期", "valid"),
+    Words("类别", "categories"),
     Words("加长时间", "longer"),
     Words("刷脸同意", "consent to face"),
 )
@@ -148,20 +150,51 @@ def add(
 
 
 @app.command("put")
-def put(
+def put(  # noqa: PLR0917 - the options of one command
     member: MemberArgument,
     name: Annotated[str | None, typer.Option("--name", help="更正姓名 / Correct the name")] = None,
     needs_longer: NeedsLongerOption = None,
+    valid_from: Annotated[
+        datetime | None, typer.Option("--valid-from", help="资格开始,站点时区 / When their access begins")
+    ] = None,
+    valid_until: Annotated[
+        datetime | None, typer.Option("--valid-until", help="资格到期(不含),站点时区 / When their access ends")
+    ] = None,
+    has_no_beginning: Annotated[
+        bool, typer.Option("--no-valid-from", help="取消开始时间 / Take the beginning away")
+    ] = False,
+    has_no_end: Annotated[bool, typer.Option("--no-valid-until", help="取消到期时间 / Take the end away")] = False,
+    categories: Annotated[
+        list[int] | None,
+        typer.Option("--category", min=1, max=8, help="类别 1–8,可多次给出 / A category, 1 to 8; may be given again"),
+    ] = None,
+    has_no_categories: Annotated[
+        bool, typer.Option("--no-categories", help="取消类别 / Take all categories away")
+    ] = False,
     config: ConfigOption = None,
     socket: SocketOption = None,
     _lang: LanguageOption = None,
 ) -> None:
     """修改成员 / Change what is kept of a member; what is not given stays."""
-    if name is None and needs_longer is None:
-        complain("请给出 --name 或 --needs-longer。", "Give --name, or --needs-longer or --no-needs-longer.")
+    pairs = ((valid_from, has_no_beginning), (valid_until, has_no_end), (categories, has_no_categories))
+    if any(value and is_none for value, is_none in pairs):
+        complain("给出一项就不能同时取消它。", "Give something, or take it away; not both.")
+        raise typer.Exit(2)
+    if name is None and needs_longer is None and not any(value or is_none for value, is_none in pairs):
+        complain("没有要修改的内容,见 --help。", "Nothing is to be changed: see --help.")
         raise typer.Exit(2)
     with reporting():
-        connect(config, socket).request("members.put", id=member, name=name, needs_longer=needs_longer)
+        client = connect(config, socket)
+        zone = station_zone(client) if valid_from or valid_until else UTC
+        client.request(
+            "members.put",
+            id=member,
+            name=name,
+            needs_longer=needs_longer,
+            valid_from=NULL if has_no_beginning else utc_of(valid_from, zone),
+            valid_until=NULL if has_no_end else utc_of(valid_until, zone),
+            categories=[] if has_no_categories else sorted(set(categories)) if categories else None,
+        )
     say(f"已修改 {member}。", f"{member} is changed.")
 
 
@@ -231,6 +264,8 @@ def list_members(
             row.get("name"),
             local_time(row.get("created_at_utc"), zone),
             pick(_suspension_of(row, zone)),
+            pick(_validity_of(row, zone)),
+            row.get("categories"),
             yes if row.get("needs_longer") else "",
             pick(_consent_of(row, zone)),
         )
@@ -413,6 +448,15 @@ def _suspension_of(row: dict[str, Any], zone: tzinfo) -> Words:
         return Words("", "")
     until = row.get("suspended_until_utc")
     return Words(f"至 {local_time(until, zone)}", f"until {local_time(until, zone)}") if until else Words("是", "yes")
+
+
+def _validity_of(row: dict[str, Any], zone: tzinfo) -> Words:
+    since, until = (row.get(f"valid_{end}_utc") for end in ("from", "until"))
+    begins = local_time(since, zone) if since else ""
+    ends = local_time(until, zone) if until else ""
+    zh = [f"{begins} 起"] if begins else []
+    en = [f"from {begins}"] if begins else []
+    return Words(" ".join([*zh, f"至 {ends}"] if ends else zh), " ".join([*en, f"until {ends}"] if ends else en))
 
 
 def _consent_of(row: dict[str, Any], zone: tzinfo) -> Words:

@@ -125,7 +125,7 @@ def remarks_of(figures: Mapping[str, Any]) -> Iterator[Words]:
         yield Words(
             f"{count} 条记录的正文已清除,只计次数。", f"the bodies of {count} entries were erased: they only count."
         )
-    yield Words("到访类别为进门方式,成员没有类别。", "visits are told apart by the way in: members have no categories.")
+    yield Words("到访按进门方式分类,不按成员类别。", "visits are told apart by the way in, not by members' categories.")
 
 
 _ANY = Words("", "")

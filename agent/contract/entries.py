@@ -364,6 +364,7 @@ ENTRIES: Mapping[str, Entry] = {
             "withdrawn": Part(Count, "consents"),
             "credentials": Part(Count, "members whose cards or PINs were taken back"),
             "suspensions": Part(Count, "suspensions that hold again, or are over again"),
+            "validities": Part(Count, "members who are valid again from when and until when they were", may_lack=True),
             "notes": Part(Count, "what must only grow, such as the revision of a key"),
         },
     ),

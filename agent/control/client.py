@@ -15,6 +15,8 @@ from agent.core.problems import Problem, Words, problem
 
 ANSWER_S = 60.0  # longer than the server waits, so that its own words about a time-out arrive
 _CHUNK = 256 * 1024
+NULL = object()
+"""An argument that is sent as null; None is not sent at all."""
 
 
 class ControlError(Exception):
@@ -86,7 +88,8 @@ class ControlClient:
 
 
 def _encode(action: str, arguments: dict[str, Any]) -> bytes:
-    given = {key: value for key, value in arguments.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
+    given |= {key: None for key, value in given.items() if value is NULL}
     if "photos" in given:
         given["photos"] = [base64.b64encode(photo).decode("ascii") for photo in given["photos"]]
     request = {"version": wire.VERSION, "id": "1", "action": action, "arguments": given}

@@ -7,9 +7,10 @@ import binascii
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, date, datetime
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from agent.control.wire import PAGE_ROWS, PHOTO_BYTES_MAX, PHOTOS_MAX
+from agent.control.wire import CARDS_MAX, DIGESTS_MAX, PAGE_ROWS, PHOTO_BYTES_MAX, PHOTOS_MAX
+from agent.core.passes import CATEGORIES
 from agent.core.problems import Problem, Words, problem
 from agent.core.replaying import MAX_ENTRIES as REPLAY_ENTRIES_MAX
 from agent.mistakes import fault, problems_of, show
@@ -28,7 +30,10 @@ NOTICE_MAX = 200  # characters: some lines on a screen; a state in Home Assistan
 
 
 class _Message(BaseModel):
+    """`nulls`: arguments for which null is something else than to leave them out."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    nulls: ClassVar[frozenset[str]] = frozenset()
 
 
 class Request(_Message):
@@ -119,6 +124,7 @@ Photo = Annotated[bytes, BeforeValidator(_photo), Field(min_length=1, max_length
 Time = Annotated[str, BeforeValidator(_time), Field(max_length=40)]
 CardNumber = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{1,32}$")]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}$")]
+Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")]
 Cursor = Annotated[str, Field(max_length=200)]
 
 
@@ -164,12 +170,64 @@ class AddMemberArguments(_Message):
     needs_longer: bool = False
 
 
-class PutMemberArguments(_Message):
-    """What is to be changed of a member; what is not given stays."""
+def _categories(value: list[int]) -> list[int]:
+    if len(set(value)) < len(value):
+        raise fault("同一类别出现两次", "a category stands there twice")
+    return value
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+_ABSENT: Any = None  # the default of what may be left out and is never null
+Category = Annotated[int, Field(ge=CATEGORIES[0], le=CATEGORIES[-1])]
+Categories = Annotated[list[Category], AfterValidator(_categories), Field(max_length=len(CATEGORIES))]
+
+
+class _ParticularsArguments(_Message):
+    """What is to be changed of a member; what is not given stays. Null for a limit removes it."""
+
+    nulls: ClassVar[frozenset[str]] = frozenset({"valid_from", "valid_until"})
 
     id: MemberId
-    name: PersonName | None = Field(default=None, repr=False)
-    needs_longer: bool | None = None
+    needs_longer: bool = Field(default=_ABSENT, json_schema_extra=_no_default)
+    valid_from: Time | None = Field(default=None, json_schema_extra=_no_default)
+    valid_until: Time | None = Field(default=None, json_schema_extra=_no_default)
+    categories: Categories = Field(default=_ABSENT, json_schema_extra=_no_default)
+
+
+class ChangeMemberArguments(_ParticularsArguments):
+    """What the master changes of a member; what is not given stays. Null for a limit removes it."""
+
+    name: PersonName = Field(default=_ABSENT, json_schema_extra=_no_default, repr=False)
+
+
+class PutMemberArguments(_ParticularsArguments):
+    """What the central server says of a member, never with a name; what is not given stays. Null removes it.
+
+    `cards` takes the place of all that they have. `number`: what they type before the PIN; without one they keep
+    theirs, or get one.
+    """
+
+    nulls: ClassVar[frozenset[str]] = frozenset({"valid_from", "valid_until", "pin"})
+
+    cards: list[CardNumber] = Field(default=_ABSENT, max_length=CARDS_MAX, json_schema_extra=_no_default, repr=False)
+    pin: Digits | None = Field(default=None, json_schema_extra=_no_default, repr=False)
+    number: Number = Field(default=_ABSENT, json_schema_extra=_no_default, repr=False)
+
+    @model_validator(mode="after")
+    def _check_number(self) -> Self:
+        if "number" in self.model_fields_set and self.pin is None:
+            raise fault("编号要和密码一起给出", "a number needs its PIN beside it")
+        return self
+
+
+class DigestArguments(_Message):
+    """A page of the roster's digests by id, after `after`."""
+
+    after: MemberId | Literal[""] = ""
+    limit: int = Field(default=DIGESTS_MAX, ge=1, le=DIGESTS_MAX)
 
 
 class SuspendArguments(_Message):
@@ -326,7 +384,7 @@ class PinArguments(_Message):
     id: MemberId
     pin: Digits = Field(repr=False)
     duress: Digits | None = Field(default=None, repr=False)
-    number: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")] | None = None
+    number: Number | None = None
 
 
 class CredentialsArguments(_Message):
@@ -408,13 +466,15 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "members.erase": EraseArguments,
         "members.list": MembersArguments,
         "members.pin": PinArguments,
-        "members.put": PutMemberArguments,
+        "members.put": ChangeMemberArguments,
         "members.resume": ResumeArguments,
         "members.suspend": SuspendArguments,
         "members.uncard": CredentialsArguments,
         "members.unpin": CredentialsArguments,
         "members.withdraw": WithdrawArguments,
         "report.month": MonthArguments,
+        "roster.digest": DigestArguments,
+        "roster.put": PutMemberArguments,
         "sensors.read": NoArguments,
         "supplies.check": SupplyCheckArguments,
         "supplies.list": NoArguments,
@@ -460,7 +520,8 @@ def decode_arguments(request: Request) -> dict[str, Any]:
         given = model.model_validate(request.arguments)
     except ValidationError as error:
         raise RequestError([_invalid(each) for each in problems_of(error, model, None)], request.id) from None
-    arguments = {key: value for key, value in given if value is not None}
+    nulls = given.model_fields_set & model.nulls
+    arguments = {key: value for key, value in given if value is not None or key in nulls}
     if "photos" in arguments:
         arguments["photos"] = tuple(arguments["photos"])
     if "consent" in arguments:

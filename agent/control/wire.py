@@ -16,6 +16,8 @@ from agent.core.problems import Problem, Severity, Words
 VERSION = 1
 
 PHOTOS_MAX = 6  # core.enrolment.MAX_PHOTOS; a test holds them together
+CARDS_MAX = 8  # storage.credentials.MAX_CARDS; a test holds them together
+DIGESTS_MAX = 200  # storage.roster_digest.PAGE_MEMBERS; a test holds them together
 PHOTO_BYTES_MAX = 6 * 1024 * 1024  # a 12-megapixel JPEG has about 4 MiB
 PLAIN_REQUEST_BYTES_MAX = 64 * 1024  # every other request; a bigger one is let in one at a time
 REQUEST_BYTES_MAX = 48 * 1024 * 1024 + PLAIN_REQUEST_BYTES_MAX  # six such photos in base64, and what stands around them

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from agent.core.door import STANDING_OPEN, Mode
@@ -21,6 +22,9 @@ class Reason(StrEnum):
 
     NOT_ENROLLED = "not_enrolled"
     SUSPENDED = "suspended"
+    VALIDITY_EARLY = "validity_early"
+    VALIDITY_OVER = "validity_over"
+    VALIDITY_CLOCK_NOT_SET = "validity_clock_not_set"
     LOCKED_DOWN = "locked_down"
     BLOCKED = "blocked"
     OUTSIDE_HOURS = "outside_hours"
@@ -66,6 +70,16 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.SUSPENDED: Words(
         "您的使用资格已暂停,请联系站长。", "Your access is suspended. Please ask the station master."
+    ),
+    Reason.VALIDITY_EARLY: Words(
+        "您的使用资格还没有开始,请联系站长。", "Your access has not begun yet. Please ask the station master."
+    ),
+    Reason.VALIDITY_OVER: Words(
+        "您的使用资格已到期,请联系站长续期。", "Your access has ended. Please ask the station master to renew it."
+    ),
+    Reason.VALIDITY_CLOCK_NOT_SET: Words(
+        "站点时钟没有校准,不能核对您的资格是否已开始,请联系站长。",
+        "The station's clock is not set, so nobody knows whether your access has begun. Please ask the station master.",
     ),
     Reason.LOCKED_DOWN: Words("站点暂时封闭,不能进入。", "The station is locked down. Nobody can come in for now."),
     Reason.BLOCKED: Words(
@@ -164,13 +178,39 @@ REASON_OF: Mapping[Mode, Reason] = {Mode.BLOCKED: Reason.BLOCKED, Mode.LOCKED_DO
 """Why the modes that admit nobody refuse."""
 
 
-def refusal_of(member: Member | None, mode: Mode, admission: Admission = Admission.MEMBERS) -> Reason | None:
+@dataclass(frozen=True, slots=True)
+class KnownTime:
+    """What is known of the time: it is `utc` or later, None: nothing is. `is_exact`: a clock that counts says so."""
+
+    utc: datetime | None = None
+    is_exact: bool = False
+
+
+_UNKNOWN = KnownTime()
+
+
+def refusal_of(
+    member: Member | None, mode: Mode, admission: Admission = Admission.MEMBERS, time: KnownTime = _UNKNOWN
+) -> Reason | None:
     """Decide a member's entry: None when it is granted. Refuses by default: an unknown person has no way through."""
     if member is None:
         return Reason.NOT_ENROLLED
     if member.is_suspended:
         return Reason.SUSPENDED
-    return refusal_at(mode, admission)
+    return refusal_by_validity(member, time) or refusal_at(mode, admission)
+
+
+def refusal_by_validity(member: Member, time: KnownTime) -> Reason | None:
+    """Why a member's validity does not hold, as far as the time is known.
+
+    An end counts once it is known to have passed, and a beginning too. So a clock that nobody vouches for neither ends
+    a validity nor begins one, and does not let in whose validity was over before.
+    """
+    if member.valid_until is not None and time.utc is not None and member.valid_until <= time.utc:
+        return Reason.VALIDITY_OVER
+    if member.valid_from is None or (time.utc is not None and member.valid_from <= time.utc):
+        return None
+    return Reason.VALIDITY_EARLY if time.is_exact else Reason.VALIDITY_CLOCK_NOT_SET
 
 
 def refusal_at(mode: Mode, admission: Admission) -> Reason | None:
@@ -190,6 +230,9 @@ _REFUSALS = frozenset(
     {
         Reason.NOT_ENROLLED,
         Reason.SUSPENDED,
+        Reason.VALIDITY_EARLY,
+        Reason.VALIDITY_OVER,
+        Reason.VALIDITY_CLOCK_NOT_SET,
         Reason.LOCKED_DOWN,
         Reason.BLOCKED,
         Reason.OUTSIDE_HOURS,

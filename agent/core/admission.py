@@ -36,7 +36,7 @@ def admit(turn: Turn, cause: Cause, token: Pass | None = None) -> Reason | None:
     is held, and another one of the same member opens the door with it.
     """
     member = turn.state.members.get(cause.member_id or "")
-    reason = refusal_of(member, turn.state.door.mode, turn.state.admission)
+    reason = refusal_of(member, turn.state.door.mode, turn.state.admission, turn.known_time())
     if member is not None and reason is None:
         reason = passback.refusal_of(turn.state.occupancy, member.id, turn.rules.visits)
     if member is None or reason is not None:

@@ -74,9 +74,12 @@ def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> No
     if event.name == "door.unlock":
         state = replace(state, was_opened=None)
     accepted = Answer(Status.ACCEPTED)
-    state, kept = state.answered(event.id, accepted)
-    turn.set(commands=state)
-    turn.log("command.accepted", {"id": event.id, "name": event.name, "key": event.key}, notes=(*notes, *kept))
+    if command.is_question:
+        turn.set(commands=state)
+    else:
+        state, kept = state.answered(event.id, accepted)
+        turn.set(commands=state)
+        turn.log("command.accepted", {"id": event.id, "name": event.name, "key": event.key}, notes=(*notes, *kept))
     _publish(turn, event.id, accepted)
     asked = ControlRequested(
         event.at, f"{_REQUEST}{event.id}", Actor("remote", event.key, ""), command.action, event.arguments
@@ -162,6 +165,10 @@ def _watch_door(turn: Turn) -> None:
 
 
 def _finish(turn: Turn, command: str, answer: Answer) -> None:
+    if COMMANDS[turn.state.commands.running[command]].is_question:
+        turn.set(commands=turn.state.commands.without(command))
+        _publish(turn, command, answer)
+        return
     after, notes = turn.state.commands.answered(command, answer)
     turn.set(commands=after)
     turn.log("command.ended", {"id": command, "status": answer.status.value, "code": answer.code}, notes=notes)

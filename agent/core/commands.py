@@ -75,11 +75,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What one may do. `scope` None: every key; `action`: of `core.requests`, empty for what is answered here."""
+    """What one may do. `scope` None: every key; `action`: of `core.requests`, empty for what is answered here.
+
+    `is_question`: it only reads, so it is neither logged nor is its answer kept.
+    """
 
     scope: Scope | None
     freshness: Freshness
     action: str
+    is_question: bool = False
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -90,7 +94,8 @@ COMMANDS: Mapping[str, Command] = {
     "door.lock_down": Command(Scope.OPEN, Freshness.NONCE, "door.lock_down"),
     "door.resume": Command(Scope.OPEN, Freshness.NONCE, "door.resume"),
     "members.erase": Command(Scope.ROSTER, Freshness.REVISION, "members.erase"),
-    "members.put": Command(Scope.ROSTER, Freshness.REVISION, "members.put"),
+    "members.digest": Command(Scope.ROSTER, Freshness.SESSION, "roster.digest", is_question=True),
+    "members.put": Command(Scope.ROSTER, Freshness.REVISION, "roster.put"),
     "members.resume": Command(Scope.ROSTER, Freshness.REVISION, "members.resume"),
     "members.suspend": Command(Scope.ROSTER, Freshness.REVISION, "members.suspend"),
     "passes.revoke": Command(Scope.ROSTER, Freshness.REVISION, "passes.revoke"),
@@ -144,10 +149,15 @@ class Commands:
         """It is used."""
         return replace(self, nonces={name: until for name, until in self.nonces.items() if name != nonce})
 
+    def without(self, command: str) -> Commands:
+        """A question that was answered."""
+        return replace(self, running={key: name for key, name in self.running.items() if key != command})
+
     def answered(self, command: str, answer: Answer) -> tuple[Commands, tuple[Note, ...]]:
         """Its newest answer, and the notes that a start finds again.
 
-        What an erasure answers names whom it was about, and proves it; it is told and not kept.
+        What an erasure answers names whom it was about, and proves it; it is told and not kept. Nor is the number that
+        was drawn for a member: nothing would take it off the disk when they are erased.
         """
         kept = {name: each for name, each in self.answers.items() if name != command}
         kept[command] = answer
@@ -157,8 +167,12 @@ class Commands:
         running = dict(self.running)
         if answer.status is not Status.ACCEPTED:
             running.pop(command, None)
-        is_erasure = self.running.get(command) == "members.erase"
-        note = replace(answer, result={"omitted": "erased"}) if is_erasure and answer.result else answer
+        what = self.running.get(command)
+        note = answer
+        if what == "members.erase" and answer.result:
+            note = replace(answer, result={"omitted": "erased"})
+        elif what == "members.put":
+            note = replace(answer, result={key: each for key, each in answer.result.items() if key != "number"})
         notes = (Note(KIND, command, _body(note)), *(Note(KIND, name, None) for name in gone))
         return replace(self, answers=kept, running=running), notes
 

@@ -55,8 +55,8 @@ def set_pin(turn: Turn, asked: ControlRequested) -> None:
     if member_id not in turn.state.members:
         turn.refuse(asked.request, problem("member.unknown", member_id))
         return
-    found = _fault_in(pin, turn.rules.codes.pin_digits) or (
-        _fault_in(duress, turn.rules.codes.pin_digits) if duress else None
+    found = fault_in(pin, turn.rules.codes.pin_digits) or (
+        fault_in(duress, turn.rules.codes.pin_digits) if duress else None
     )
     if found is None and pin == duress:
         found = problem("pin.same", "duress")
@@ -67,7 +67,7 @@ def set_pin(turn: Turn, asked: ControlRequested) -> None:
     _expect(turn, asked.request, "members.pin")
 
 
-def _fault_in(pin: str, fewest: int) -> Problem | None:
+def fault_in(pin: str, fewest: int) -> Problem | None:
     """Too short, or one that is tried first. The PIN itself is never repeated."""
     if not fewest <= len(pin) <= MAX_PIN:
         return problem("pin.length", "pin", f"{fewest}–{MAX_PIN}")

@@ -7,7 +7,7 @@ from agent.core.passage import put, settle_contact
 from agent.core.schedule import Admission, next_change, period_at
 from agent.core.turn import Turn
 from agent.effects import ReadClock
-from agent.events import ClockRead
+from agent.events import ClockRead, Restored
 
 READ_EVERY_S = 60.0
 """The clock is read at least this often, so that one that was set anew counts within a minute."""
@@ -22,6 +22,11 @@ def begin(turn: Turn) -> None:
         turn.set(admission=schedule.untrusted)
 
 
+def vouched(restored: Restored, now: float) -> ClockRead | None:
+    """The newest time that is certain to have passed, as a look at the clock at a start."""
+    return None if restored.vouched_utc is None else ClockRead(now, restored.vouched_utc, is_trusted=True)
+
+
 def ask_when_due(turn: Turn) -> None:
     """Order the time when it is due; the answer says when next."""
     if turn.now >= turn.state.clock_due_at:
@@ -32,6 +37,11 @@ def ask_when_due(turn: Turn) -> None:
 def take(turn: Turn, read: ClockRead) -> None:
     """Go by the schedule, or by what its settings say while the clock cannot be trusted."""
     turn.set(clock=read)
+    known = turn.known_time().utc
+    # One that nobody vouches for, where the settings count it all the same, may not take back what is known.
+    is_later = turn.rules.passes.trusts_unset_clock and (known is None or read.utc > known)
+    if read.is_trusted or is_later:
+        turn.set(vouched=read)
     schedule = turn.rules.schedule
     if schedule is None:
         return

@@ -1,4 +1,4 @@
-"""Members apart from their faces: taken up without one, changed, suspended and resumed.
+"""Members apart from their faces: taken up without one, suspended and resumed.
 
 A suspension counts from the moment that it is asked for, and outlives a restart and a restored backup: storage keeps it
 in the ledger, too. One with an end is over when a clock that a time source has set says so.
@@ -15,13 +15,14 @@ from agent.core import registration
 from agent.core.problems import Words, problem
 from agent.core.state import Suspension
 from agent.core.turn import Turn
-from agent.effects import ChangeMember, SaveMember, SuspendMember
+from agent.effects import SaveMember, SuspendMember
 from agent.events import ControlRequested, Member
 
+MAX_HELD = 64  # the central server has sixteen commands under way at the most
 _OVER = "suspension:"  # of requests that nobody asked for: their time is over
 
 
-# --- taking up and changing ------------------------------------------------------------------------------------------
+# --- taking up -------------------------------------------------------------------------------------------------------
 
 
 def add(turn: Turn, asked: ControlRequested) -> None:
@@ -35,36 +36,6 @@ def add(turn: Turn, asked: ControlRequested) -> None:
     registration.order_save(turn, SaveMember(asked.request, member, asked.arguments["name"], turn.now))
     late = problem("storage.failed", asked.action, "the member is not on the disk yet")
     turn.expect(asked.request, late, {"member": member_id})
-
-
-def change(turn: Turn, asked: ControlRequested) -> None:
-    """Correct a member's name, or say whether they need longer at the door."""
-    member_id = asked.arguments["id"]
-    name, needs_longer = asked.arguments.get("name"), asked.arguments.get("needs_longer")
-    if member_id not in turn.state.members:
-        turn.refuse(asked.request, problem("member.unknown", member_id))
-    elif name is None and needs_longer is None:
-        words = Words("没有要修改的内容", "nothing is to be changed")
-        turn.refuse(asked.request, problem("request.invalid", "name", words))
-    else:
-        turn.do(ChangeMember(asked.request, member_id, turn.now, name, needs_longer))
-        turn.expect(asked.request, problem("storage.failed", asked.action, "the change is not on the disk yet"))
-
-
-def on_changed(turn: Turn, event: events.MemberChanged) -> None:
-    """It is on the disk."""
-    is_expected = turn.forget(event.request) is not None
-    known = turn.state.members.get(event.member_id)
-    if not event.existed or known is None:
-        if is_expected:
-            turn.refuse(event.request, problem("member.unknown", event.member_id))
-        return
-    if event.needs_longer is not None:
-        _put(turn, replace(known, needs_longer=event.needs_longer))
-    body = {"member": event.member_id, "changed": list(event.changed)}
-    turn.log("member.changed", body, tag=event.request)
-    if is_expected:
-        turn.answer_when_logged(event.request, body, "members.put")
 
 
 # --- suspending ------------------------------------------------------------------------------------------------------
@@ -127,6 +98,8 @@ def still_suspended(turn: Turn, members: Iterable[Member]) -> tuple[Member, ...]
 
 def _ask_for(turn: Turn, asked: ControlRequested, *, is_suspended: bool, until: datetime | None) -> None:
     member = turn.state.members.get(asked.arguments["id"])
+    if member is None and _hold(turn, asked):
+        return
     if member is None:
         turn.refuse(asked.request, problem("member.unknown", asked.arguments["id"]))
         return
@@ -137,6 +110,25 @@ def _ask_for(turn: Turn, asked: ControlRequested, *, is_suspended: bool, until: 
     )
     _order(turn, asked.request, member, Suspension(asked.request, is_suspended, until), "asked")
     turn.expect(asked.request, problem("storage.failed", asked.action, "the suspension is not on the disk yet"))
+
+
+def _hold(turn: Turn, asked: ControlRequested) -> bool:
+    """Put it off while somebody is being taken up, so that a suspension right behind is not lost; False: nobody is."""
+    is_coming = any(each.member_id == asked.arguments["id"] for each in turn.state.puts.values())
+    if not is_coming or len(turn.state.held) >= MAX_HELD:
+        return False
+    turn.set(held=(*turn.state.held, asked))
+    turn.expect(asked.request, problem("storage.failed", asked.action, "the member is not on the disk yet"))
+    return True
+
+
+def go_on(turn: Turn, member_id: str) -> None:
+    """Whoever was being taken up is there, or is not: what was put off for that is done, or refused."""
+    due = [each for each in turn.state.held if each.arguments["id"] == member_id]
+    turn.set(held=tuple(each for each in turn.state.held if each.arguments["id"] != member_id))
+    for asked in due:
+        turn.forget(asked.request)
+        (suspend if asked.action == "members.suspend" else resume)(turn, asked)
 
 
 def _order(turn: Turn, request: str, member: Member, order: Suspension, why: str) -> None:

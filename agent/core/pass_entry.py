@@ -123,7 +123,7 @@ def _refusal_of_holder(turn: Turn, cause: Cause) -> Reason | None:
     mode, admission = turn.state.door.mode, turn.state.admission
     if cause.member_id is None:
         return refusal_at(mode, admission)
-    return refusal_of(turn.state.members.get(cause.member_id), mode, admission)
+    return refusal_of(turn.state.members.get(cause.member_id), mode, admission, turn.known_time())
 
 
 def _forget(turn: Turn, pass_id: str) -> None:

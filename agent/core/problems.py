@@ -813,6 +813,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "请换一个编号;如果是同一个人重新登记,加上 --again。",
         "Choose another id; if this is the same person, enrolling once more, add --again.",
     ),
+    "member.validity": _error(
+        "有效期的结束必须晚于开始。",
+        "A validity must end after it begins.",
+        "改正开始或结束时间。",
+        "Correct its beginning or its end.",
+    ),
     "member.other_person": _error(
         "这不是以该编号登记的人:{detail}",
         "This is not the person who is enrolled under that id: {detail}",

@@ -6,6 +6,7 @@ from agent import events
 from agent.core import (
     command_desk,
     confirming,
+    hours,
     membership,
     noticeboard,
     notifying,
@@ -51,6 +52,7 @@ def on_storage_opened(turn: Turn, event: events.StorageOpened) -> None:
     turn.set(
         members={each.id: each for each in membership.still_suspended(turn, found.members)},
         is_read=True,
+        vouched=turn.state.vouched or hours.vouched(found, turn.now),
         occupancy=rejoin(turn.state.occupancy, visits, found.inside),
         outbox=outbox.opened(turn.state.outbox, found.cursor, found.newest),
     )
@@ -90,6 +92,4 @@ def on_query(turn: Turn, event: events.QueryAnswered) -> None:
     if event.error:
         turn.refuse(event.request, problem("request.invalid", "query", event.error))
     else:
-        rows = roster.rows_for(turn, waiting.result, event.rows)
-        result = {"rows": rows, "timezone": turn.rules.plate.timezone}
-        turn.do(Reply(event.request, ok=True, result=result))
+        turn.do(Reply(event.request, ok=True, result=roster.result_for(turn, waiting.result, event.rows)))

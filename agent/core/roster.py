@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from agent import events
-from agent.core import occupancy, own_data, registration, retention, stock, templates, ways_in
+from agent.core import occupancy, own_data, particulars, registration, retention, stock, templates, ways_in
 from agent.core.codes import CARD, KEYPAD, take_away
 from agent.core.passage import end_visits
 from agent.core.problems import problem
@@ -56,11 +56,20 @@ def read_data(turn: Turn, asked: ControlRequested) -> None:
     turn.expect(asked.request, late, {"log_of": asked.arguments["id"]} if query == "member_log" else None)
 
 
-def rows_for(turn: Turn, meant: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rows of an answer as the one who asked may see them. `meant`: what the request waits with."""
+def read_digest(turn: Turn, asked: ControlRequested) -> None:
+    """Read a page of the digests by which the central server finds where its roster differs from this one."""
+    turn.do(RunQuery(asked.request, "roster_digest", asked.arguments))
+    late = problem("request.timed_out", asked.action, "the disk is slow")
+    turn.expect(asked.request, late, {"is_one_row": True})
+
+
+def result_for(turn: Turn, meant: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """An answer as the one who asked may see it. `meant`: what the request waits with."""
+    if "is_one_row" in meant:
+        return dict(rows[0]) if rows else {}
     if "log_of" in meant:
-        return list(own_data.redacted(rows, meant["log_of"], turn.state.members))
-    return list(rows)
+        rows = own_data.redacted(rows, meant["log_of"], turn.state.members)
+    return {"rows": list(rows), "timezone": turn.rules.plate.timezone}
 
 
 def _record(turn: Turn, asked: ControlRequested, kind: str) -> None:
@@ -77,6 +86,7 @@ def _is_full(turn: Turn, asked: ControlRequested) -> bool:
 
 def _erase(turn: Turn, request: str, member_id: str, why: str) -> None:
     _stop_enrolments(turn, member_id, "this member is being erased")
+    particulars.forget(turn, member_id)
     if member_id in turn.state.members:  # whoever gets this id next does not come in by what they leave behind
         turn.set(codes=take_away(turn.state.codes, member_id, CARD, KEYPAD))
     turn.set(members={key: each for key, each in turn.state.members.items() if key != member_id})

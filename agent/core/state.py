@@ -43,7 +43,8 @@ from agent.core.switch_orders import Switches
 from agent.core.tally import CounterRules, Tally
 from agent.core.verification import Code
 from agent.core.welfare import Welfare, WelfareRules
-from agent.events import ClockRead, Member, MinuteReading
+from agent.effects import PutMember
+from agent.events import ClockRead, ControlRequested, Member, MinuteReading
 
 _UNREAD: Debounced[bool | None] = Debounced(None, None)
 
@@ -153,6 +154,9 @@ class StationState:
     `rests`: member → until when their face alone opens nothing (`admission.is_resting`); `review_at`: when retention is
     looked at next; `clock_offset_s`: UTC less station time at the last look; `was_ordered`: whether the station master
     has ordered a mode of the door since the start; `is_read`: whether storage could be, so that no member is missing.
+    `vouched`: the newest look at a clock that counted, at a start that of the newest such entry of the log;
+    `puts`: changes of members that were begun and not answered, by request; `held`: suspensions of somebody whom one of
+    them is about to take up.
     `contacts`: floats and contacts by name; `appliances_kept_at`: when what was learned of appliances was noted.
     `confirmed`: up to where the central server says that it has the log.
     `savings`: those that were ordered off since nobody is inside.
@@ -167,6 +171,7 @@ class StationState:
     was_ordered: bool = False
     admission: Admission = Admission.MEMBERS
     clock: ClockRead | None = None
+    vouched: ClockRead | None = None
     clock_due_at: float = 0.0
     is_moving: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)
@@ -209,6 +214,8 @@ class StationState:
     removals: Mapping[str, Removal] = field(default_factory=dict)
     commands: Commands = field(default_factory=Commands)
     suspensions: Mapping[str, Suspension] = field(default_factory=dict)
+    puts: Mapping[str, PutMember] = field(default_factory=dict)
+    held: tuple[ControlRequested, ...] = ()
     refusals: Refusals = field(default_factory=dict)
     subscribers: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from agent.core import repairs
+from agent.core.access import KnownTime
 from agent.core.problems import Problem, problem
 from agent.core.state import Rules, StationState, Waiting
 from agent.effects import AppendEntry, Effect, Note, Reply, VisitChange
@@ -58,6 +59,14 @@ class Turn:
             return None
         at = clock.utc + timedelta(seconds=self.now - clock.at)
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def known_time(self) -> KnownTime:
+        """What is known of the time: by the newest look at a clock that counted, and what has gone by since."""
+        vouched, clock = self.state.vouched, self.state.clock
+        if vouched is None:
+            return KnownTime()
+        is_exact = clock is not None and (clock.is_trusted or self.rules.passes.trusts_unset_clock)
+        return KnownTime(vouched.utc + timedelta(seconds=self.now - vouched.at), is_exact)
 
     def has_fault(self, code: str, where: str) -> bool:
         """Whether this fault stands."""

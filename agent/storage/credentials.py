@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.effects import RemoveCredentials, SaveCard, SavePin
-from agent.events import CredentialsChanged, CredentialsRefused, Event, SealedPin
+from agent.effects import PutMember, RemoveCredentials, SaveCard, SavePin
+from agent.events import CredentialsChanged, CredentialsRefused, Event, SealedCard, SealedPin
 from agent.storage.database import Connection, Database
 from agent.storage.ledger import Ledger
 from agent.storage.orders import PendingCredential
@@ -78,6 +78,62 @@ def remove_again(database: Database, ledger: Ledger) -> int:
     return removed
 
 
+def refusal_of_put(connection: Connection, order: PutMember, number: str) -> tuple[str, str] | None:
+    """Why these cards, or a PIN with this number, cannot be theirs: a code and its detail."""
+    owners = (_owner_of(connection, each) for each in order.cards) if "cards" in order.given else ()
+    if taken := [owner for owner in owners if owner not in (None, order.member_id)]:
+        return "card.taken", str(taken[0])
+    if len(order.cards) > MAX_CARDS:
+        return "card.too_many", str(MAX_CARDS)
+    if order.pin is None:
+        return None
+    holder = connection.execute("SELECT member_id FROM pins WHERE number = ?", [number]).fetchone()
+    is_free = number and (holder is None or holder[0] == order.member_id)
+    return None if is_free else ("number.taken", "")
+
+
+def number_of(connection: Connection, member_id: str, wanted: str) -> str:
+    """The number that goes with a PIN: the wanted one, their own, or one that is free; empty when none was found."""
+    return wanted or _own_number(connection, member_id) or _free_number(connection)
+
+
+def tokens_put_away(connection: Connection, order: PutMember) -> list[str]:
+    """Of the rows that go when this is carried out."""
+    tokens: list[str] = []
+    if "cards" in order.given:
+        kept = {each.hash for card in order.cards for each in card}
+        rows = connection.execute("SELECT hash, token FROM cards WHERE member_id = ?", [order.member_id])
+        tokens += [token for hash_, token in rows if hash_ not in kept]
+    if "pin" in order.given:
+        rows = connection.execute("SELECT token FROM pins WHERE member_id = ?", [order.member_id])
+        tokens += [token for (token,) in rows]
+    return tokens
+
+
+def put(  # noqa: PLR0917 - what the order comes to
+    connection: Connection, order: PutMember, gone: list[str], number: str, token: str, at_utc: str
+) -> None:
+    """Store these cards and this PIN in the place of the rows with the tokens `gone`. The member is there."""
+    for table in ("cards", "pins"):
+        connection.executemany(f"DELETE FROM {table} WHERE token = ?", [(each,) for each in gone])  # noqa: S608
+    for place, card in enumerate(order.cards):
+        if _owner_of(connection, card) is None:
+            row = (card[-1].hash, order.member_id, card[-1].key_id, f"{token}{place}", at_utc)
+            connection.execute(
+                "INSERT INTO cards (hash, member_id, key_id, token, added_at_utc) VALUES (?, ?, ?, ?, ?)", row
+            )
+    if order.pin is not None:
+        _store_pin(connection, order.member_id, number, order.pin, token, at_utc)
+
+
+def _owner_of(connection: Connection, card: tuple[SealedCard, ...]) -> str | None:
+    """Whose card this is, under whichever key."""
+    marks = ", ".join("?" * len(card))
+    sql = f"SELECT member_id FROM cards WHERE hash IN ({marks})"  # noqa: S608 - marks only
+    row = connection.execute(sql, [each.hash for each in card]).fetchone()
+    return None if row is None else str(row[0])
+
+
 def _add_card(connection: Connection, order: SaveCard, token: str, at_utc: str) -> Outcome:
     owner = connection.execute("SELECT member_id FROM cards WHERE hash = ?", [order.card.hash]).fetchone()
     if owner is not None and owner[0] != order.member_id:
@@ -97,18 +153,23 @@ def _add_card(connection: Connection, order: SaveCard, token: str, at_utc: str) 
 def _set_pin(
     connection: Connection, ledger: Ledger, pending: PendingCredential, order: SavePin, at_utc: str
 ) -> Outcome:
-    number = order.number or _own_number(connection, order.member_id) or _free_number(connection)
+    number = number_of(connection, order.member_id, order.number)
     holder = connection.execute("SELECT member_id FROM pins WHERE number = ?", [number]).fetchone()
     if not number or (holder is not None and holder[0] != order.member_id):
         return _refused(order.request, "number.taken")
     _note_removal(connection, ledger, pending, "pins", order.member_id)
-    pin = order.pin
+    _store_pin(connection, order.member_id, number, order.pin, pending.token, at_utc)
+    return lambda at: CredentialsChanged(at, order.request, order.member_id, "pin_set", number=number)
+
+
+def _store_pin(  # noqa: PLR0917 - the columns of a row
+    connection: Connection, member_id: str, number: str, pin: SealedPin, token: str, at_utc: str
+) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO pins (member_id, number, key_id, salt, hash, duress_hash, token, set_at_utc) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (order.member_id, number, pin.key_id, pin.salt, pin.hash, pin.duress_hash, pending.token, at_utc),
+        (member_id, number, pin.key_id, pin.salt, pin.hash, pin.duress_hash, token, at_utc),
     )
-    return lambda at: CredentialsChanged(at, order.request, order.member_id, "pin_set", number=number)
 
 
 def _remove(connection: Connection, ledger: Ledger, pending: PendingCredential, order: RemoveCredentials) -> Outcome:

@@ -4,9 +4,9 @@ One JSON object a line, canonical, with `kind` and `sum` (CRC-32 of the line's c
 hexadecimal digits). Kinds today: `erased` (member), `enrolled` (member, enrolment: this id came back after an erasure),
 `withdrawn` (member, consent: no template that rests on this consent may be there; empty: on none), `spent` and
 `revoked` (pass), `credential_removed` (token: of a card or a PIN that must not be there), `suspended` (member,
-enrolment, until: UTC or null) and `resumed` (member, enrolment: the last of the two holds), `noted` (of, name, body: a
-note as it was last, null for none), `epoch`. A reader passes over kinds that it does not know, so later ones need no
-new format.
+enrolment, until: UTC or null) and `resumed` (member, enrolment: the last of the two holds), `validity` (member,
+enrolment, from, until: UTC or null; the last one holds), `noted` (of, name, body: a note as it was last, null for
+none), `epoch`. A reader passes over kinds that it does not know, so later ones need no new format.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Ledger:
         self._revoked: set[str] = set()
         self._removed: set[str] = set()
         self._suspensions: dict[tuple[str, str], tuple[bool, str | None]] = {}
+        self._validities: dict[tuple[str, str], tuple[str | None, str | None]] = {}
         self._notes: dict[tuple[str, str], str | None] = {}
         is_new = not path.exists()
         flags = os.O_RDONLY if is_readonly else os.O_RDWR | os.O_CREAT | os.O_APPEND
@@ -66,7 +67,7 @@ class Ledger:
 
     def knows(self, member_id: str) -> bool:
         """Whether any line is about this id: then it was enrolled here once, and a backup may hold it."""
-        named = {id_ for id_, _ in self._withdrawn} | {id_ for id_, _ in self._suspensions}
+        named = {id_ for about in (self._withdrawn, self._suspensions, self._validities) for id_, _ in about}
         return member_id in self._enrolled_since_erasure or member_id in named
 
     def was_erased(self, member_id: str) -> bool:
@@ -97,6 +98,10 @@ class Ledger:
     def suspension_of(self, member_id: str, enrolment: str) -> tuple[bool, str | None] | None:
         """Whether this member is suspended and until when; None when nobody ever said."""
         return self._suspensions.get((member_id, enrolment))
+
+    def validity_of(self, member_id: str, enrolment: str) -> tuple[str | None, str | None] | None:
+        """From when and until when they are a member; None when nobody ever said."""
+        return self._validities.get((member_id, enrolment))
 
     @property
     def notes(self) -> Mapping[tuple[str, str], str | None]:
@@ -147,6 +152,15 @@ class Ledger:
                 self._suspensions[member_id, enrolment] = (True, until if isinstance(until, str) else None)
             case {"kind": "resumed", "member": str(member_id), "enrolment": str(enrolment)}:
                 self._suspensions[member_id, enrolment] = (False, None)
+            case {
+                "kind": "validity",
+                "member": str(member_id),
+                "enrolment": str(enrolment),
+                "from": since,
+                "until": until,
+            }:
+                limits = (since if isinstance(since, str) else None, until if isinstance(until, str) else None)
+                self._validities[member_id, enrolment] = limits
             case {"kind": "noted", "of": str(kind), "name": str(name), "body": body}:
                 self._notes[kind, name] = body if isinstance(body, str) else None
             case {"kind": "epoch", "epoch": int(epoch)}:

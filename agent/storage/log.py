@@ -12,6 +12,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from itertools import starmap
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from agent.events import LoggedEntry, LogPlace
 from agent.storage.chain import Position, body_digest, entry_hash
 from agent.storage.database import Database
+from agent.storage.stamps import parse_rfc3339
 
 _COLUMNS = "epoch, sequence, type, time, boot, monotonic_ms, clock, body, salt, digest, hash"
 _INSERT = f"INSERT INTO log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
@@ -35,6 +37,9 @@ NAMES_MEMBER = f"instr(body, json_quote(:id)) > 0 AND (NOT json_valid(body) OR {
 
 The quick search comes first. A body that is not JSON was tampered with; it counts as naming whomever it mentions.
 """
+
+# Some weeks of a busy station; to look through all of a log by a clock that nobody ever set would take long.
+_VOUCHED_ROWS = 20_000
 
 PRUNED = "station.log.pruned"
 """The type of the entry that says through which one the log was let go (`agent.storage.pruning`)."""
@@ -108,6 +113,19 @@ def read_last(database: Database, *types: str) -> dict[str, Any]:
     ).fetchone()
     body = json.loads(row[0]) if row and row[0] else {}
     return body if isinstance(body, dict) else {}
+
+
+def read_vouched_time(database: Database) -> datetime | None:
+    """The time of the newest entry by a clock that a time source had set; None when none of the last ones was."""
+    row = database.conn.execute(
+        "SELECT time FROM (SELECT epoch, sequence, time, clock FROM log ORDER BY epoch DESC, sequence DESC LIMIT ?) "
+        "WHERE clock = 'synchronised' LIMIT 1",
+        [_VOUCHED_ROWS],
+    ).fetchone()
+    try:
+        return None if row is None else parse_rfc3339(row[0]).astimezone(UTC)
+    except ValueError:  # somebody altered it
+        return None
 
 
 def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:

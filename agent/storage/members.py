@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agent.effects import ChangeMember
 from agent.events import Member
 from agent.storage import templates
 from agent.storage.database import Database
@@ -83,22 +82,35 @@ def enrolments(database: Database) -> list[tuple[str, str]]:
 def load(database: Database, vault: Vault) -> tuple[tuple[Member, ...], templates.Found]:
     """Every member with the templates that can be opened, and what the rows of templates hold."""
     rows = templates.load(database, vault)
-    # A disk that cannot be written is read as an older agent left it.
-    added = "needs_longer, suspended_until_utc" if _has_column(database, "needs_longer") else "0, NULL"
-    found = database.conn.execute(f"SELECT id, is_suspended, {added} FROM members ORDER BY id").fetchall()  # noqa: S608
-    return tuple(
-        Member(id_, tuple(rows.readable.get(id_, ())), bool(suspended), bool(needs_longer), _moment(until))
-        for id_, suspended, needs_longer, until in found
-    ), rows
+    found = database.conn.execute(f"SELECT id, {_kept(database)} FROM members ORDER BY id").fetchall()  # noqa: S608
+    return tuple(replace(_member(*row), templates=tuple(rows.readable.get(row[0], ()))) for row in found), rows
 
 
-def change(database: Database, order: ChangeMember) -> bool:
-    """Change what the order names; False when there is no such member."""
-    return bool(
-        database.conn.execute(
-            "UPDATE members SET name = coalesce(?, name), needs_longer = coalesce(?, needs_longer) WHERE id = ?",
-            (order.name, None if order.needs_longer is None else int(order.needs_longer), order.member_id),
-        ).rowcount
+def read(database: Database, member_id: str) -> Member | None:
+    """One member without templates; None when there is no such row."""
+    sql = f"SELECT id, {_kept(database)} FROM members WHERE id = ?"  # noqa: S608 - names of columns
+    row = database.conn.execute(sql, [member_id]).fetchone()
+    return None if row is None else _member(*row)
+
+
+def put(database: Database, member: Member, *, name: str | None, created_at_utc: str, enrolment: str) -> None:
+    """Insert a member, or change what is kept of one who is there, but for suspensions. `name` None: it stays."""
+    database.conn.execute(
+        "INSERT INTO members (id, name, created_at_utc, enrolment, needs_longer, valid_from_utc, valid_until_utc, "
+        "categories) VALUES (?, coalesce(?, ''), ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        "name = coalesce(?, name), needs_longer = excluded.needs_longer, valid_from_utc = excluded.valid_from_utc, "
+        "valid_until_utc = excluded.valid_until_utc, categories = excluded.categories",
+        (
+            member.id,
+            name,
+            created_at_utc,
+            enrolment,
+            int(member.needs_longer),
+            _text(member.valid_from),
+            _text(member.valid_until),
+            ",".join(map(str, member.categories)),
+            name,
+        ),
     )
 
 
@@ -128,12 +140,60 @@ def suspend_again(database: Database, ledger: Ledger) -> int:
     return count
 
 
+def limit_again(database: Database, ledger: Ledger) -> int:
+    """Give validities back that a backup made others; returns how many."""
+    count = 0
+    rows = database.conn.execute("SELECT id, enrolment, valid_from_utc, valid_until_utc FROM members").fetchall()
+    for member_id, enrolment, valid_from, valid_until in rows:
+        wanted = ledger.validity_of(member_id, enrolment)
+        if wanted is not None and wanted != (valid_from, valid_until):
+            database.conn.execute(
+                "UPDATE members SET valid_from_utc = ?, valid_until_utc = ? WHERE id = ?", (*wanted, member_id)
+            )
+            count += 1
+    return count
+
+
 def as_in_ledger(found: Iterable[Member], enrolments: Mapping[str, str], ledger: Ledger) -> tuple[Member, ...]:
-    """The same for members who were read from a disk that cannot be written."""
-    wanted = [(each, ledger.suspension_of(each.id, enrolments.get(each.id, ""))) for each in found]
-    return tuple(
-        each if last is None else replace(each, is_suspended=last[0], suspended_until=_moment(last[1]))
-        for each, last in wanted
+    """The same of both for members who were read from a disk that cannot be written."""
+    return tuple(_as_in_ledger(each, enrolments.get(each.id, ""), ledger) for each in found)
+
+
+def _as_in_ledger(member: Member, enrolment: str, ledger: Ledger) -> Member:
+    suspension, validity = ledger.suspension_of(member.id, enrolment), ledger.validity_of(member.id, enrolment)
+    if suspension is not None:
+        member = replace(member, is_suspended=suspension[0], suspended_until=_moment(suspension[1]))
+    if validity is not None:
+        member = replace(member, valid_from=_moment(validity[0]), valid_until=_moment(validity[1]))
+    return member
+
+
+def _kept(database: Database) -> str:
+    """The columns of `_member`; a disk that cannot be written is read as an older agent left it."""
+    suspension = "needs_longer, suspended_until_utc" if _has_column(database, "needs_longer") else "0, NULL"
+    validity = (
+        "valid_from_utc, valid_until_utc, categories" if _has_column(database, "categories") else "NULL, NULL, ''"
+    )
+    return f"is_suspended, {suspension}, {validity}"
+
+
+def _member(  # noqa: PLR0917 - the columns of a row
+    id_: str,
+    is_suspended: int,
+    needs_longer: int,
+    suspended_until: str | None,
+    valid_from: str | None,
+    valid_until: str | None,
+    categories: str,
+) -> Member:
+    return Member(
+        id_,
+        is_suspended=bool(is_suspended),
+        needs_longer=bool(needs_longer),
+        suspended_until=_moment(suspended_until),
+        valid_from=_moment(valid_from),
+        valid_until=_moment(valid_until),
+        categories=tuple(int(each) for each in categories.split(",") if each),
     )
 
 
@@ -141,8 +201,12 @@ def _has_column(database: Database, name: str) -> bool:
     return any(row[1] == name for row in database.conn.execute("PRAGMA table_info(members)"))
 
 
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
+
+
 def _moment(text: str | None) -> datetime | None:
-    """A time that nobody can read ends no suspension."""
+    """A time that nobody can read ends no suspension and no validity."""
     try:
         return None if text is None else parse_rfc3339(text).astimezone(UTC)
     except ValueError:

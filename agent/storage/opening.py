@@ -40,7 +40,7 @@ from agent.storage.database import (
 from agent.storage.head import Head, HeadState, sync_directory
 from agent.storage.keys import KeyFile
 from agent.storage.ledger import Ledger
-from agent.storage.log import Entry, Log, read_hash, read_last
+from agent.storage.log import Entry, Log, read_hash, read_last, read_vouched_time
 from agent.storage.pruning import ABOUT_INSIDE, ABOUT_ORDER
 from agent.storage.readings import Readings
 from agent.storage.schema import PROBE, STATION
@@ -190,6 +190,7 @@ _APPLIED = {
     "withdrawn": "consents_withdrawn_again: the faces of {} members that a backup brought back were erased",
     "credentials": "credentials_removed_again: {} cards or PINs that a backup brought back were removed",
     "suspensions": "suspensions_applied_again: {} members are suspended, or not, as they were before a backup",
+    "validities": "validities_applied_again: {} members are valid from when and until when they were before a backup",
     "notes": "notes_kept_again: {} notes that a backup brought back older are as they were last",
 }
 
@@ -204,6 +205,7 @@ def _apply_ledger(database: Database, ledger: Ledger, clock: Clock) -> dict[str,
         "withdrawn": _withdraw_again(database, ledger, clock),
         "credentials": credentials.remove_again(database, ledger),
         "suspensions": members.suspend_again(database, ledger),
+        "validities": members.limit_again(database, ledger),
         "notes": notes.keep_again(database, ledger),
     }
 
@@ -274,6 +276,7 @@ def load_restored(database: Database, vault: Vault, newest: Position, problems: 
         notes=notes.load(database),
         problems=_split(problems),
         faults=sealing.faults_of(rows, vault),
+        vouched_utc=read_vouched_time(database),
     )
 
 

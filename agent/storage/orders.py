@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from agent.effects import (
     AppendEntry,
-    ChangeMember,
     MoveCursor,
+    PutMember,
     ReadEntries,
     ReadOutbox,
     RemoveCredentials,
@@ -151,10 +151,16 @@ class PendingCredential:
 
 
 @dataclass(slots=True)
-class PendingChange:
-    """A `ChangeMember`."""
+class PendingPut:
+    """A `PutMember` with the token of a fresh enrolment and one for rows of cards and PIN, and how far it has come.
 
-    order: ChangeMember
+    `in_ledger`: what attempts before this one put there: tokens of rows that go, and `enrolled`.
+    """
+
+    order: PutMember
+    enrolment: str
+    token: str
+    in_ledger: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -167,7 +173,7 @@ class PendingSuspension:
 
 Alone = (
     PendingErasure
-    | PendingChange
+    | PendingPut
     | PendingSuspension
     | PendingWithdrawal
     | PendingReview

@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.storage.database import Connection
 from agent.storage.log import NAMES_MEMBER
+from agent.storage.roster_digest import RosterDigest
 from agent.storage.stamps import parse_rfc3339, rfc3339
 
 # 500 visits are about 150 KB of JSON. Bodies of log entries can be far longer, so the text is bounded too.
@@ -122,7 +123,9 @@ _REPORTED = """(type IN ('station.started', 'station.stopping', 'station.applian
 # Entries that one page looks through: some milliseconds of a small machine, so that a year's log is some hundred pages.
 _SCANNED = 2_000
 
-QUERIES: Mapping[str, Query] = {
+_KEPT = "is_suspended, suspended_until_utc, needs_longer, valid_from_utc, valid_until_utc, categories"
+
+QUERIES: Mapping[str, Query | RosterDigest] = {
     # Newest first: what happened lately. `since` is included, `until` is not.
     "visits_list": Query(
         f"SELECT {_VISIT} FROM visits WHERE entered_at_utc >= :since AND entered_at_utc < :until "  # noqa: S608
@@ -137,16 +140,18 @@ QUERIES: Mapping[str, Query] = {
     ),
     # For the station master: the only query that gives names.
     "members_list": Query(
-        "SELECT members.id, name, created_at_utc, is_suspended, suspended_until_utc, needs_longer, last_seen_on, "
+        f"SELECT members.id, name, created_at_utc, {_KEPT}, last_seen_on, "  # noqa: S608 - constants
         "(SELECT count(*) FROM templates WHERE member_id = members.id) AS templates, "
         "version AS consent_version, until_utc AS consent_until_utc, ended_why AS consent_ended "
         "FROM members LEFT JOIN consents ON consents.id = members.consent_id "
         "WHERE members.id > :after_id ORDER BY members.id LIMIT :limit",
         {"after_id": "", "limit": PAGE_ROWS},
     ),
+    # One row: a page of digests for the central server, and one of the whole roster.
+    "roster_digest": RosterDigest(),
     # One person's own data, part by part. Of a template everything but the numbers, which nobody can read.
     "member_row": Query(
-        "SELECT id, name, created_at_utc, is_suspended, suspended_until_utc, needs_longer, last_seen_on "
+        f"SELECT id, name, created_at_utc, {_KEPT}, last_seen_on "  # noqa: S608 - constants
         "FROM members WHERE id = :id",
         {"id": ...},
     ),

@@ -213,6 +213,14 @@ def m008_log_in_one_tree(db: Database) -> None:
     db.execute("DROP TABLE log_before")
 
 
+@STATION()
+def m009_validity_and_categories(db: Database) -> None:
+    """From when and until when (UTC) somebody is a member, NULL for no limit, and their categories: `1,3`, or empty."""
+    db.execute("ALTER TABLE members ADD COLUMN valid_from_utc TEXT")
+    db.execute("ALTER TABLE members ADD COLUMN valid_until_utc TEXT")
+    db.execute("ALTER TABLE members ADD COLUMN categories TEXT NOT NULL DEFAULT ''")
+
+
 @READINGS()
 def r001_readings(db: Database) -> None:
     """One row for a minute (UTC, `2026-11-22T03:04Z`), a sensor and a quantity."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.effects import ChangeMember, ReadEntries, ReadOutbox
+from agent.effects import ReadEntries, ReadOutbox
 from agent.events import (
     ConsentRecorded,
     ConsentWithdrawn,
@@ -20,7 +20,6 @@ from agent.events import (
     EntriesRead,
     ErasureReceipt,
     Event,
-    MemberChanged,
     MemberErased,
     MemberSaved,
     MemberSuspended,
@@ -33,7 +32,7 @@ from agent.events import (
     StorageFailed,
     StorageRecovered,
 )
-from agent.storage import consents, credentials, members, notes, pruning, visits
+from agent.storage import consents, credentials, members, notes, particulars, pruning, visits
 from agent.storage.chain import canonical
 from agent.storage.database import DatabaseError, OperationalError, checkpoint, explain, is_damage
 from agent.storage.keeper import VaultKeeper
@@ -44,12 +43,12 @@ from agent.storage.orders import (
     Alone,
     Orders,
     Pending,
-    PendingChange,
     PendingConsent,
     PendingCredential,
     PendingEntry,
     PendingErasure,
     PendingNotes,
+    PendingPut,
     PendingRedemption,
     PendingReview,
     PendingRevocation,
@@ -292,8 +291,8 @@ class Worker:
                 self._redeem(pending)
             case PendingRevocation():
                 self._revoke(pending)
-            case PendingChange():
-                self._change(pending.order)
+            case PendingPut():
+                self._put(pending)
             case PendingSuspension():
                 self._suspend(pending)
             case PendingCredential():
@@ -320,13 +319,11 @@ class Worker:
             ledger.append("revoked", **{"pass": pending.pass_id, "at_utc": Stamps(self._clock).text(pending.at)})
         self._post(PassRevoked(self._clock.now(), pending.request, pending.pass_id))
 
-    def _change(self, order: ChangeMember) -> None:
+    def _put(self, pending: PendingPut) -> None:
+        at_utc = Stamps(self._clock).text(pending.order.at)
         with self._files.database.atomic():
-            existed = members.change(self._files.database, order)
-        named = (("name", order.name), ("needs_longer", order.needs_longer))
-        changed = tuple(key for key, value in named if value is not None)
-        now = self._clock.now()
-        self._untold.append(MemberChanged(now, order.request, order.member_id, existed, changed, order.needs_longer))
+            outcome = particulars.carry_out(self._files.database, self._files.ledger, pending, at_utc)
+        self._untold.append(outcome(self._clock.now()))
 
     def _suspend(self, pending: PendingSuspension) -> None:
         """Into the ledger before the row: if the power fails between the two, the next start goes by the ledger."""

@@ -17,12 +17,12 @@ from pathlib import Path
 from agent.clock import Clock
 from agent.effects import (
     AppendEntry,
-    ChangeMember,
     DescribeVault,
     Effect,
     EraseMember,
     KeepNotes,
     MoveCursor,
+    PutMember,
     ReadEntries,
     ReadOutbox,
     ReadRetention,
@@ -51,11 +51,11 @@ from agent.storage.opening import READINGS_DATABASE, STATION_DATABASE, OpenFiles
 from agent.storage.orders import (
     Orders,
     Pending,
-    PendingChange,
     PendingConsent,
     PendingCredential,
     PendingErasure,
     PendingNotes,
+    PendingPut,
     PendingRedemption,
     PendingReview,
     PendingRevocation,
@@ -236,9 +236,9 @@ def _pending_of(effect: Effect) -> Pending:
             return PendingRedemption(effect.pass_id, effect.at, effect.until)
         case RevokePass():
             return PendingRevocation(effect.request, effect.pass_id, effect.at)
-        case ChangeMember():
-            canonical([effect.member_id, effect.name])
-            return PendingChange(effect)
+        case PutMember():
+            canonical([effect.member_id, effect.name, effect.number])
+            return PendingPut(effect, secrets.token_hex(8), secrets.token_hex(8))
         case SuspendMember():
             canonical(effect.member_id)
             return PendingSuspension(effect)

@@ -421,6 +421,41 @@ def test_who_is_suspended_and_who_needs_longer_stands_in_the_list(agent: _Agent)
     assert lines[2].split() == ["m-2", "x", "2026-11-01", "yes", "yes"]
 
 
+def test_validity_and_categories_stand_in_the_list_and_who_came_from_afar_by_their_id_only(agent: _Agent) -> None:
+    row = {"id": "m-1", "name": "", "created_at_utc": "2026-11-01", "is_suspended": 0, "categories": ""}
+    since, until = {"valid_from_utc": "2026-12-01T00:00:00.000Z"}, {"valid_until_utc": "2027-01-01T10:30:00.000Z"}
+    rows = [[row, row | since, row | until, row | since | until | {"categories": "1,3"}], []]
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result={"rows": rows[len(agent.asked) - 1], "timezone": "Asia/Shanghai"})
+    ]
+    lines = [line.split() for line in agent.run("members", "list").stdout.splitlines()]
+
+    begins, ends = ["from", "2026-12-01", "08:00"], ["until", "2027-01-01", "18:30"]
+    shown = [[], begins, ends, [*begins, *ends, "1,3"]]
+    assert lines[1:] == [["m-1", "2026-11-01", *each] for each in shown]
+
+
+def test_a_validity_is_typed_in_the_stations_time(agent: _Agent) -> None:
+    agent.answer = in_shanghai
+    done = agent.run("members", "put", "m-1", "--valid-from", "2026-12-24", "--valid-until", "2027-01-01T12:00:00")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert agent.asked[1].arguments == {
+        "id": "m-1",
+        "valid_from": "2026-12-23T16:00:00.000Z",
+        "valid_until": "2027-01-01T04:00:00.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--valid-until", "2027-01-01", "--no-valid-until"), ("--category", "1", "--no-categories"), ("--category", "9")],
+)
+def test_what_is_given_and_taken_away_at_once_is_not_asked_for(agent: _Agent, options: tuple[str, ...]) -> None:
+    assert agent.run("members", "put", "m-1", *options).returncode == 2
+    assert agent.asked == []
+
+
 @pytest.mark.parametrize(
     ("command", "action", "arguments", "words"),
     [
@@ -428,6 +463,13 @@ def test_who_is_suspended_and_who_needs_longer_stands_in_the_list(agent: _Agent)
         (("add", "m-1", "--name", "x", "--needs-longer"), "members.add", {"name": "x", "needs_longer": True}, "member"),
         (("put", "m-1", "--no-needs-longer"), "members.put", {"needs_longer": False}, "is changed"),
         (("put", "m-1", "--name", "y"), "members.put", {"name": "y"}, "is changed"),
+        (
+            ("put", "m-1", "--no-valid-from", "--no-valid-until", "--no-categories"),
+            "members.put",
+            {"valid_from": None, "valid_until": None, "categories": []},
+            "is changed",
+        ),
+        (("put", "m-1", "--category", "3", "--category", "1"), "members.put", {"categories": [1, 3]}, "is changed"),
         (("suspend", "m-1"), "members.suspend", {}, "until `station members resume`"),
         (("resume", "m-1"), "members.resume", {}, "can come in again"),
     ],

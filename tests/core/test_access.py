@@ -63,6 +63,9 @@ def test_only_what_the_rider_can_mend_on_the_spot_asks_them_to_look_here() -> No
     about_the_person = {
         Reason.NOT_ENROLLED,
         Reason.SUSPENDED,
+        Reason.VALIDITY_EARLY,
+        Reason.VALIDITY_OVER,
+        Reason.VALIDITY_CLOCK_NOT_SET,
         Reason.LOCKED_DOWN,
         Reason.BLOCKED,
         Reason.OUTSIDE_HOURS,

@@ -98,6 +98,7 @@ def test_every_command_is_a_request_that_there_is() -> None:
 def test_what_opens_or_frees_the_door_needs_a_nonce_and_what_may_wait_for_the_station_a_revision() -> None:
     for name, each in COMMANDS.items():
         may_wait = each.scope is Scope.ROSTER or name in ("notice.put", "notice.clear")
+        may_wait = may_wait and not each.is_question
         assert (each.freshness is Freshness.NONCE) is (each.scope is Scope.OPEN), name
         assert (each.freshness is Freshness.REVISION) is may_wait, name
 

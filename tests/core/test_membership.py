@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent.effects import ChangeMember, SaveMember, SuspendMember
+from agent.effects import PutMember, SaveMember, SuspendMember
 from agent.events import (
     ClockRead,
     Member,
-    MemberChanged,
+    MemberPut,
     MemberSaved,
     MemberSuspended,
     PhotoEncoded,
@@ -78,9 +78,9 @@ def test_an_id_that_is_taken_is_nobody_elses() -> None:
 def test_a_name_is_corrected_and_the_log_does_not_have_it() -> None:
     play = station()
     play.ask("members.put", id="m-1", name="Wang Fang")
-    (order,) = play.found(ChangeMember)
-    assert (order.name, order.needs_longer) == ("Wang Fang", None)
-    play.put(MemberChanged(play.now, order.request, "m-1", True, ("name",)))
+    (order,) = play.found(PutMember)
+    assert (order.name, order.given, order.may_create) == ("Wang Fang", frozenset({"name"}), False)
+    play.put(MemberPut(play.now, order.request, Member("m-1"), changed=("name",)))
     assert play.logged("member.changed") == [{"member": "m-1", "changed": ["name"]}]
     assert "Wang" not in repr(play.orders)
 
@@ -88,12 +88,12 @@ def test_a_name_is_corrected_and_the_log_does_not_have_it() -> None:
 def test_who_needs_longer_has_the_door_s_longer_times_from_then_on() -> None:
     play = station()
     play.ask("members.put", id="m-1", needs_longer=True)
-    play.put(MemberChanged(play.now, "r-1", "m-1", True, ("needs_longer",), True))
+    play.put(MemberPut(play.now, "r-1", Member("m-1", needs_longer=True), changed=("needs_longer",)))
     assert come(play) == []
     play.wait(play.rules.door.extended_release_s - 1)
     assert play.lock_orders() == [True]
     play.ask("members.put", request="r-2", id="m-1", needs_longer=False)
-    play.put(MemberChanged(play.now, "r-2", "m-1", True, ("needs_longer",), False))
+    play.put(MemberPut(play.now, "r-2", Member("m-1"), changed=("needs_longer",)))
     assert not play.state.members["m-1"].needs_longer
 
 
@@ -105,7 +105,7 @@ def test_a_change_of_nobody_or_of_nothing_is_refused(arguments: dict[str, Any], 
     play = station()
     play.ask("members.put", **arguments)
     assert play.problem_codes() == [code]
-    assert play.found(ChangeMember) == []
+    assert play.found(PutMember) == []
 
 
 # --- suspending ------------------------------------------------------------------------------------------------------

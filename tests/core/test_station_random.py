@@ -34,7 +34,6 @@ from agent.effects import (
     AppendEntry,
     AuditGallery,
     BuildGallery,
-    ChangeMember,
     CheckPin,
     DeenergiseLock,
     EncodePhoto,
@@ -48,6 +47,7 @@ from agent.effects import (
     Notify,
     PublishEntries,
     PublishState,
+    PutMember,
     ReadEntries,
     ReadOutbox,
     RecordConsent,
@@ -59,6 +59,7 @@ from agent.effects import (
     SaveMember,
     SavePin,
     SealCard,
+    SealMember,
     SealPin,
     SuspendMember,
     WithdrawConsent,
@@ -176,7 +177,8 @@ class World:
             | {"epoch": 1 + number % 2, "first": 1 + number % 5, "last": 1 + 3 * number}
             | {"fault": "camera.failed@camera", "stage": "seen", "appliance": "microwave", "on": number % 2 == 0}
             | {"zh": "停水", "en": "No water", **({"until": "2026-11-23T12:00:00Z"} if number % 2 else {})}
-            | {"sequence": 1 + number % 7, "hash": "" if number % 3 else "0" * 64},
+            | {"sequence": 1 + number % 7, "hash": "" if number % 3 else "0" * 64}
+            | ({"cards": ["17"], "pin": "2580", "valid_until": "2026-11-22T06:00:00Z"} if number % 2 else {}),
             "central-1",
             frozenset(Scope) if number % 5 else frozenset({Scope.OPERATE}),
             f"{self.commands:032x}",
@@ -274,11 +276,25 @@ class World:
         return events.MemberErased(self.now, erasure.member_id, erasure.request, number % 2 == 0)
 
     def put(self, number: int) -> Event:
-        changes = self.play.found(ChangeMember)
+        changes = self.play.found(PutMember)
         if not changes:
-            return events.MemberChanged(self.now, "r-0", "m-9", number % 2 == 0, ("needs_longer",), True)
+            return events.MemberPut(self.now, "r-0", Member("m-9"), number % 2 == 0, ("needs_longer",))
         change = changes[-1 - number % len(changes)]
-        return events.MemberChanged(self.now, change.request, change.member_id, number % 5 > 0, (), change.needs_longer)
+        if number % 5 == 0:
+            return events.PutRefused(self.now, change.request, change.member_id, "card.taken", "m-0")
+        changed = ("cards", "pin", "valid_until")[: number % 4]
+        end = (None, MIDNIGHT, MIDNIGHT + timedelta(hours=9))[number % 3]
+        who = Member(change.member_id, valid_until=end)
+        return events.MemberPut(self.now, change.request, who, number % 2 == 0, changed, number % 3, number % 7 > 3)
+
+    def sealed_for_put(self, number: int) -> Event:
+        orders = self.play.found(SealMember)
+        if not orders:
+            return events.MemberSealed(self.now, "r-0", "m-9")
+        order = orders[-1 - number % len(orders)]
+        return events.MemberSealed(
+            self.now, order.request, order.member_id, ((SealedCard("k-1", "0" * 64),),)[: number % 2], SEALED_PIN
+        )
 
     def suspended(self, number: int) -> Event:
         orders = self.play.found(SuspendMember)
@@ -457,7 +473,9 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.QueryAnswered: World.answered,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,
-    events.MemberChanged: World.put,
+    events.MemberPut: World.put,
+    events.PutRefused: World.put,
+    events.MemberSealed: World.sealed_for_put,
     events.MemberSuspended: World.suspended,
     events.VaultDescribed: lambda w, n: events.VaultDescribed(w.now, f"r-{n}", {"locked": 0}),
     events.VaultRotated: lambda w, n: events.VaultRotated(w.now, f"r-{n}", "k-2", ("k-1",), n),

@@ -197,6 +197,17 @@ def test_the_central_server_hears_all_that_stations_say(enter: Enter, protocol: 
     assert sorted(server.topics(until=ONE.replies)) == sorted(f"stations/one/{name}" for name in OWN)
 
 
+@pytest.mark.parametrize("account", ["central-server", "operator"])
+def test_nobody_but_the_station_reads_the_cards_and_pins_in_its_commands(enter: Enter, account: str) -> None:
+    reader, station = enter(account), enter("one")
+    station.subscribe(ONE.commands)
+    reader.subscribe("stations/#", ONE.commands, "stations/+/commands")
+    assert reader.publish(ONE.commands) == ""
+    assert station.topics(until=ONE.commands) == [ONE.commands]
+    station.publish(ONE.replies)
+    assert reader.topics(until=ONE.replies) == [ONE.replies]
+
+
 def test_a_station_can_write_nothing_of_anothers(enter: Enter) -> None:
     station = enter("one")
     for name in (*OWN, "commands"):

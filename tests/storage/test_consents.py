@@ -198,7 +198,7 @@ def test_templates_that_a_backup_brings_back_after_a_withdrawal_are_erased_again
     assert rows(state, "SELECT member_id FROM templates") == [("m-2",)]
     bodies = rows(state, "SELECT body FROM log WHERE type = 'station.ledger.applied'")
     assert [json.loads(body) for (body,) in bodies] == [
-        {"erased": 0, "withdrawn": 1, "credentials": 0, "suspensions": 0, "notes": 0}
+        {"erased": 0, "withdrawn": 1, "credentials": 0, "suspensions": 0, "validities": 0, "notes": 0}
     ]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.effects import ChangeMember, SuspendMember
-from agent.events import Member, MemberChanged, MemberSuspended
+from agent.effects import SuspendMember
+from agent.events import Member, MemberSuspended
 from agent.storage.late import read_restored
 from agent.storage.ledger import Ledger
 from agent.storage.writer import StorageWriter
@@ -35,12 +35,6 @@ def suspend(
     request = f"suspend-{len(inbox.events)}"
     writer.submit(SuspendMember(request, "m-1", is_suspended, 100.0, until))
     return inbox.wait(MemberSuspended, lambda each: each.request == request)
-
-
-def change(writer: StorageWriter, inbox: Inbox, member_id: str = "m-1", **what: object) -> MemberChanged:
-    request = f"change-{len(inbox.events)}"
-    writer.submit(ChangeMember(request, member_id, 100.0, **what))  # type: ignore[arg-type]
-    return inbox.wait(MemberChanged, lambda each: each.request == request)
 
 
 def with_members(open_writer: Opener, inbox: Inbox) -> StorageWriter:
@@ -154,18 +148,7 @@ def test_a_ledger_that_cannot_be_written_suspends_later_and_writes_one_line(
 def test_who_is_nobody_is_told_so_and_leaves_no_line(open_writer: Opener, inbox: Inbox, state: Path) -> None:
     writer, _ = open_writer()
     assert not suspend(writer, inbox).existed
-    assert not change(writer, inbox, name="x").existed
     assert "suspended" not in (state / "ledger").read_text()
-
-
-def test_a_name_and_who_needs_longer_are_changed_one_by_one(open_writer: Opener, inbox: Inbox, state: Path) -> None:
-    writer = with_members(open_writer, inbox)
-    assert change(writer, inbox, needs_longer=True).changed == ("needs_longer",)
-    assert change(writer, inbox, name="Li Na").changed == ("name",)
-    assert writer.close(5.0)
-    assert open_writer()[1].members[0] == Member("m-1", needs_longer=True)
-    with closing(sqlite3.connect(state / "station.db")) as connection:
-        assert connection.execute("SELECT name FROM members ORDER BY id").fetchall() == [("Li Na",), ("Wang Fang",)]
 
 
 def test_members_of_an_older_agent_are_taken_over_and_can_be_read_before(
@@ -174,10 +157,11 @@ def test_members_of_an_older_agent_are_taken_over_and_can_be_read_before(
     writer = with_members(open_writer, inbox)
     assert writer.close(5.0)
     with closing(sqlite3.connect(state / "station.db")) as connection, connection:
-        connection.execute("ALTER TABLE members DROP COLUMN needs_longer")
+        for column in ("valid_from_utc", "valid_until_utc", "categories", "needs_longer"):
+            connection.execute(f"ALTER TABLE members DROP COLUMN {column}")
         connection.execute("ALTER TABLE members DROP COLUMN suspended_until_utc")
         connection.execute("UPDATE members SET is_suspended = 1 WHERE id = 'm-2'")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_needs_longer_and_suspensions'")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm007_%' OR name LIKE 'm009_%'")
     expected = (Member("m-1"), Member("m-2", is_suspended=True))
     found = read_restored(state)
     assert found is not None
