@@ -86,8 +86,8 @@ class Hearing:
         return found
 
     def entries(self, since: int = 0) -> list[Heard]:
-        """Of the log, those that are JSON."""
-        return [each for each in self.of("log", since) if each.body is not None]
+        """Of the log as it came, those that are JSON."""
+        return [each for each in self.live("log", since) if each.body is not None]
 
     @property
     def status(self) -> Heard | None:

@@ -117,10 +117,10 @@ def order(bench: Bench) -> Finding:
     for each in bench.hearing.messages:
         if each.kind == "status" and each.text("status") == "online" and each.text("session") != session:
             session, newest = each.text("session"), (-1, -1)
-        number = _number(each) if each.kind == "log" else None
-        if number is None or bench.is_replayed(each):
+        number = _number(each) if each.kind == "log" and not each.is_stored else None
+        if number is None or number == newest or bench.is_replayed(each):  # QoS 1 may deliver one twice
             continue
-        if number <= newest:
+        if number < newest:
             return broken(
                 f"{_place(each)} 晚于 {newest[0]}/{newest[1]}", f"{_place(each)} after {newest[0]}/{newest[1]}"
             )
@@ -146,7 +146,8 @@ def once(bench: Bench) -> Finding:
 
 def chain(bench: Bench) -> Finding:
     """Each hash follows from the one before it."""
-    events = {number: recipe.read(each.payload) for number, each in _numbered(bench)}
+    first = {number: each for number, each in reversed([*_numbered(bench)])}
+    events = {number: recipe.read(each.payload) for number, each in first.items()}
     links = 0
     for (epoch, sequence), each in sorted(events.items(), key=lambda found: found[0]):
         before = events.get((epoch, sequence - 1))
