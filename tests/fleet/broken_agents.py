@@ -31,7 +31,7 @@ from agent.mqtt.flow import Flow
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import DoorState, LogEvent, Message, OccupancyState, encode, log_event
 from agent.mqtt.topics import Topics
-from tests.system.stations import PATIENCE_S, Station, eventually, running, write_settings
+from tests.system.stations import PATIENCE_S, eventually, running, write_settings
 
 WHOLE = "whole"
 LISTEN_S = 36.0  # a beat and a reserve, and the 30 s that a nonce holds
@@ -70,7 +70,7 @@ def examine_agent(name: str, folder: Path, port: int) -> Report:
         broken.apply(patch)
         with running(write_settings(folder, tables)) as agent:
             eventually(lambda: agent.status()["broker"]["connected"], "the link is up")
-            with _cut_off(agent, connections) if broken.is_cut else _let_be():
+            with _cut_off(patch, connections) if broken.is_cut else _let_be():
                 return examine(Broker("127.0.0.1", port), Topics(PREFIX, station), authority, limits)
 
 
@@ -93,21 +93,22 @@ def _let_be() -> Iterator[None]:
 
 
 @contextmanager
-def _cut_off(agent: Station, connections: list[Connection]) -> Iterator[None]:
-    """Cut the agent's connection once it has answered the kit, which is listening then."""
+def _cut_off(patch: Patch, connections: list[Connection]) -> Iterator[None]:
+    """Cut the agent's connection once the broker has its first answer to the kit, which is listening then."""
     has_answered = threading.Event()
-    carry: Any = agent.app.loop._carry
-    publish = carry[PublishReply]
+    flow = Flow.acknowledge
 
-    def answer(order: PublishReply) -> None:
-        publish(order)
-        has_answered.set()
+    def acknowledge(self: Flow, mid: int) -> Any:
+        found = flow(self, mid)
+        if isinstance(found[0], PublishReply):
+            has_answered.set()
+        return found
 
     def cut() -> None:
         if has_answered.wait(PATIENCE_S):
             connections[-1].cut()
 
-    carry[PublishReply] = answer
+    patch.setattr(Flow, "acknowledge", acknowledge)
     thread = threading.Thread(target=cut, name="cutting")
     thread.start()
     try:

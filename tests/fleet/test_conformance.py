@@ -11,10 +11,10 @@ import pytest
 from agent.fleet.conformance.kit import PROMISES, Report
 from agent.fleet.conformance.promises import Verdict
 from tests.broker import Mosquitto
-from tests.fleet.broken_agents import BREAKS, WHOLE, examine_agent
+from tests.fleet.broken_agents import BREAKS, LISTEN_S, WHOLE, examine_agent
 
 # The kit mostly waits, so more of them run at once than there are processors.
-_AT_ONCE = 4
+_AT_ONCE = 6
 _PATIENCE_S = 110.0
 
 Examined = dict[str, Future[Report]]
@@ -37,7 +37,7 @@ def examined(
     chosen = {item.callspec.params["name"] for item in ours if hasattr(item, "callspec")}
     if any(item.name == "test_a_whole_agent_keeps_every_promise" for item in ours):
         chosen.add(WHOLE)
-    ordered = sorted(chosen, key=lambda name: name != WHOLE and -BREAKS[name].listen_s)
+    ordered = sorted(chosen, key=lambda name: -LISTEN_S if name == WHOLE else -BREAKS[name].listen_s)
     folder = tmp_path_factory.mktemp("agents")
     with ProcessPoolExecutor(_AT_ONCE, multiprocessing.get_context("spawn")) as pool:
         yield {name: pool.submit(examine_agent, name, folder / name, mosquitto.port) for name in ordered}

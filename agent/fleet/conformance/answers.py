@@ -157,7 +157,8 @@ def logged(bench: Bench) -> Finding:
         return deed
 
     def found() -> list[Heard]:
-        return [each for each in bench.hearing.entries(bench.commands_since) if _data(each).get("id") == deed.command]
+        entries = bench.hearing.entries(bench.commands_since)
+        return list({each.text("id"): each for each in entries if _data(each).get("id") == deed.command}.values())
 
     bench.call.line.hear(bench.limits.answer_s, lambda: len(found()) >= len(_KIND_OF_END))
     types = tuple(each.text("type") for each in found())
