@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc import jws
 
 from agent import app as app_module
 from agent import command_gate, command_keys
@@ -189,7 +190,7 @@ def _late_birth(patch: Patch) -> None:
 
 
 def _old_state(patch: Patch) -> None:
-    state_of = link.state_of
+    state_of = payloads.state_of
     patch.setattr(
         link, "state_of", lambda part, body, at, _utc: state_of(part, body, at, lambda _at: "2020-01-01T00:00:00Z")
     )
@@ -207,6 +208,7 @@ def _event(change: Callable[[LogEvent], dict[str, Any]]) -> Callable[[Patch], No
 
 
 _offer = Flow.offer_entries
+_offer_replayed = Flow.offer_replayed
 
 
 def _without_one(self: Flow, entries: tuple[LoggedEntry, ...]) -> bool:
@@ -226,6 +228,13 @@ def _swapped(patch: Patch) -> None:
         return True
 
     patch.setattr(Flow, "offer_entries", offer)
+
+
+def _replayed_otherwise(patch: Patch) -> None:
+    def offer(self: Flow, request: str, entries: tuple[LoggedEntry, ...]) -> bool:
+        return _offer_replayed(self, request, tuple(replace(each, hash="0" * 64) for each in entries))
+
+    patch.setattr(Flow, "offer_replayed", offer)
 
 
 def _logged(keeps: Callable[[str], bool]) -> Callable[[Patch], None]:
@@ -290,7 +299,7 @@ def _unlocks_again(patch: Patch) -> None:
     from agent.core import station
     from agent.events import CommandReceived
 
-    patch.setitem(station.HANDLERS, CommandReceived, receive)  # type: ignore[arg-type]
+    patch.setitem(station.HANDLERS, CommandReceived, receive)
 
 
 def _without_rate(patch: Patch) -> None:
@@ -343,7 +352,7 @@ def _open_without_key(original: Any, self: CommandGate, payload: bytes) -> Any:
     except command_gate._RejectedError as rejected:
         if rejected.reason is not Refusal.UNKNOWN_KEY:
             raise
-        token = command_gate.jws.extract_compact(payload)
+        token = jws.extract_compact(payload)
         return next(iter(self._keys)), command_gate.CommandClaims.model_validate_json(token.payload)
 
 
@@ -373,7 +382,7 @@ class _EveryCommand(dict[str, Any]):
 
 
 def _all_scopes(patch: Patch) -> None:
-    original = app_module.command_key
+    original = command_gate.command_key
     patch.setattr(app_module, "command_key", lambda public, _scopes: original(public, tuple(Scope)))
 
 
@@ -434,7 +443,7 @@ BREAKS: Mapping[str, Break] = {
     "malformed": Break(_lax_claims),
     "oversized": Break(lambda patch: patch.setattr(command_gate, "MAX_PAYLOAD_BYTES", 10**6)),
     "unknown_key": Break(_gate(_open_without_key, "_open")),
-    "bad_signature": Break(lambda patch: patch.setattr(command_gate.jws, "validate_compact", lambda *_given: True)),
+    "bad_signature": Break(lambda patch: patch.setattr(jws, "validate_compact", lambda *_given: True)),
     "wrong_station": Break(_gate(_for_every_station, "__init__")),
     "retained": Break(_gate(lambda original, gate, payload, at, **_is: original(gate, payload, at, is_retained=False))),
     "unknown_command": Break(lambda patch: patch.setattr(command_desk, "COMMANDS", _EveryCommand(commands.COMMANDS))),
@@ -445,6 +454,8 @@ BREAKS: Mapping[str, Break] = {
     "nonce_used": Break(lambda patch: patch.setattr(Commands, "without_nonce", lambda self, _nonce: self)),
     "nonce_expired": Break(_replies(_with_result(holds_s=0.1))),
     "stale_revision": Break(_takes(Refusal.STALE_REVISION)),
+    # Once: an entry that comes again must be the same.
+    "replayed": Break(_replayed_otherwise, frozenset({"once"})),
     "unlocks": Break(_replies(_with_result(opened=None)), may_open=True),
     "opens_once": Break(_unlocks_again, may_open=True),
     "refusals_logged": Break(_logged(lambda kind: kind != "control.refused")),

@@ -31,6 +31,7 @@ class Caller:
     key: CommandSigner
     limits: Limits
     is_v5: bool = True
+    sent: set[str] = field(default_factory=set)
 
     def claims(self, name: str, arguments: Mapping[str, Any] | None = None, **proof: Any) -> CommandClaims:
         """A command that nobody sent before; without a proof it names the present session."""
@@ -38,8 +39,10 @@ class Caller:
             if self.hearing.session is None:
                 raise KitError("the station went offline")
             proof = {"session": self.hearing.session}
+        command = f"conformance-{secrets.token_hex(8)}"
+        self.sent.add(command)
         return CommandClaims(
-            id=f"conformance-{secrets.token_hex(8)}",
+            id=command,
             station=self.hearing.station,
             name=name,
             arguments=dict(arguments or {}),
@@ -62,17 +65,23 @@ class Caller:
             raise KitError("the key is no Ed25519 key")
         return f"{text}.{_b64(private.sign(text.encode()))}".encode()
 
-    def ask(self, claims: CommandClaims, payload: bytes | None = None, *, retain: bool = False) -> list[Heard]:
-        """Send it and wait for its end; every reply to it, which may be none."""
+    def ask(
+        self, claims: CommandClaims, payload: bytes | None = None, *, retain: bool = False, most_s: float = 0.0
+    ) -> list[Heard]:
+        """Send it and wait for its end, for `most_s` at least; every reply to it, which may be none."""
         since = len(self.hearing.messages)
         self.line.send(payload or self.signed(claims), retain=retain)
-        return self.replies(claims.id, since)
+        return self.replies(claims.id, since, most_s=most_s)
 
-    def replies(self, command: str, since: int) -> list[Heard]:
+    def replies(self, command: str, since: int, *, most_s: float = 0.0) -> list[Heard]:
         """Those that came from message number `since` on, once the last one is there or time is up."""
-        self.line.hear(
-            self.limits.answer_s, lambda: any(each.text("status") in _FINAL for each in self._told(command, since))
-        )
+
+        def is_over() -> bool:
+            return any(each.text("status") in _FINAL for each in self._told(command, since))
+
+        self.line.hear(self.limits.answer_s, lambda: bool(self._told(command, since)))
+        if self._told(command, since):
+            self.line.hear(max(self.limits.answer_s, most_s), is_over)
         return self._told(command, since)
 
     def is_reached(self) -> bool:
@@ -92,7 +101,8 @@ class Caller:
 class Bench:
     """`caller`: None without a key; `scopes`: what its settings allow that key; `spare`: a nonce to grow old.
 
-    `deed`: a command that was carried out and changed nothing, with its message and number of the first message after.
+    `deed`: a command that was carried out and changed nothing; `commands_since`: number of the first message after
+    listening; `replays`: when those that were asked for began and ended, monotonic, s.
     """
 
     hearing: Hearing
@@ -103,7 +113,13 @@ class Bench:
     spare: Nonce | None = None
     deed: Deed | None = None
     commands_since: int = 0
+    replays: list[tuple[float, float]] = field(default_factory=list)
     found: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The ids of the commands that this run sent."""
+        return frozenset(self.caller.sent) if self.caller is not None else frozenset()
 
     @property
     def call(self) -> Caller:
@@ -112,9 +128,9 @@ class Bench:
             raise KitError("this check needs a key")
         return self.caller
 
-    def is_replayed(self, _entry: Heard) -> bool:
-        """Whether a replay brought it again."""
-        return False
+    def is_replayed(self, entry: Heard) -> bool:
+        """Whether it came while a replay that this run asked for was under way."""
+        return any(first <= entry.at <= last for first, last in self.replays)
 
 
 @dataclass(frozen=True, slots=True)

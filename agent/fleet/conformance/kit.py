@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agent.command_keys import CommandSigner
 from agent.core.commands import Scope
-from agent.fleet.conformance import answers, forms, journal, opening, presence, refusals
+from agent.fleet.conformance import answers, forms, journal, opening, presence, records, refusals
 from agent.fleet.conformance.bench import Bench, Caller
 from agent.fleet.conformance.hearing import Hearing
 from agent.fleet.conformance.line import Line, kept_at
@@ -23,6 +23,7 @@ PROMISES: tuple[Promise, ...] = (
     *journal.PROMISES,
     *answers.FIRST,
     *refusals.PROMISES,
+    *records.PROMISES[:1],
     *opening.PROMISES,
     *answers.LAST,
 )

@@ -23,9 +23,7 @@ def unlocks(bench: Bench) -> Finding:
     claims = call.claims("door.unlock", nonce=nonce.text)
     payload = call.signed(claims)
     since = len(bench.hearing.messages)
-    call.line.send(payload)
-    call.line.hear(_UNLOCK_S, lambda: any(each.text("status") != "accepted" for each in call.told(claims.id)))
-    replies = call.told(claims.id)
+    replies = call.ask(claims, payload, most_s=_UNLOCK_S)
     bench.found["unlock"] = Deed(claims.id, "door.unlock", payload, tuple(replies))
     if not replies:
         return NO_ANSWER
