@@ -78,7 +78,8 @@ def command(
 
     last = ""
     try:
-        url = broker or f"{'mqtts' if ca_file else 'mqtt'}://{host}:{port}"
+        bracketed = f"[{host}]" if ":" in host else host
+        url = broker or f"{'mqtts' if ca_file else 'mqtt'}://{bracketed}:{port}"
         way = _broker(url, username, password_file, (ca_file, cert_file, key_file))
         with Commander(way, Topics(prefix, station), command_keys.load(key)) as commander:
             for reply in commander.send(name, _arguments(argument or []), timeout_s=timeout):

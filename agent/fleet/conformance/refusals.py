@@ -123,6 +123,8 @@ def stale_session(bench: Bench) -> Finding:
 
 def not_in_scope(bench: Bench) -> Finding:
     """Of what the key may not do, something that would change nothing."""
+    if not bench.scopes:
+        return not_checked("没有说明密钥的权限(--scopes)", "what the key may do was not said (--scopes)")
     if Scope.OPERATE not in bench.scopes:
         claims = bench.call.claims("fault.update", {"fault": "conformance.none@nowhere", "stage": "seen"})
     elif Scope.OPEN not in bench.scopes and bench.hearing.mode in QUIET_MODES:
