@@ -214,6 +214,7 @@ def build(
             effects.AuditGallery: galleries.audit,
             effects.CheckPass: passes.check,
             effects.PublishReply: link.publish_reply if link else _nowhere,
+            effects.PublishPresence: link.publish_presence if link else _nowhere,
             effects.PublishState: link.publish_state if link else _nowhere,
             effects.PublishEntries: link.publish_entries if link else _nowhere,
             effects.ReplayEntries: link.replay_entries if link else _nowhere,

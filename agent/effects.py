@@ -513,6 +513,11 @@ class PublishReply(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class PublishPresence(Effect):
+    """Publish `status` and `about` again, as at the beginning of the session."""
+
+
+@dataclass(frozen=True, slots=True)
 class PublishEntries(Effect):
     """Publish entries of the log in order; `EntriesAcknowledged` follows, in one or several."""
 

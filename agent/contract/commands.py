@@ -11,7 +11,7 @@ from agent.core.commands import COMMANDS, Refusal
 
 DOES: Mapping[str, str] = {
     "nonce.request": "gives out a nonce, for one command that opens or frees the door",
-    "station.refresh": "publishes every `state` again",
+    "station.refresh": "publishes `status`, `about` and every `state` again",
     "door.unlock": "opens once; *done* once the relay moved, and `opened` says whether the door was opened then",
     "door.hold_open": "keeps the door open until `door.resume`",
     "door.lock_down": "lets nobody in until `door.resume`; leaving is honoured",

@@ -9,7 +9,7 @@ from typing import Any
 from agent.core import commands, publication, refusals, requests
 from agent.core.commands import COMMANDS, Answer, Freshness, Refusal, Status
 from agent.core.turn import Turn
-from agent.effects import AppendEntry, Effect, PublishReply, Reply
+from agent.effects import AppendEntry, Effect, PublishPresence, PublishReply, Reply
 from agent.events import Actor, CommandReceived, CommandRejected, ControlRequested, Restored
 
 _REQUEST = "command:"
@@ -93,6 +93,7 @@ def _answer_here(turn: Turn, event: CommandReceived) -> None:
         turn.set(commands=turn.state.commands.with_nonce(event.entropy, turn.now))
         _publish(turn, event.id, Answer(Status.DONE, "", {"nonce": event.entropy, "holds_s": commands.NONCE_S}))
         return
+    turn.do(PublishPresence())
     publication.tell_all(turn)
     _publish(turn, event.id, Answer(Status.DONE))
 

@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 _log = logging.getLogger(__name__)
 
@@ -107,11 +108,14 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message came in."""
+    """A message came in. `is_retained`: it was stored at the broker; also one that was just now sent so, where
+    `subscribe` asked for that.
+    """
 
     topic: str
     payload: bytes
     is_retained: bool
+    qos: int = 1
 
 
 Signal = Accepted | Ended | Acknowledged | Subscribed | Received
@@ -185,10 +189,18 @@ class Connection:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
-    def subscribe(self, filters: tuple[str, ...]) -> None:
-        """Subscribe with QoS 1; `Subscribed` follows."""
+    def subscribe(self, filters: tuple[str, ...], *, as_published: bool = False) -> None:
+        """Subscribe with QoS 1; `Subscribed` follows.
+
+        `as_published`: a message that its sender let the broker keep is `is_retained` also when it comes at once (MQTT
+        5; in 3.1.1 only what was stored before shows it).
+        """
         self._client.takes_messages = True
-        self._client.subscribe([(name, 1) for name in filters])
+        if self._broker.protocol == "5":
+            options = SubscribeOptions(qos=1, retainAsPublished=as_published)
+            self._client.subscribe([(name, options) for name in filters])
+        else:
+            self._client.subscribe([(name, 1) for name in filters])
 
     def leave(self, timeout_s: float) -> None:
         """Say goodbye (the broker forgets the will) and end within `timeout_s` and a moment."""
@@ -252,7 +264,7 @@ class Connection:
         self._signal(Subscribed("; ".join(str(reason) for reason in reasons if reason.is_failure)))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._signal(Received(message.topic, bytes(message.payload), message.retain))
+        self._signal(Received(message.topic, bytes(message.payload), message.retain, message.qos))
 
 
 _ANSWERS = frozenset({MessageType.CONNACK, MessageType.PUBACK, MessageType.PINGRESP, MessageType.DISCONNECT})

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from agent import __version__
 from agent.clock import Clock
-from agent.effects import PublishEntries, PublishReadings, PublishReply, PublishState, ReplayEntries
+from agent.effects import PublishEntries, PublishPresence, PublishReadings, PublishReply, PublishState, ReplayEntries
 from agent.events import (
     BrokerConnected,
     BrokerDisconnected,
@@ -118,6 +118,7 @@ class BrokerLink:
         self._goodbye_by = 0.0
         self._lock = threading.Lock()  # guards what follows; held for microseconds, never while paho is called
         self._session: str | None = None
+        self._birth: Retained | None = None  # of the newest session
         self._flow = Flow(1)
         self._signals: SimpleQueue[Signal | None] = SimpleQueue()  # None wakes; bounded by what is in flight
         self._is_woken = False
@@ -160,6 +161,15 @@ class BrokerLink:
             if self._session is None:
                 return
             self._flow.offer_retained(f"state/{effect.part}", effect)
+        self._wake()
+
+    def publish_presence(self, _effect: PublishPresence) -> None:
+        """Publish `status` and `about` again, for a broker that forgot them or a server that asks."""
+        with self._lock:
+            if self._session is None or self._birth is None:
+                return
+            self._flow.offer_retained("status", self._birth)
+            self._flow.offer_retained("about", self._about)
         self._wake()
 
     def publish_entries(self, effect: PublishEntries) -> None:
@@ -262,7 +272,7 @@ class BrokerLink:
                 case Accepted(limits):
                     self._begin(session, limits)
                     if self._receive is not None:
-                        connection.subscribe((self._topics.commands,))
+                        connection.subscribe((self._topics.commands,), as_published=True)
                 case Ended(reason):
                     return reason
                 case Subscribed(refusal) if refusal:
@@ -314,6 +324,7 @@ class BrokerLink:
         with self._lock:
             flow.lost_readings, self._lost_readings = self._lost_readings, 0
             self._flow, self._session, self._has_overflowed = flow, session, False
+            self._birth = birth
         self._is_down = False
         _log.info("connected to %s, session %s", self._broker, session)
         if limits.packet_bytes is not None and limits.packet_bytes < MAX_PAYLOAD_BYTES + _PACKET_OVERHEAD_BYTES:

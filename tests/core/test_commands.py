@@ -19,7 +19,7 @@ from agent.core.commands import (
     Scope,
 )
 from agent.core.requests import ACTIONS
-from agent.effects import AppendEntry, EraseMember, KeepNotes, PublishReply, PublishState, Reply
+from agent.effects import AppendEntry, EraseMember, KeepNotes, PublishPresence, PublishReply, PublishState, Reply
 from agent.events import (
     CommandReceived,
     CommandRejected,
@@ -198,6 +198,7 @@ def test_a_refresh_tells_every_part_again() -> None:
     play = at_work()
     send(play, "station.refresh")
     assert {each.part for each in play.found(PublishState)} >= {"door", "occupancy", "health"}
+    assert len(play.found(PublishPresence)) == 1  # `status` and `about`, which the link knows
     assert statuses(play) == ["done"]
 
 

@@ -13,22 +13,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 import pytest
 
 from agent.clock import SystemClock
-from agent.effects import PublishEntries, PublishReadings, PublishState, ReplayEntries
+from agent.effects import PublishEntries, PublishPresence, PublishReadings, PublishState, ReplayEntries
 from agent.events import (
     BrokerConnected,
     BrokerDisconnected,
+    CommandRejected,
     EntriesAcknowledged,
     EntryReplayed,
     MinuteReading,
     WorkerFailed,
 )
 from agent.fleet.watch import Watcher
-from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed, Tls
+from agent.mqtt.client import Accepted, Acknowledged, Broker, Connection, Received, Signal, Subscribed, Tls
 from agent.mqtt.link import BrokerLink
 from agent.mqtt.payloads import About, ApplianceState, DoorState, OccupancyState
 from tests.broker import Mosquitto, free_port
@@ -60,6 +62,54 @@ def test_birth_says_online_with_the_session_that_is_posted(
     assert about is not None
     assert (status.session, status.contract) == (session, "1.0")
     assert about.name == "城东驿站"
+
+
+def test_a_broker_that_forgot_status_and_about_is_told_again(
+    broker: Broker, inbox: Inbox, make_link: MakeLink, make_watcher: MakeWatcher
+) -> None:
+    link = make_link(broker)
+    session = session_of(inbox)
+    link.publish_state(PublishState("door", 0.0, DOOR))
+    early = make_watcher(broker)
+    assert early.wait_for(lambda w: w.state(STATION, "door") is not None, PATIENCE_S)  # the birth is out
+    signals: SimpleQueue[Signal] = SimpleQueue()
+    eraser = Connection(broker, "eraser", signals.put)
+    eraser.open()
+    for topic in (TOPICS.status, TOPICS.about):
+        eraser.publish(topic, b"", retain=True)
+        while not isinstance(signals.get(timeout=PATIENCE_S), Acknowledged):
+            pass
+    eraser.cut()
+    link.publish_presence(PublishPresence())
+    late = make_watcher(broker)
+    assert late.wait_for(lambda w: w.is_online(STATION) and w.about(STATION) is not None, PATIENCE_S)
+    status = late.status(STATION)
+    assert status is not None
+    assert status.session == session
+
+
+def test_a_command_that_is_retained_shows_it_where_the_protocol_does(broker: Broker, inbox: Inbox) -> None:
+    came: SimpleQueue[bool] = SimpleQueue()
+
+    def receive(payload: bytes, at: float, *, is_retained: bool) -> CommandRejected:
+        came.put(is_retained)
+        return CommandRejected(at, payload.decode())
+
+    link = BrokerLink(broker, TOPICS, About(name="x"), SystemClock(), inbox.post, backoff=AT_ONCE, receive=receive)
+    link.start()
+    signals: SimpleQueue[Signal] = SimpleQueue()
+    server = Connection(broker, "server", signals.put)
+    server.open()
+    try:
+        session_of(inbox)
+        assert isinstance(signals.get(timeout=PATIENCE_S), Accepted)
+        server.publish(TOPICS.commands, b"before", retain=False)
+        assert came.get(timeout=PATIENCE_S) is False  # it is subscribed
+        server.publish(TOPICS.commands, b"now", retain=True)
+        assert came.get(timeout=PATIENCE_S) is (broker.protocol == "5")
+    finally:
+        server.cut()
+        link.close()
 
 
 def test_goodbye_says_offline_and_takes_little_time(

@@ -1,0 +1,142 @@
+"""`station fleet conformance`: what it says, how it ends, and that it sends nothing without a key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent import command_keys
+from agent.cli.program import app as cli
+from agent.fleet.conformance.kit import PROMISES
+from agent.fleet.conformance.promises import Need
+from agent.mqtt import payloads
+from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed
+from tests.broker import Mosquitto, free_port
+from tests.system.stations import STATION, eventually, running, write_settings
+
+QUICK = ["--listen", "0.5", "--patience", "5", "--log-wait", "5"]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    server = Mosquitto(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "central.key"
+    command_keys.save(command_keys.generate("central-1"), path)
+    return path
+
+
+@pytest.fixture
+def station(tmp_path: Path, mosquitto: Mosquitto, key: Path) -> Iterator[None]:
+    tables: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": True, "host": "127.0.0.1", "port": mosquitto.port},
+        "commands.keys.central-1": {"public": command_keys.load(key).public_text, "scopes": ["operate"]},
+    }
+    with running(write_settings(tmp_path, tables)) as agent:
+        eventually(lambda: agent.status()["broker"]["connected"], "the link is up")
+        yield
+
+
+def conformance(port: int, *more: str, lang: str = "en") -> Result:
+    base = ["--lang", lang, "fleet", "conformance", "--station", STATION, "--broker", f"mqtt://127.0.0.1:{port}"]
+    return CliRunner().invoke(cli, [*base, *QUICK, *more])
+
+
+@pytest.mark.usefixtures("station")
+def test_without_a_key_it_sends_nothing_and_says_what_it_did_not_look_at(mosquitto: Mosquitto) -> None:
+    heard: list[Signal] = []
+    spy = Connection(Broker("127.0.0.1", mosquitto.port), "spy", heard.append)
+    spy.open()
+    spy.subscribe((f"stations/{STATION}/commands",))
+    eventually(lambda: any(isinstance(each, Subscribed) for each in heard), "the spy listens")
+    try:
+        found = conformance(mosquitto.port, "--format", "json")
+    finally:
+        spy.cut()
+    assert found.exit_code == 0, found.output
+    told = {each["promise"]: each for each in json.loads(found.stdout)["promises"]}
+    for each in PROMISES:
+        if each.need is not Need.LISTENING:
+            assert told[each.name]["verdict"] == "not_checked"
+            assert "--key" in told[each.name]["seen"]["en"]
+    assert told["kept"]["verdict"] == "holds"
+    assert not [each for each in heard if isinstance(each, Received)]
+
+
+@pytest.mark.usefixtures("station")
+def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosquitto, key: Path) -> None:
+    found = conformance(mosquitto.port, "--key", str(key), "--scopes", "operate")
+    assert found.exit_code == 0, found.output
+    lines = found.stdout.splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("BROKEN")] == []
+    named = [name for line in lines for name in line.split() if name in {each.name for each in PROMISES}]
+    assert {each.name for each in PROMISES} <= set(named)
+    assert "0 broken" in lines[-1]
+    assert any(line.startswith("holds") and "bad_signature" in line for line in lines)
+
+
+@pytest.mark.usefixtures("station")
+def test_what_is_broken_is_said_in_both_languages_and_ends_with_1(
+    mosquitto: Mosquitto, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payloads, "HISTORICAL_AFTER", timedelta(days=-1))
+    found = conformance(mosquitto.port, "--key", str(key), lang="zh")
+    assert found.exit_code == 1
+    assert "不符" in found.stdout
+    assert "historical 为 true" in found.stdout
+    assert "1 项不符" in found.stdout.splitlines()[-1]
+
+
+def test_what_cannot_be_run_says_why_and_ends_with_2(mosquitto: Mosquitto, key: Path, tmp_path: Path) -> None:
+    absent = conformance(mosquitto.port)
+    assert (absent.exit_code, "nothing was heard" in absent.output) == (2, True)
+    offline = conformance(mosquitto.port, "--key", str(key), "--patience", "0.3")
+    assert (offline.exit_code, "is not online" in offline.output) == (2, True)
+    nobody = conformance(free_port())
+    assert (nobody.exit_code, "no connection" in nobody.output) == (2, True)
+    keyless = conformance(mosquitto.port, "--key", str(tmp_path / "none.key"))
+    assert keyless.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--scopes", "open"], "need a key"),
+        (["--may-open"], "need a key"),
+        (["--broker", "http://localhost"], "mqtt://HOST"),
+        (["--broker", "localhost"], "mqtt://HOST"),
+        (["--broker", "mqtt://localhost:x"], "It could not be run"),
+        (["--broker", "mqtt://somebody:secret@localhost"], "--password-file"),
+        (["--broker", "mqtt://localhost", "--ca-file", "ca.pem"], "mqtts://"),
+        (["--broker", "mqtt://localhost/topic"], "mqtt://HOST"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_with_the_remedy(more: list[str], why: str) -> None:
+    found = CliRunner().invoke(cli, ["--lang", "en", "fleet", "conformance", "--station", STATION, *QUICK, *more])
+    assert found.exit_code == 2
+    assert why in found.output
+    assert "secret" not in found.output
+
+
+def test_scopes_that_there_are_not_are_refused(key: Path) -> None:
+    found = conformance(1, "--key", str(key), "--scopes", "open,everything")
+    assert (found.exit_code, "records" in found.output) == (2, True)
+
+
+@pytest.mark.usefixtures("station")
+def test_a_command_takes_the_same_address(mosquitto: Mosquitto, key: Path) -> None:
+    base = ["fleet", "command", "station.refresh", "--station", STATION, "--key", str(key)]
+    found = CliRunner().invoke(cli, [*base, "--broker", f"mqtt://127.0.0.1:{mosquitto.port}"])
+    assert (found.exit_code, json.loads(found.stdout)["status"]) == (0, "done")
