@@ -41,7 +41,7 @@ def test_decisions_are_taken_while_a_backlog_drains(tmp_path: Path) -> None:
     beside = delivery.measure_decisions(tmp_path, 2_000)
     assert beside.order == "each once and in order"
     assert beside.took_ms
-    assert len(beside.deciding_ms) == len(beside.took_ms)
+    assert len(beside.idle_ms) >= len(beside.took_ms)
 
 
 @pytest.mark.parametrize(
