@@ -1,0 +1,163 @@
+"""A station with visitors, a network and a broker that can be broken, and a subscriber that counts: see `rigged`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from random import Random
+
+from agent.fleet.watch import Watcher
+from agent.mqtt.backoff import Backoff
+from agent.mqtt.client import Broker
+from tests.broker import Mosquitto
+from tests.network import Network
+from tests.system.delivered import Delivery, Memory, assert_delivered
+from tests.system.stations import PATIENCE_S, eventually, write_settings
+from tests.system.visited import VisitedStation
+
+AT_ONCE = Backoff(first_s=0.05, longest_s=0.2, least_s=0.02)
+KEEPALIVE_S = 5
+IN_FLIGHT = 20
+# A request from afar must move the door within 2 s (GB 50396-2007); here it must be answered in that time, for a busy
+# machine with other tests on it.
+ANSWER_S = 2.0
+_PAUSE_S = 0.03  # between two visits
+# What mosquitto hands to one subscriber before it is acknowledged (max_inflight_messages).
+_AT_THE_SUBSCRIBER = 20
+
+# Everything is on the disk a moment after it changed; a broker that is killed before that moment forgets it.
+PERSISTENCE = ("persistence true", "autosave_on_changes true", "autosave_interval 1")
+
+
+class Visitors:
+    """Somebody goes in again and again; a context manager. The door must answer, whatever the link does."""
+
+    def __init__(self, visit: Callable[[], None]) -> None:
+        self.visits = 0
+        self.slowest_s = 0.0
+        self._visit = visit
+        self._closing = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._main, name="visitors")
+
+    def __enter__(self) -> Visitors:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._closing.set()
+        self._thread.join(2 * PATIENCE_S)
+
+    def check(self) -> None:
+        """Fail when a visit failed, or the door did not answer in time."""
+        if self._failure is not None:
+            raise self._failure
+        assert self.slowest_s < ANSWER_S, f"the door answered after {self.slowest_s:.2f} s"
+
+    def _main(self) -> None:
+        while not self._closing.wait(_PAUSE_S):
+            try:
+                self._visit()
+            except Exception as error:  # noqa: BLE001 - a worker's top: it is raised where the run is checked
+                self._failure = error
+                return
+            self.visits += 1
+
+
+class Rig:
+    """One station for many faults: break something while visitors come, then look whether all arrived.
+
+    `way`: between the station and the broker, `far_way`: between the broker and the subscriber. `memory` is looked at
+    from `warm_up` on.
+    """
+
+    def __init__(
+        self, broker: Mosquitto, way: Network, far_way: Network, watcher: Watcher, station: VisitedStation
+    ) -> None:
+        self.broker = broker
+        self.way = way
+        self.far_way = far_way
+        self.watcher = watcher
+        self.station = station
+        self.memory: Memory | None = None
+
+    def run(self, fault: Fault, random: Random) -> Delivery:
+        """Let visitors come while `fault` happens; then `settle`."""
+        with Visitors(self.station.let_somebody_in) as visitors:
+            fault(self, random)
+        visitors.check()
+        return self.settle()
+
+    def warm_up(self, *faults: Fault, random: Random) -> None:
+        """Walk every path once, then begin to watch the memory."""
+        for fault in faults:
+            self.run(fault, random)
+        self.memory = Memory(self.station.process.pid)
+
+    def settle(self) -> Delivery:
+        """Mend the networks, wait for the link, and assert that all has arrived, once, and that memory is flat."""
+        self.way.mend()
+        self.far_way.mend()
+        self.await_link()
+        delivery = assert_delivered(self.watcher, self.station.state)
+        assert delivery.duplicates <= self.duplicates_allowed, delivery
+        if self.memory is not None:
+            self.memory.assert_flat()
+        return delivery
+
+    @property
+    def duplicates_allowed(self) -> int:
+        """What was in flight when connections ended, with the station or with the subscriber, from the beginning on."""
+        return self.way.connections * IN_FLIGHT + self.far_way.connections * _AT_THE_SUBSCRIBER
+
+    def has_link(self) -> bool:
+        """What the station itself says."""
+        return bool(self.station.status()["broker"]["connected"])
+
+    def await_link(self) -> None:
+        """Until both ends have found the broker again."""
+        eventually(self.has_link, "the station is at the broker again")
+        eventually(lambda: self.watcher.is_subscribed, "the subscriber is at the broker again")
+
+    def await_outage(self, patience_s: float = PATIENCE_S) -> float:
+        """Until the station shows that the link is gone; returns how long that took, s."""
+        began = time.monotonic()
+        eventually(lambda: not self.has_link(), "the station notices", patience_s)
+        return time.monotonic() - began
+
+
+@contextmanager
+def rigged(folder: Path, *broker_settings: str, **mqtt: object) -> Iterator[Rig]:
+    """A station as a process, mosquitto with `broker_settings`, a durable subscriber; `mqtt`: of the station."""
+    with ExitStack() as stack:
+        broker = Mosquitto(folder, ("allow_anonymous true", *broker_settings))
+        broker.start()
+        stack.callback(broker.stop)
+        way = stack.enter_context(Network(broker.port))
+        far_way = stack.enter_context(Network(broker.port))
+        watcher = Watcher(Broker("127.0.0.1", far_way.port), client_id="central", backoff=AT_ONCE)
+        stack.enter_context(closing(watcher))
+        watcher.start()
+        link = {
+            "enabled": True,
+            "host": "127.0.0.1",
+            "port": way.port,
+            "keepalive_s": KEEPALIVE_S,
+            "reconnect_s_max": 1,
+            "in_flight_max": IN_FLIGHT,
+            "entries_per_s_max": 1000,
+            **mqtt,
+        }
+        station = VisitedStation(write_settings(folder, {"mqtt": link}))
+        stack.callback(station.kill)
+        station.await_ready()
+        rig = Rig(broker, way, far_way, watcher, station)
+        rig.await_link()
+        yield rig
+
+
+Fault = Callable[[Rig, Random], None]
+"""Something breaks and is mended again; see `tests.system.broker_faults`."""
