@@ -10,6 +10,7 @@ from random import Random
 
 from tests.network import Way
 from tests.system.rig import KEEPALIVE_S, Rig
+from tests.system.stations import eventually
 
 # A ping goes after one keepalive of silence, its answer is missed after another; then paho looks once a second. The
 # rest is for a busy machine.
@@ -106,6 +107,28 @@ def lose_the_subscriber(rig: Rig, random: Random) -> None:
     rig.await_link()
 
 
+def forget_what_waits(rig: Rig, random: Random) -> None:
+    """The broker dies with what it acknowledged and had nobody to give to."""
+    rig.far_way.cut()
+    _wait(random)
+    before = rig.acknowledged()
+    eventually(lambda: rig.acknowledged() > before, "the broker acknowledges")
+    rig.broker.kill()
+    rig.broker.start()
+    eventually(rig.has_link, "the station is at the broker again")
+    rig.far_way.mend()
+    rig.await_link()
+
+
+def forget_at_once(rig: Rig, random: Random) -> None:
+    """The broker acknowledges and forgets, and lives on."""
+    before = rig.way.forgotten
+    rig.way.forgets = True
+    eventually(lambda: rig.way.forgotten > before, "entries are forgotten")
+    _wait(random)
+    rig.way.forgets = False
+
+
 def _wait(random: Random) -> None:
     time.sleep(random.uniform(0, _MOMENT_S))
 
@@ -121,5 +144,7 @@ FAULTS = (
     half_open_to_the_broker,
     half_open_to_the_station,
     lose_the_subscriber,
+    forget_what_waits,
+    forget_at_once,
 )
 """For runs that choose by chance."""

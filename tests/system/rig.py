@@ -9,13 +9,17 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from random import Random
 
+from agent import command_keys
+from agent.command_keys import CommandSigner
+from agent.fleet.commander import Commander
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Broker
+from agent.mqtt.topics import Topics
 from tests.broker import Mosquitto
 from tests.network import Network
-from tests.system.delivered import Delivery, Memory, assert_delivered
-from tests.system.stations import PATIENCE_S, eventually, write_settings
+from tests.system.delivered import ARRIVAL_S, Delivery, Memory, assert_delivered
+from tests.system.stations import PATIENCE_S, STATION, eventually, write_settings
 from tests.system.visited import VisitedStation
 
 AT_ONCE = Backoff(first_s=0.05, longest_s=0.2, least_s=0.02)
@@ -71,11 +75,17 @@ class Rig:
     """One station for many faults: break something while visitors come, then look whether all arrived.
 
     `way`: between the station and the broker, `far_way`: between the broker and the subscriber. `memory` is looked at
-    from `warm_up` on.
+    from `warm_up` on. `replayed`: entries that the broker had forgotten, and the station sent again when asked.
     """
 
     def __init__(
-        self, broker: Mosquitto, way: Network, far_way: Network, watcher: Watcher, station: VisitedStation
+        self,
+        broker: Mosquitto,
+        way: Network,
+        far_way: Network,
+        watcher: Watcher,
+        station: VisitedStation,
+        key: CommandSigner,
     ) -> None:
         self.broker = broker
         self.way = way
@@ -83,6 +93,8 @@ class Rig:
         self.watcher = watcher
         self.station = station
         self.memory: Memory | None = None
+        self.replayed = 0
+        self._key = key
 
     def run(self, fault: Fault, random: Random) -> Delivery:
         """Let visitors come while `fault` happens; then `settle`."""
@@ -98,20 +110,41 @@ class Rig:
         self.memory = Memory(self.station.process.pid)
 
     def settle(self) -> Delivery:
-        """Mend the networks, wait for the link, and assert that all has arrived, once, and that memory is flat."""
+        """Mend the networks, ask for what is missing; assert that all has arrived, once, and that memory is flat."""
+        self.way.forgets = False
         self.way.mend()
         self.far_way.mend()
         self.await_link()
+        self._ask_for_what_is_missing()
         delivery = assert_delivered(self.watcher, self.station.state)
         assert delivery.duplicates <= self.duplicates_allowed, delivery
         if self.memory is not None:
             self.memory.assert_flat()
         return delivery
 
+    def _ask_for_what_is_missing(self) -> None:
+        """As a central server does: it sees a gap at the next entry that comes, and asks for it."""
+        self.station.let_somebody_in()
+        newest = int(self.station.status()["log"]["sequence"])
+        assert self.watcher.wait_for(lambda watcher: _newest(watcher) >= newest, ARRIVAL_S)
+        gaps = self.watcher.gaps(STATION)
+        if not gaps:
+            return
+        with Commander(Broker("127.0.0.1", self.broker.port), Topics("stations", STATION), self._key) as commander:
+            for arguments in (each for gap in gaps for each in gap.requests()):
+                last = list(commander.send("log.replay", arguments))[-1]
+                assert last.status == "done", last
+                assert last.result["missing"] == [], last
+                self.replayed += int(str(last.result["sent"]))
+
     @property
     def duplicates_allowed(self) -> int:
         """What was in flight when connections ended, with the station or with the subscriber, from the beginning on."""
         return self.way.connections * IN_FLIGHT + self.far_way.connections * _AT_THE_SUBSCRIBER
+
+    def acknowledged(self) -> int:
+        """How many entries the broker has acknowledged since the start of the station."""
+        return int(self.station.status()["broker"]["acknowledged"])
 
     def has_link(self) -> bool:
         """What the station itself says."""
@@ -133,7 +166,8 @@ class Rig:
 def rigged(folder: Path, *broker_settings: str, **mqtt: object) -> Iterator[Rig]:
     """A station as a process, mosquitto with `broker_settings`, a durable subscriber; `mqtt`: of the station."""
     with ExitStack() as stack:
-        broker = Mosquitto(folder, ("allow_anonymous true", *broker_settings))
+        kept = f"persistence_location {folder}/"
+        broker = Mosquitto(folder, ("allow_anonymous true", kept, *broker_settings))
         broker.start()
         stack.callback(broker.stop)
         way = stack.enter_context(Network(broker.port))
@@ -151,12 +185,18 @@ def rigged(folder: Path, *broker_settings: str, **mqtt: object) -> Iterator[Rig]
             "entries_per_s_max": 1000,
             **mqtt,
         }
-        station = VisitedStation(write_settings(folder, {"mqtt": link}))
+        key = command_keys.generate("central-1")
+        commands = {f"commands.keys.{key.name}": {"public": key.public_text, "scopes": ["records"]}}
+        station = VisitedStation(write_settings(folder, {"mqtt": link, **commands}))
         stack.callback(station.kill)
         station.await_ready()
-        rig = Rig(broker, way, far_way, watcher, station)
+        rig = Rig(broker, way, far_way, watcher, station, key)
         rig.await_link()
         yield rig
+
+
+def _newest(watcher: Watcher) -> int:
+    return max((int(event.sequence) for event in watcher.entries(STATION)), default=0)
 
 
 Fault = Callable[[Rig, Random], None]
