@@ -39,8 +39,7 @@ PERSISTENCE = ("persistence true", "autosave_on_changes true", "autosave_interva
 class Visitors:
     """Somebody goes in again and again; a context manager. The door must answer, whatever the link does."""
 
-    def __init__(self, visit: Callable[[], None]) -> None:
-        self.visits = 0
+    def __init__(self, visit: Callable[[], float]) -> None:
         self.slowest_s = 0.0
         self._visit = visit
         self._closing = threading.Event()
@@ -64,11 +63,10 @@ class Visitors:
     def _main(self) -> None:
         while not self._closing.wait(_PAUSE_S):
             try:
-                self._visit()
+                self.slowest_s = max(self.slowest_s, self._visit())
             except Exception as error:  # noqa: BLE001 - a worker's top: it is raised where the run is checked
                 self._failure = error
                 return
-            self.visits += 1
 
 
 class Rig:
@@ -76,6 +74,7 @@ class Rig:
 
     `way`: between the station and the broker, `far_way`: between the broker and the subscriber. `memory` is looked at
     from `warm_up` on. `replayed`: entries that the broker had forgotten, and the station sent again when asked.
+    `slowest_s`: the slowest answer to a request for the door.
     """
 
     def __init__(
@@ -94,6 +93,7 @@ class Rig:
         self.station = station
         self.memory: Memory | None = None
         self.replayed = 0
+        self.slowest_s = 0.0
         self._key = key
 
     def run(self, fault: Fault, random: Random) -> Delivery:
@@ -101,6 +101,7 @@ class Rig:
         with Visitors(self.station.let_somebody_in) as visitors:
             fault(self, random)
         visitors.check()
+        self.slowest_s = max(self.slowest_s, visitors.slowest_s)
         return self.settle()
 
     def warm_up(self, *faults: Fault, random: Random) -> None:
