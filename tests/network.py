@@ -105,7 +105,8 @@ class Network:
     broker and `forgotten` entries are counted. Safe from every thread.
     """
 
-    def __init__(self, to_port: int) -> None:
+    def __init__(self, to_port: int, *, is_mqtt: bool = True) -> None:
+        """`is_mqtt`: not encrypted, so that `forgets` can be used."""
         self.delay_s = 0.0
         self.bytes_per_s: float | None = None
         self.forgets = False
@@ -113,6 +114,7 @@ class Network:
         self.forgotten = 0
         self.port = 0
         self._to_port = to_port
+        self._is_mqtt = is_mqtt
         self._is_cut = False
         self._swallowed: frozenset[Way] = frozenset()
         self._passages: set[_Passage] = set()
@@ -231,7 +233,7 @@ class Network:
                 continue
             if not data:
                 return
-            if way == "up":
+            if way == "up" and self._is_mqtt:
                 data, back, taken = passage.publications.take(data, forgets=self.forgets)
                 passage.station.write(back)
                 self.forgotten += taken

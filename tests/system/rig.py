@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any, Literal
 
 from agent import command_keys
-from agent.command_keys import CommandSigner
 from agent.fleet.commander import Commander
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Broker
 from agent.mqtt.topics import Topics
 from tests.broker import Mosquitto
+from tests.mosquitto_configuration import SecureBroker
 from tests.network import Network
 from tests.system.delivered import ARRIVAL_S, Delivery, Memory, assert_delivered
 from tests.system.stations import PATIENCE_S, STATION, eventually, write_settings
 from tests.system.visited import VisitedStation
 
 AT_ONCE = Backoff(first_s=0.05, longest_s=0.2, least_s=0.02)
+TOPICS = Topics("stations", STATION)
 KEEPALIVE_S = 5
 IN_FLIGHT = 20
 # A request from afar must move the door within 2 s (GB 50396-2007); here it must be answered in that time, for a busy
 # machine with other tests on it.
 ANSWER_S = 2.0
 _PAUSE_S = 0.03  # between two visits
-# What mosquitto hands to one subscriber before it is acknowledged (max_inflight_messages).
-_AT_THE_SUBSCRIBER = 20
+# What mosquitto hands to one subscriber before it is acknowledged (max_inflight_messages: 64 as shipped, else 20).
+_AT_THE_SUBSCRIBER = 64
 
 # Everything is on the disk a moment after it changed; a broker that is killed before that moment forgets it.
 PERSISTENCE = ("persistence true", "autosave_on_changes true", "autosave_interval 1")
@@ -84,7 +88,7 @@ class Rig:
         far_way: Network,
         watcher: Watcher,
         station: VisitedStation,
-        key: CommandSigner,
+        command: Callable[[], Commander],
     ) -> None:
         self.broker = broker
         self.way = way
@@ -94,7 +98,7 @@ class Rig:
         self.memory: Memory | None = None
         self.replayed = 0
         self.slowest_s = 0.0
-        self._key = key
+        self._command = command
 
     def run(self, fault: Fault, random: Random) -> Delivery:
         """Let visitors come while `fault` happens; then `settle`."""
@@ -131,7 +135,7 @@ class Rig:
         gaps = self.watcher.gaps(STATION)
         if not gaps:
             return
-        with Commander(Broker("127.0.0.1", self.broker.port), Topics("stations", STATION), self._key) as commander:
+        with self._command() as commander:
             for arguments in (each for gap in gaps for each in gap.requests()):
                 last = list(commander.send("log.replay", arguments))[-1]
                 assert last.status == "done", last
@@ -164,18 +168,42 @@ class Rig:
 
 
 @contextmanager
-def rigged(folder: Path, *broker_settings: str, **mqtt: object) -> Iterator[Rig]:
-    """A station as a process, mosquitto with `broker_settings`, a durable subscriber; `mqtt`: of the station."""
+def rigged(folder: Path, *broker_settings: str, version: Literal["5", "3.1.1"] = "5") -> Iterator[Rig]:
+    """A station as a process, a plain mosquitto with `broker_settings`, and a durable subscriber."""
+    place = f"persistence_location {folder}/"
+    mosquitto = Mosquitto(folder, ("allow_anonymous true", place, *broker_settings))
+    mosquitto.start()
+    server = Broker("127.0.0.1", mosquitto.port, keepalive_s=KEEPALIVE_S)
+    with _rigged(folder, mosquitto, server, server, {"mqtt": {"version": version}}) as rig:
+        yield rig
+
+
+@contextmanager
+def rigged_as_shipped(folder: Path) -> Iterator[Rig]:
+    """The same with mosquitto as it is shipped: TLS with certificates for all, an access list, its own persistence."""
+    secure = SecureBroker(folder, STATION)
+    secure.certificates.make("account", "operator")
+    tls = secure.certificates.tls(STATION)
+    files = {"ca_file": str(tls.ca), "cert_file": str(tls.certificate), "key_file": str(tls.key)}
+    server = replace(secure.as_("central-server"), keepalive_s=KEEPALIVE_S)
+    tables: dict[str, dict[str, Any]] = {"mqtt": {"host": "localhost"}, "mqtt.tls": {"enabled": True, **files}}
+    with _rigged(folder, secure.mosquitto, server, secure.as_("operator"), tables) as rig:
+        yield rig
+
+
+@contextmanager
+def _rigged(
+    folder: Path, mosquitto: Mosquitto, server: Broker, operator: Broker, tables: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Rig]:
     with ExitStack() as stack:
-        kept = f"persistence_location {folder}/"
-        broker = Mosquitto(folder, ("allow_anonymous true", kept, *broker_settings))
-        broker.start()
-        stack.callback(broker.stop)
-        way = stack.enter_context(Network(broker.port))
-        far_way = stack.enter_context(Network(broker.port))
-        watcher = Watcher(Broker("127.0.0.1", far_way.port), client_id="central", backoff=AT_ONCE)
+        stack.callback(mosquitto.stop)
+        is_plain = server.tls is None
+        way = stack.enter_context(Network(mosquitto.port, is_mqtt=is_plain))
+        far_way = stack.enter_context(Network(mosquitto.port, is_mqtt=is_plain))
+        watcher = Watcher(replace(server, port=far_way.port), client_id="central-server", backoff=AT_ONCE)
         stack.enter_context(closing(watcher))
         watcher.start()
+        key = command_keys.generate("central-1")
         link = {
             "enabled": True,
             "host": "127.0.0.1",
@@ -183,15 +211,14 @@ def rigged(folder: Path, *broker_settings: str, **mqtt: object) -> Iterator[Rig]
             "keepalive_s": KEEPALIVE_S,
             "reconnect_s_max": 1,
             "in_flight_max": IN_FLIGHT,
-            "entries_per_s_max": 1000,
-            **mqtt,
+            "entries_per_s_max": 0,
+            **tables["mqtt"],
         }
-        key = command_keys.generate("central-1")
         commands = {f"commands.keys.{key.name}": {"public": key.public_text, "scopes": ["records"]}}
-        station = VisitedStation(write_settings(folder, {"mqtt": link, **commands}))
+        station = VisitedStation(write_settings(folder, {**tables, "mqtt": link, **commands}))
         stack.callback(station.kill)
         station.await_ready()
-        rig = Rig(broker, way, far_way, watcher, station, key)
+        rig = Rig(mosquitto, way, far_way, watcher, station, partial(Commander, operator, TOPICS, key))
         rig.await_link()
         yield rig
 
