@@ -49,6 +49,7 @@ from agent.galleries import GalleryBuilder
 from agent.hardware import Hardware, open_hardware, stage_path
 from agent.link_settings import MqttSettings
 from agent.loop import Carry, Inbox, Loop
+from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Broker, Tls
 from agent.mqtt.discovery import Announcement, Device
 from agent.mqtt.link import BrokerLink
@@ -474,6 +475,7 @@ def _open_link(settings: Settings, clock: Clock, post: Post) -> BrokerLink | Non
         about_of(settings),
         clock,
         post,
+        backoff=Backoff(longest_s=chosen.reconnect_s_max),
         receive=None if gate is None else gate.receive,
         announcement=Announcement(
             settings.state.directory, topics, chosen.home_assistant.prefix, home_assistant_device(settings)

@@ -76,6 +76,7 @@ class MqttSettings(Table):
     username: str = Field(default="", max_length=128)
     password_file: FilePath | None = None
     keepalive_s: int = Field(default=30, ge=5, le=3600)
+    reconnect_s_max: int = Field(default=60, ge=1, le=3600)
     in_flight_max: int = Field(default=20, ge=1, le=1000)
     entries_per_s_max: int = Field(default=50, ge=0, le=1000)  # 0: no bound
     tls: TlsSettings = TlsSettings()

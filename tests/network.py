@@ -17,6 +17,7 @@ _CHUNK_BYTES = 4096
 # On the station's side: what it writes beyond this waits in its own socket, as on a line that takes no more.
 _KERNEL_BYTES = 8192
 _WAITING_CHUNKS = 256  # in each direction, 1 MiB: what is on a slow or long line
+_PIECE_BYTES = 256  # of a slow line: a packet comes bit by bit, not all at its end
 _CLOSE_S = 5.0
 _PUBLISH, _PUBACK = 0x30, 0x40
 
@@ -76,10 +77,14 @@ class _Passage:
 
     station: asyncio.StreamWriter
     broker: asyncio.StreamWriter | None = None
+    ways: set[asyncio.Task[None]] = field(default_factory=set)
     lost: set[Way] = field(default_factory=set)
     publications: Publications = field(default_factory=lambda: Publications("/log"))
 
     def abort(self) -> None:
+        """End both sides; what is on the line is lost."""
+        for way in self.ways:
+            way.cancel()
         for writer in (self.station, self.broker):
             if writer is not None:
                 writer.transport.abort()
@@ -96,10 +101,12 @@ class Network:
     """Forwards TCP from a port of its own (`port`) to the broker's, and fails as it is told. A context manager.
 
     `delay_s` (each way), `bytes_per_s` (each way; None: no limit) and `forgets` (a broker's promise without the broker:
-    entries of the log are acknowledged and go nowhere) hold from the next bytes on. Safe from every thread.
+    entries of the log are acknowledged and go nowhere) hold from the next bytes on. `connections` that reached the
+    broker and `forgotten` entries are counted. Safe from every thread.
     """
 
-    def __init__(self, to_port: int) -> None:
+    def __init__(self, to_port: int, *, is_mqtt: bool = True) -> None:
+        """`is_mqtt`: not encrypted, so that `forgets` can be used."""
         self.delay_s = 0.0
         self.bytes_per_s: float | None = None
         self.forgets = False
@@ -107,6 +114,7 @@ class Network:
         self.forgotten = 0
         self.port = 0
         self._to_port = to_port
+        self._is_mqtt = is_mqtt
         self._is_cut = False
         self._swallowed: frozenset[Way] = frozenset()
         self._passages: set[_Passage] = set()
@@ -158,10 +166,7 @@ class Network:
     async def _end(self) -> None:
         self._server.close()
         await self._cut(resets=False, stays=True)
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     async def _cut(self, *, resets: bool, stays: bool) -> None:
         self._is_cut = stays
@@ -182,23 +187,21 @@ class Network:
         if self._is_cut:
             passage.reset()
             return
-        self.connections += 1
         self._passages.add(passage)
         try:
             from_broker, passage.broker = await asyncio.open_connection("127.0.0.1", self._to_port)
-            ways = {
+            self.connections += 1
+            passage.ways = {
                 asyncio.create_task(self._pump("up", passage, from_station, passage.broker)),
                 asyncio.create_task(self._pump("down", passage, from_broker, to_station)),
             }
-            _done, rest = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for each in rest:
-                each.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await asyncio.wait(passage.ways, return_when=asyncio.FIRST_COMPLETED)
         except OSError:  # no broker there
             pass
         finally:
             self._passages.discard(passage)
             passage.abort()
+            await asyncio.gather(*passage.ways, return_exceptions=True)
 
     async def _pump(
         self, way: Way, passage: _Passage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -225,19 +228,25 @@ class Network:
         while True:
             due, data = await line.get()
             await asyncio.sleep(max(0.0, due - self._loop.time()))
-            if self.bytes_per_s is not None:
-                await asyncio.sleep(len(data) / self.bytes_per_s)
             if way in self._swallowed or way in passage.lost:
                 passage.lost.add(way)  # what comes after lost bytes would be garbage
                 continue
             if not data:
                 return
-            if way == "up":
+            if way == "up" and self._is_mqtt:
                 data, back, taken = passage.publications.take(data, forgets=self.forgets)
                 passage.station.write(back)
                 self.forgotten += taken
-            writer.write(data)
             try:
-                await writer.drain()
+                await self._write(writer, data)
             except OSError:
                 return
+
+    async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        while data:
+            rate = self.bytes_per_s
+            piece, data = (data, b"") if rate is None else (data[:_PIECE_BYTES], data[_PIECE_BYTES:])
+            if rate is not None:
+                await asyncio.sleep(len(piece) / rate)
+            writer.write(piece)
+            await writer.drain()

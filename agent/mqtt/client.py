@@ -217,6 +217,7 @@ class Connection:
         # paho's thread does not end while messages are unacknowledged and the socket lives; now it is dead.
         with contextlib.suppress(AttributeError):  # paho forgets its thread between its own test and its join
             self._client.loop_stop()
+        self._client.let_go()
 
     def _enter_credentials(self) -> None:
         broker, client = self._broker, self._client
@@ -286,6 +287,16 @@ class _BoundedClient(Client):
         self.takes_messages = False
         self._tell_end = end
 
+    def let_go(self) -> None:
+        """Close what paho leaves open until it is collected, and let go of the owner, whose reference is a circle.
+
+        Otherwise two files and what was in flight (up to 4 MiB) of each connection would stay until the interpreter
+        looks for circles, which may be hours. Its thread must have ended.
+        """
+        self._reset_sockets()
+        self.on_connect = self.on_disconnect = self.on_publish = self.on_subscribe = self.on_message = None
+        self._tell_end = _nobody
+
     def _sock_recv(self, bufsize: int) -> bytes:
         # paho asks for all that is left of a packet, so this sees its length before a byte of it is in memory.
         if bufsize > _MAX_INCOMING_BYTES:
@@ -320,6 +331,10 @@ class _BoundedClient(Client):
         if isinstance(connected, socket.socket):
             with contextlib.suppress(OSError):  # it may be over already
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def _nobody(_reason: str) -> None:
+    """Whoever was told is gone."""
 
 
 class _TlsSocket(ssl.SSLSocket):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import threading
 import time
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import pytest
 
 from agent.mqtt.client import Accepted, Broker, Connection, Ended, Received, Signal
+from tests.broker import free_port
 
 Connect = Callable[..., Connection]
 PATIENCE_S = 10.0
@@ -111,6 +114,37 @@ def test_what_is_sent_does_not_wait_for_company(hostile: HostileBroker, connect:
     connected = connect(hostile.broker)._client.socket()
     assert isinstance(connected, socket.socket)
     assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_nothing_of_a_connection_stays_when_it_was_cut(hostile: HostileBroker, signals: SimpleQueue[Signal]) -> None:
+    hostile.serve()
+    gc.disable()  # what only it would find stays for hours in a process that makes little rubbish
+    try:
+        connection = Connection(hostile.broker, "test", signals.put)
+        client = weakref.ref(connection._client)
+        connection.open()
+        assert isinstance(signals.get(timeout=PATIENCE_S), Accepted)
+        connection.publish("stations/a/log", b"in flight", retain=False)
+        connection.cut()
+        assert isinstance(signals.get(timeout=PATIENCE_S), Ended)
+        del connection
+        assert client() is None, "with its sockets and what was in flight"
+    finally:
+        gc.enable()
+
+
+def test_nothing_of_a_connection_stays_when_there_is_no_broker() -> None:
+    gc.disable()
+    try:
+        connection = Connection(Broker("127.0.0.1", free_port()), "test", lambda _signal: None)
+        client = weakref.ref(connection._client)
+        with pytest.raises(OSError):
+            connection.open()
+        connection.cut()
+        del connection
+        assert client() is None
+    finally:
+        gc.enable()
 
 
 def test_a_packet_beyond_the_bound_ends_the_connection_before_it_is_in_memory(

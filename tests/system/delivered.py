@@ -17,6 +17,8 @@ _LOOK_S = 0.05
 # What a process may have grown by after its warm-up: the bar for a backlog of 100,000 entries. What is leaked at each
 # fault (a connection with its buffers, a session's queue, a thread's stack) passes it within a run.
 GROWTH_BYTES = 5 * 1024 * 1024
+# A moment may differ by one connection to the broker (its socket, and the pair that wakes its thread) and two requests.
+_FILES, _THREADS = 6, 3
 _SHOWN = 5  # of what is missing, in a failure
 
 Log = dict[str, str]
@@ -93,12 +95,19 @@ def resident_bytes(process: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def held(process: int) -> tuple[int, int]:
+    """Open files and threads of a process."""
+    folder = Path(f"/proc/{process}")
+    return len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
+
+
 class Memory:
-    """Whether a process's memory is flat. Make it after the warm-up, when every path has been walked once."""
+    """Whether what a process holds is flat. Make it after the warm-up, when every path has been walked once."""
 
     def __init__(self, process: int) -> None:
         self._process = process
         self._at_first = resident_bytes(process)
+        self._files, self._threads = held(process)
 
     @property
     def growth_bytes(self) -> int:
@@ -106,6 +115,9 @@ class Memory:
         return resident_bytes(self._process) - self._at_first
 
     def assert_flat(self, most_bytes: int = GROWTH_BYTES) -> None:
-        """Fail when it has grown by more."""
+        """Fail when it has grown by more, or holds more files or threads than a connection and two requests need."""
         grown = self.growth_bytes
         assert grown <= most_bytes, f"{grown / 2**20:.1f} MiB more than after the warm-up, the bound is {most_bytes}"
+        files, threads = held(self._process)
+        assert files <= self._files + _FILES, f"{files} open files, {self._files} after the warm-up"
+        assert threads <= self._threads + _THREADS, f"{threads} threads, {self._threads} after the warm-up"

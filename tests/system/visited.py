@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,19 @@ class VisitedStation(AgentProcess):
     def faults(self) -> set[tuple[str, str]]:
         return {(each["code"], each["where"]) for each in self.status()["parts"]["health"]["faults"]}
 
-    def let_somebody_in(self) -> None:
-        """Opened from afar, somebody goes through. Raises OSError or ControlError when the agent dies in between."""
+    def let_somebody_in(self) -> float:
+        """Opened from afar, somebody goes through; returns how long the answer took, s.
+
+        Raises OSError or ControlError when the agent dies in between.
+        """
+        began = time.monotonic()
         self.client.request("door.unlock")
+        answered_s = time.monotonic() - began
         assert self._obey("push") == "open"
         eventually(lambda: self._door("contact") == "open", "the door opens")
         assert self._obey("release") == "shut"
         eventually(lambda: self._door("lock") == "secured", "the door relocks")
+        return answered_s
 
     def _door(self, part: str) -> object:
         return self.status()["parts"]["door"][part]
