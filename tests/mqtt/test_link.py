@@ -447,9 +447,11 @@ def replayed(inbox: Inbox) -> list[tuple[int, str]]:
 def heard_of(heard: list[Signal], kind: type[_Kind], count: int) -> list[_Kind]:
     """So many signals of a kind."""
     deadline = time.monotonic() + PATIENCE_S
-    while len(found := [each for each in heard if isinstance(each, kind)]) < count:
+    found: list[_Kind] = []
+    while len(found) < count:
         assert time.monotonic() < deadline, f"{len(found)} of {count}"
         time.sleep(0.01)
+        found = [each for each in heard if isinstance(each, kind)]
     return found
 
 
