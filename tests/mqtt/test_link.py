@@ -39,7 +39,7 @@ from tests.mqtt.conftest import AT_ONCE, PATIENCE_S, TOPICS, Inbox, make_entries
 
 MakeLink = Callable[[Broker], BrokerLink]
 MakeWatcher = Callable[..., Watcher]
-_Kind = TypeVar("_Kind", bound=Received | Subscribed)
+_Kind = TypeVar("_Kind")
 STATION = TOPICS.station
 DOOR = {"mode": "normal", "admission": "members", "lock": "secured", "contact": "closed", "alarms": []}
 
@@ -447,9 +447,11 @@ def replayed(inbox: Inbox) -> list[tuple[int, str]]:
 def heard_of(heard: list[Signal], kind: type[_Kind], count: int) -> list[_Kind]:
     """So many signals of a kind."""
     deadline = time.monotonic() + PATIENCE_S
-    while len(found := [each for each in heard if isinstance(each, kind)]) < count:
+    found: list[_Kind] = []
+    while len(found) < count:
         assert time.monotonic() < deadline, f"{len(found)} of {count}"
         time.sleep(0.01)
+        found = [each for each in heard if isinstance(each, kind)]
     return found
 
 
