@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.core.replaying import PATIENCE_S, READ_S
-from agent.effects import MoveCursor, PublishReply, ReadEntries, ReplayEntries
+from agent.effects import AppendEntry, MoveCursor, PublishReply, ReadEntries, ReplayEntries
 from agent.events import (
     Actor,
     BrokerConnected,
     BrokerDisconnected,
+    EntriesAcknowledged,
+    EntriesLogged,
     EntriesRead,
     EntryReplayed,
     LogPlace,
+    OutboxRead,
     PauseSkipped,
+    Receipt,
     Restored,
 )
 from tests.core.station_play import VIEWER, Play, begin
@@ -176,3 +183,132 @@ def test_no_answer_is_given_twice() -> None:
     assert replies(play)[-1].result["beyond"] == [21, 30]
     play.wait(2 * PATIENCE_S)
     assert len([each for each in play.found(PublishReply) if each.command == "c-1"]) == 2
+
+
+# --- whatever happens ------------------------------------------------------------------------------------------------
+
+PRUNED, NEWEST = 12, 60
+ANCHOR = LogPlace(1, PRUNED, "ab" * 32)
+
+
+class Exchange:
+    """A station with its disk and broker, which answer in any order, late, wrongly or not at all."""
+
+    def __init__(self) -> None:
+        self.play = begin(restored=Restored(cursor=(1, NEWEST), newest=(1, NEWEST)))
+        self.sessions = self.commands = 0
+        self.answered: set[str] = set()
+        self.acknowledged: set[tuple[str, int]] = set()
+        self.connect()
+
+    def connect(self) -> None:
+        self.sessions += 1
+        self.play.connect(f"s-{self.sessions}")
+
+    def command(self, name: str, **arguments: Any) -> None:
+        self.commands += 1
+        session = self.play.state.session or "none"
+        send(self.play, name, f"c-{self.commands}", arguments=arguments, session=session)
+
+    def replay(self, number: int) -> None:
+        self.command("log.replay", epoch=1 + number // 50, first=1 + number, last=1 + number + number % 17)
+
+    def confirm(self, number: int) -> None:
+        self.command("log.confirm", epoch=1, sequence=1 + number, hash=("" if number % 3 else "cd") * 32)
+
+    def read(self, number: int) -> None:
+        asked = [each for each in self.play.found(ReadEntries) if each.question not in self.answered]
+        if not asked:
+            return
+        order = asked[-1 if number % 3 else 0]
+        self.answered.add(order.question)
+        if number % 7 == 0:
+            self.play.put(EntriesRead(self.play.now, order.question, error="it cannot be read"))
+            return
+        first = max(order.after, PRUNED) + 1
+        last = min(order.last, first + order.limit - 1)
+        page = entries(*[(1, each) for each in range(first, last + 1)]) if order.epoch == 1 else ()
+        self.play.put(EntriesRead(self.play.now, order.question, page, ANCHOR))
+
+    def acknowledge(self, number: int) -> None:
+        sent = [(order.request, each.sequence) for order in self.play.found(ReplayEntries) for each in order.entries]
+        for request, sequence in sent[-1 - number % 5 :] if number % 2 else sent:
+            self.acknowledged.add((request, sequence))
+            error = "quota exceeded" if number == 59 else ""
+            self.play.put(EntryReplayed(self.play.now, request, 1, sequence, error))
+
+    def outbox(self, number: int) -> None:
+        state = self.play.state.outbox
+        if state.is_reading and number % 5:
+            found = entries(*[(1, each) for each in range(state.sent[1] + 1, state.newest[1] + 1)])
+            self.play.put(OutboxRead(self.play.now, found))
+        if places := self.play.state.outbox.in_flight:
+            self.play.put(EntriesAcknowledged(self.play.now, self.play.state.session or "", places))
+
+    def go_on(self, number: int) -> None:
+        """Everybody does their part for a while."""
+        for _ in range(1 + number % 4):
+            self.write(number)
+            self.outbox(1)
+            self.read(1)
+            self.acknowledge(0)
+            self.play.wait(0.2)
+
+    def write(self, _number: int) -> None:
+        logged = self.play.found(AppendEntry)
+        done = self.play.state.entries_logged
+        receipts = tuple(Receipt(1, NEWEST + done + n, each.tag) for n, each in enumerate(logged[done:], 1))
+        if receipts:
+            self.play.put(EntriesLogged(self.play.now, receipts))
+
+
+STEPS: dict[str, Callable[[Exchange, int], None]] = {
+    "replay": Exchange.replay,
+    "confirm": Exchange.confirm,
+    "read": Exchange.read,
+    "acknowledge": Exchange.acknowledge,
+    "write": Exchange.write,
+    "outbox": Exchange.outbox,
+    "go on": Exchange.go_on,
+    "connect": lambda world, _: world.connect(),
+    "disconnect": lambda world, _: world.play.put(BrokerDisconnected(world.play.now, "cut")),
+    "wait": lambda world, number: world.play.wait(number / 20),
+}
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*STEPS, "replay", "go on", "go on", "go on", "go on"]), st.integers(0, 59)),
+        min_size=5,
+        max_size=60,
+    )
+)
+def test_every_replay_has_one_true_end_whatever_happens(steps: Sequence[tuple[str, int]]) -> None:
+    world, confirmed = Exchange(), (0, 0)
+    play = world.play
+    for name, number in steps:
+        STEPS[name](world, number)
+        assert play.state.confirmed >= confirmed, "it never goes back"
+        confirmed = play.state.confirmed
+    play.wait(2 * PATIENCE_S)
+    ends = [body["id"] for body in play.logged("command.ended")]
+    assert sorted(ends) == sorted(body["id"] for body in play.logged("command.accepted"))
+    for order in play.found(ReadEntries):
+        assert (order.epoch, order.last) <= play.state.outbox.cursor
+    for reply in play.found(PublishReply):
+        if reply.status == "done" and "sent" in reply.result:
+            check_result(world, reply)
+
+
+def check_result(world: Exchange, reply: PublishReply) -> None:
+    """What is said to be sent was acknowledged, and with what is missing or beyond it makes up the whole range."""
+    result = reply.result
+    sent = {sequence for request, sequence in world.acknowledged if request == f"command:{reply.command}"}
+    missing = {each for first, last in result["missing"] for each in range(first, last + 1)}
+    beyond = set(range(result["beyond"][0], result["beyond"][1] + 1)) if result["beyond"] else set()
+    assert result["sent"] == len(sent)
+    assert sent | missing | beyond == set(range(result["first"], result["last"] + 1))
+    assert len(sent) + len(missing) + len(beyond) == result["last"] - result["first"] + 1
+    assert missing == {each for each in range(result["first"], result["last"] + 1) if each <= PRUNED}
+    assert (result["pruned"] is None) is (not missing)

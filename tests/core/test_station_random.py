@@ -80,6 +80,7 @@ from agent.events import (
 from agent.mqtt.payloads import encode, state_of
 from tests.core.station_play import CONSENT, ENGINE, RULES, Play, begin, face_of, member, ready
 
+BEFORE = 60  # entries
 PEOPLE = 4  # 0 may come in, 1 is suspended, the others are strangers until somebody enrols them
 PEOPLE_AT_THE_START = (member("m-0", 0), member("m-1", 1, is_suspended=True))
 RELEASES = ("door.unlock", "door.hold_open", "door.emergency")
@@ -238,7 +239,7 @@ class World:
         order = asked[-1 - number % min(2, len(asked))]
         if number % 7 == 0:
             return events.EntriesRead(self.now, order.question, error="it cannot be read")
-        last = min(order.last, order.after + order.limit, self.sequence)
+        last = min(order.last, order.after + order.limit, max(BEFORE, self.sequence))
         first = order.after + 1 + (number % 5 == 0) * 3  # as if three of them were pruned
         entries = tuple(
             LoggedEntry(order.epoch, n, "station.started", "", "", 0, "", "{}", "", "", "")
@@ -668,6 +669,15 @@ def check_published(play: Play) -> None:
     assert set(parts(play.state, play.rules, play.now)) >= {"door", "occupancy", "health"}
 
 
+def check_replays(play: Play) -> None:
+    """Nothing that the broker does not have goes once more, and every command that was begun has one end."""
+    for order in play.found(ReadEntries):
+        assert order.epoch < play.state.outbox.cursor[0] or (order.epoch, order.last) <= play.state.outbox.cursor
+    begun = [body["id"] for body in play.logged("command.accepted")]
+    assert sorted(begun) == sorted(body["id"] for body in play.logged("command.ended"))
+    assert play.state.replay is None
+
+
 def check_logged(play: Play) -> None:
     """What is logged fits the contract."""
     for order in play.found(AppendEntry):
@@ -681,6 +691,7 @@ def check_logged(play: Play) -> None:
     factors=st.integers(1, 2),
     is_counted=st.booleans(),
     is_challenging=st.booleans(),
+    is_old=st.booleans(),
     end=st.sampled_from(list(ENDS)),
     beginning=st.sampled_from([begin, ready]),
 )
@@ -690,10 +701,13 @@ def test_whatever_happens(
     factors: int,
     is_counted: bool,
     is_challenging: bool,
+    is_old: bool,
     end: type[Event],
     beginning: Callable[..., Play],
 ) -> None:
     restored = Restored(open_visits=(OpenVisit("before-1", None),), revoked_passes=frozenset({PASSES[0].pass_id}))
+    if is_old:  # there is a log of before, which the broker has
+        restored = replace(restored, newest=(1, BEFORE), cursor=(1, BEFORE))
     codes = CodeRules(readers={"front": False, "exit": True}, factors_needed=factors)
     rules = replace(
         RULES,
@@ -732,6 +746,7 @@ def test_whatever_happens(
     assert [len([r for r in play.replies(request) if r.is_last]) for request in world.requests] == [
         0 if request in world.subscriptions and play.replies(request)[0].ok else 1 for request in world.requests
     ]
+    check_replays(play)
     door = play.state.door
     assert door.lock is (Lock.RELEASED if door.mode in STANDING_OPEN else Lock.SECURED)
     assert not play.found(Exit)

@@ -39,7 +39,7 @@ from tests.mqtt.conftest import AT_ONCE, PATIENCE_S, TOPICS, Inbox, make_entries
 
 MakeLink = Callable[[Broker], BrokerLink]
 MakeWatcher = Callable[..., Watcher]
-_Kind = TypeVar("_Kind", bound=Received | Subscribed)
+_Kind = TypeVar("_Kind")
 STATION = TOPICS.station
 DOOR = {"mode": "normal", "admission": "members", "lock": "secured", "contact": "closed", "alarms": []}
 
