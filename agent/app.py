@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from agent import __version__, credentials, effects, systemd
+from agent import __version__, credentials, effects, log_ring, systemd
 from agent.certificates import CA_FILE, CERT_FILE, CertificateWatch
 from agent.clock import Clock, SystemClock
 from agent.command_gate import CommandGate, command_key
@@ -43,6 +43,7 @@ from agent.core.state import GallerySettings, Plate, Rules
 from agent.core.supplies import DAY_S, SupplyRules
 from agent.core.tally import CounterRules
 from agent.credentials import CredentialChecker
+from agent.diagnostics import DiagnosticsCollector
 from agent.effects import Effect
 from agent.events import ClockRead, Event, Restored, ShutdownRequested
 from agent.galleries import GalleryBuilder
@@ -157,6 +158,7 @@ def build(
     inbox = inbox or Inbox()
     post = inbox.post
     with ExitStack() as stack:
+        ring = stack.enter_context(log_ring.kept())
         keys = find_keys(settings.key_file, os.environ)
         kept = Retention(
             settings.log.keep_days,
@@ -190,6 +192,8 @@ def build(
         stack.callback(galleries.close)
         passes = PassChecker(pass_keys(settings), clock, post)
         stack.callback(passes.close)
+        diagnostics = DiagnosticsCollector(settings, ring, clock, post)
+        stack.callback(diagnostics.close)
         notifier = _open_notifier(settings, clock, post)
         if notifier is not None:
             stack.callback(notifier.close)
@@ -214,6 +218,7 @@ def build(
             effects.BuildGallery: galleries.build,
             effects.AuditGallery: galleries.audit,
             effects.CheckPass: passes.check,
+            effects.CollectDiagnostics: diagnostics.collect,
             effects.PublishReply: link.publish_reply if link else _nowhere,
             effects.PublishPresence: link.publish_presence if link else _nowhere,
             effects.PublishState: link.publish_state if link else _nowhere,

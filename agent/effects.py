@@ -476,6 +476,14 @@ class RunQuery(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class CollectDiagnostics(Effect):
+    """Add to these sections what the machine says, on a worker; `DiagnosticsCollected` answers. No personal data."""
+
+    request: str
+    sections: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class DescribeVault(Effect):
     """Say which keys the templates have; `VaultDescribed` answers."""
 
@@ -503,13 +511,18 @@ class PublishState(Effect):
 
 @dataclass(frozen=True, slots=True)
 class PublishReply(Effect):
-    """Tell the central server what became of a command. `status`, `code`: of `core.commands`."""
+    """Tell the central server what became of a command. `status`, `code`: of `core.commands`.
+
+    `part` of `parts`, from 1: of an answer that takes several messages; None: this is the whole.
+    """
 
     command: str
     at: float
     status: str
     code: str
     result: Mapping[str, Any]
+    part: int | None = None
+    parts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -559,6 +559,14 @@ class QueryAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosticsCollected(Event):
+    """The answer to `CollectDiagnostics`: JSON values in parts that each fit into a message and stand by themselves."""
+
+    request: str
+    parts: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MemberSaved(Event):
     """A member and their template are durable (the answer to `SaveMember`)."""
 

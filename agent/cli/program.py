@@ -12,6 +12,7 @@ from agent.cli import (
     appliances,
     consent,
     contract,
+    diagnostics,
     door,
     faces,
     faults,
@@ -64,6 +65,7 @@ status.add_to(app)
 report.add_to(app)
 contract.add_to(app)
 app.add_typer(consent.app, name="consent")
+app.add_typer(diagnostics.app, name="diagnostics")
 app.add_typer(door.app, name="door")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(appliances.app, name="appliances")

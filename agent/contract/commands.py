@@ -29,6 +29,7 @@ DOES: Mapping[str, str] = {
     "fault.update": "says how far the repair of a fault is",
     "log.confirm": "says that the server has the log safely up to and including an entry, whose hash it names",
     "log.replay": "publishes entries of the log again; *done* once the broker acknowledged the last of them",
+    "diagnostics.collect": "sends a bundle without personal data for a support engineer, in parts",
 }
 """By the command's name."""
 

@@ -368,6 +368,10 @@ ENTRIES: Mapping[str, Entry] = {
             "notes": Part(Count, "what must only grow, such as the revision of a key"),
         },
     ),
+    "diagnostics.requested": Entry(
+        "Somebody asked for a bundle for a support engineer; there is nothing about people in it.",
+        {"by": _BY, "kind": _KIND},
+    ),
     "vault.sealed": Entry(
         "Templates that were stored in the clear are encrypted now.",
         {"templates": Part(Count, "how many"), "key": Part(Short, "the key's id")},

@@ -459,6 +459,7 @@ ARGUMENTS: Mapping[str, type[_Message]] = MappingProxyType(
         "consent.show": ConsentTextArguments,
         "log.confirm": ConfirmArguments,
         "log.replay": ReplayArguments,
+        "diagnostics.collect": NoArguments,
         "members.add": AddMemberArguments,
         "members.card": CardArguments,
         "members.data": DataArguments,

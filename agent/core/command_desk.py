@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent.core import commands, publication, refusals, requests
+from agent.core import commands, diagnosis, publication, refusals, requests
 from agent.core.commands import COMMANDS, Answer, Freshness, Refusal, Status
 from agent.core.turn import Turn
 from agent.effects import AppendEntry, Effect, PublishPresence, PublishReply, Reply
@@ -139,6 +139,8 @@ def _take(turn: Turn, reply: Reply) -> None:
     if not reply.ok:
         codes = [str(each.get("code", "")) for each in reply.problems]
         _finish(turn, command, Answer(Status.FAILED, codes[0] if codes else "failed", reply.result))
+    elif name == diagnosis.ACTION:
+        _finish_in_parts(turn, command, reply.result["parts"])
     elif name == "door.unlock":  # done, and what became of it shows within the release time
         state = turn.state.commands
         turn.set(commands=replace(state, unlocking={**state.unlocking, command: reply.result}))
@@ -174,6 +176,21 @@ def _finish(turn: Turn, command: str, answer: Answer) -> None:
     turn.set(commands=after)
     turn.log("command.ended", {"id": command, "status": answer.status.value, "code": answer.code}, notes=notes)
     _publish(turn, command, answer)
+
+
+def _finish_in_parts(turn: Turn, command: str, parts: Sequence[Mapping[str, Any]]) -> None:
+    """Send what takes several messages; it is kept only that it was sent, and a repeated id hears that."""
+    if turn.state.session is None:
+        _finish(turn, command, Answer(Status.FAILED, "broker.disconnected"))
+        return
+    *first, last = parts
+    for number, part in enumerate(first, 1):
+        turn.do(PublishReply(command, turn.now, Status.ACCEPTED.value, "", part, number, len(parts)))
+    sent = Answer(Status.DONE, "", {"omitted": "sent", "parts": len(parts)})
+    after, notes = turn.state.commands.answered(command, sent)
+    turn.set(commands=after)
+    turn.log("command.ended", {"id": command, "status": sent.status.value, "code": ""}, notes=notes)
+    turn.do(PublishReply(command, turn.now, sent.status.value, "", last, len(parts), len(parts)))
 
 
 def _publish(turn: Turn, command: str, answer: Answer) -> None:

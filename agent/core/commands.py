@@ -106,6 +106,7 @@ COMMANDS: Mapping[str, Command] = {
     "fault.update": Command(Scope.OPERATE, Freshness.SESSION, "faults.update"),
     "log.confirm": Command(Scope.RECORDS, Freshness.SESSION, "log.confirm"),
     "log.replay": Command(Scope.RECORDS, Freshness.SESSION, "log.replay"),
+    "diagnostics.collect": Command(Scope.RECORDS, Freshness.SESSION, "diagnostics.collect"),
 }
 """Every command there is."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.core import alarms, appliance, confirming, noticeboard, room, stock, supplies
 from agent.core.appliance import Appliance
+from agent.core.outbox import Outbox
 from agent.core.presence import Inside
 from agent.core.problems import Severity
 from agent.core.sensing import MAINS_LOST
@@ -49,6 +50,12 @@ def parts(state: StationState, rules: Rules, now: float) -> dict[str, Body]:
     shown["notice"] = noticeboard.shown(state)
     shown["health"] = _health(state, now)
     return shown
+
+
+def backlog(outbox: Outbox) -> int:
+    """How many entries the broker has not acknowledged; of an earlier epoch's only the newer one's are counted."""
+    behind = outbox.newest[1] - outbox.cursor[1] if outbox.newest[0] == outbox.cursor[0] else outbox.newest[1]
+    return max(0, behind)
 
 
 def tell_changes(turn: Turn) -> None:
@@ -153,8 +160,6 @@ def _supply(state: StationState, rules: Rules, name: str, supply: Supply) -> Bod
 
 
 def _health(state: StationState, now: float) -> Body:
-    outbox = state.outbox
-    behind = outbox.newest[1] - outbox.cursor[1] if outbox.newest[0] == outbox.cursor[0] else outbox.newest[1]
     return {
         "faults": _faults(state),
         "fault_count": len(state.repairs),
@@ -162,6 +167,6 @@ def _health(state: StationState, now: float) -> Body:
         "uptime_s": round(now - state.started_at, 3),
         "vision": state.vision.phase.value,
         "storage": "failed" if ("storage.failed", "storage") in state.faults else "ok",
-        "backlog": max(0, behind),
         "confirmed": confirming.as_dict(state.confirmed),
+        "backlog": backlog(state.outbox),
     }

@@ -422,13 +422,19 @@ def readings_of(minutes: Sequence[MinuteReading], lost: int) -> Readings:
 
 
 class CommandReply(Message):
-    """What became of the command `id`. `code`: why it was refused, or the problem that made it fail."""
+    """What became of the command `id`. `code`: why it was refused, or the problem that made it fail.
+
+    `part` of `parts`, from 1: an answer that takes several messages, each of which can be read alone; those before the
+    last are `accepted`. Null: this is the whole answer.
+    """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
     status: Literal["accepted", "done", "failed", "refused"]
     at: Utc
     code: Annotated[str, Field(max_length=64)] = ""
     result: dict[str, JsonValue] = Field(default_factory=dict)
+    part: Annotated[int, Field(ge=1)] | None = None
+    parts: Annotated[int, Field(ge=1)] | None = None
 
 
 def reply_of(order: PublishReply, utc: Callable[[float], str]) -> CommandReply:
@@ -439,6 +445,8 @@ def reply_of(order: PublishReply, utc: Callable[[float], str]) -> CommandReply:
         "at": utc(order.at),
         "code": order.code,
         "result": dict(order.result),
+        "part": order.part,
+        "parts": order.parts,
     }
     try:
         return CommandReply.model_validate_json(json.dumps(fields, allow_nan=False))

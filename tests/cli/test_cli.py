@@ -538,6 +538,16 @@ def test_the_status_shows_the_notice_and_what_was_switched_off(agent: _Agent) ->
     assert "microwave: switched off by an order; off, 0 W" in shown
 
 
+def test_a_bundle_is_put_together_of_its_parts_and_printed(agent: _Agent, tmp_path: Path) -> None:
+    parts = [{"station": {"id": "s"}, "messages": [{"at": "1"}]}, {"messages": [{"at": "2"}]}]
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"parts": parts})]
+    done = agent.run("diagnostics", "collect")
+    assert json.loads(done.stdout) == {"station": {"id": "s"}, "messages": [{"at": "1"}, {"at": "2"}]}
+    refused = agent.run("diagnostics", "collect", "--file", tmp_path / "nowhere" / "bundle.json")
+    assert refused.returncode == 1
+    assert "cannot be written" in refused.stderr
+
+
 # --- consent and what follows from it --------------------------------------------------------------------------------
 
 

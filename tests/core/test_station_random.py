@@ -35,6 +35,7 @@ from agent.effects import (
     AuditGallery,
     BuildGallery,
     CheckPin,
+    CollectDiagnostics,
     DeenergiseLock,
     EncodePhoto,
     EnergiseLock,
@@ -343,6 +344,11 @@ class World:
         request = queries[-1 - number % len(queries)].request if queries else "r-0"
         return events.QueryAnswered(self.now, request, (), "" if number % 2 else "it failed")
 
+    def diagnosed(self, number: int) -> Event:
+        orders = self.play.found(CollectDiagnostics)
+        request = orders[-1 - number % len(orders)].request if orders else "r-0"
+        return events.DiagnosticsCollected(self.now, request, ({"station": {}},) * (1 + number % 3))
+
     def built(self, number: int) -> Event:
         orders = self.play.found(BuildGallery)
         if not orders:
@@ -472,6 +478,7 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
     events.EntryReplayed: World.replayed,
     events.MinutesMeasured: lambda w, n: events.MinutesMeasured(w.now, (READING,) * n),
     events.QueryAnswered: World.answered,
+    events.DiagnosticsCollected: World.diagnosed,
     events.MemberSaved: World.saved,
     events.MemberErased: World.erased,
     events.MemberPut: World.put,
