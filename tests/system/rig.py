@@ -182,7 +182,6 @@ def rigged(folder: Path, *broker_settings: str, version: Literal["5", "3.1.1"] =
 def rigged_as_shipped(folder: Path) -> Iterator[Rig]:
     """The same with mosquitto as it is shipped: TLS with certificates for all, an access list, its own persistence."""
     secure = SecureBroker(folder, STATION)
-    secure.certificates.make("account", "operator")
     tls = secure.certificates.tls(STATION)
     files = {"ca_file": str(tls.ca), "cert_file": str(tls.certificate), "key_file": str(tls.key)}
     server = replace(secure.as_("central-server"), keepalive_s=KEEPALIVE_S)
