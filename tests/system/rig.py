@@ -17,6 +17,7 @@ from agent.fleet.commander import Commander
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Broker
+from agent.mqtt.payloads import OccupancyState
 from agent.mqtt.topics import Topics
 from tests.broker import Mosquitto
 from tests.mosquitto_configuration import SecureBroker
@@ -123,6 +124,8 @@ class Rig:
         self._ask_for_what_is_missing()
         delivery = assert_delivered(self.watcher, self.station.state)
         assert delivery.duplicates <= self.duplicates_allowed, delivery
+        inside = self.station.status()["parts"]["occupancy"]["count"]
+        assert self.watcher.wait_for(lambda watcher: _shows(watcher, inside), PATIENCE_S), "live state is as it is"
         if self.memory is not None:
             self.memory.assert_flat()
         return delivery
@@ -220,6 +223,11 @@ def _rigged(
         rig = Rig(mosquitto, way, far_way, watcher, station, partial(Commander, operator, TOPICS, key))
         rig.await_link()
         yield rig
+
+
+def _shows(watcher: Watcher, inside: int) -> bool:
+    occupancy = watcher.state(STATION, "occupancy")
+    return watcher.is_online(STATION) and isinstance(occupancy, OccupancyState) and occupancy.count == inside
 
 
 def _newest(watcher: Watcher) -> int:
