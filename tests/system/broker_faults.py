@@ -47,6 +47,16 @@ def freeze_broker(rig: Rig, random: Random) -> None:
     rig.await_link()
 
 
+def hang_broker(rig: Rig, random: Random) -> None:
+    """It hangs until the station has given it up, and then goes on with what it had not read yet."""
+    _wait(random)
+    rig.broker.freeze()
+    rig.await_outage(NOTICE_S)
+    time.sleep(random.uniform(0, 3.0))
+    rig.broker.thaw()
+    rig.await_link()
+
+
 def cut(rig: Rig, random: Random) -> None:
     """The network is gone for a moment, with or without a word."""
     rig.way.delay_s = random.uniform(0, _LINE_S)
@@ -145,6 +155,7 @@ def _wait(random: Random) -> None:
 
 NETWORK = (
     freeze_broker,
+    hang_broker,
     cut,
     blink,
     slow_down,

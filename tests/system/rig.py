@@ -17,6 +17,7 @@ from agent.fleet.commander import Commander
 from agent.fleet.watch import Watcher
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import Broker
+from agent.mqtt.payloads import OccupancyState
 from agent.mqtt.topics import Topics
 from tests.broker import Mosquitto
 from tests.mosquitto_configuration import SecureBroker
@@ -123,6 +124,8 @@ class Rig:
         self._ask_for_what_is_missing()
         delivery = assert_delivered(self.watcher, self.station.state)
         assert delivery.duplicates <= self.duplicates_allowed, delivery
+        inside = self.station.status()["parts"]["occupancy"]["count"]
+        assert self.watcher.wait_for(lambda watcher: _shows(watcher, inside), PATIENCE_S), "live state is as it is"
         if self.memory is not None:
             self.memory.assert_flat()
         return delivery
@@ -182,7 +185,6 @@ def rigged(folder: Path, *broker_settings: str, version: Literal["5", "3.1.1"] =
 def rigged_as_shipped(folder: Path) -> Iterator[Rig]:
     """The same with mosquitto as it is shipped: TLS with certificates for all, an access list, its own persistence."""
     secure = SecureBroker(folder, STATION)
-    secure.certificates.make("account", "operator")
     tls = secure.certificates.tls(STATION)
     files = {"ca_file": str(tls.ca), "cert_file": str(tls.certificate), "key_file": str(tls.key)}
     server = replace(secure.as_("central-server"), keepalive_s=KEEPALIVE_S)
@@ -221,6 +223,11 @@ def _rigged(
         rig = Rig(mosquitto, way, far_way, watcher, station, partial(Commander, operator, TOPICS, key))
         rig.await_link()
         yield rig
+
+
+def _shows(watcher: Watcher, inside: int) -> bool:
+    occupancy = watcher.state(STATION, "occupancy")
+    return watcher.is_online(STATION) and isinstance(occupancy, OccupancyState) and occupancy.count == inside
 
 
 def _newest(watcher: Watcher) -> int:
