@@ -35,7 +35,7 @@ PATIENCE_S = 60.0
 SENSOR = "sensors.microwave"
 _AT_ONCE = 200  # facts that wait to be durable: more would measure what waits in memory, and a real door brings fewer
 _WRITTEN_AT_ONCE = 5_000
-_TOLD_SLICE_S = 0.02
+_LOOK_S = 0.002
 _SEQUENCE = re.compile(rb'"sequence":"(\d+)"')
 
 
@@ -177,7 +177,11 @@ class AgentBeside:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True
         )
-        wait_for(self._answers, "the agent does not answer")
+        try:
+            wait_for(self._answers, "the agent does not answer")
+        except BaseException:
+            self.end()
+            raise
 
     def grow(self, count: int) -> None:
         """Let it log so many; returns when they are durable."""
@@ -196,11 +200,6 @@ class AgentBeside:
         """Its memory (proc(5), VmRSS)."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-
-    @property
-    def process_id(self) -> int:
-        """For a profiler."""
-        return self._process.pid
 
     def end(self) -> None:
         """As SIGTERM does."""
@@ -248,6 +247,7 @@ def main(settings_path: str) -> int:
     settings = load_settings(Path(settings_path))
     with build(settings, SystemClock()) as app:
         settle_interpreter()
+        signal.signal(signal.SIGTERM, lambda *_: app.end("the measurement is over"))
         threading.Thread(target=_obey, args=(app,), daemon=True).start()
         return app.run()
 
@@ -268,7 +268,7 @@ def _grow(app: App, count: int) -> None:
             app.inbox.post(DeviceRecovered(now, SENSOR) if has_failed else DeviceFailed(now, SENSOR, "no answer"))
             has_failed = not has_failed
         while _newest(app) < begin + min(count, first + _AT_ONCE):
-            time.sleep(_TOLD_SLICE_S / 10)
+            time.sleep(_LOOK_S)
 
 
 def _newest(app: App) -> int:
@@ -277,5 +277,4 @@ def _newest(app: App) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     sys.exit(main(sys.argv[1]))

@@ -10,6 +10,7 @@ import pytest
 
 from agent.app import SWITCH_S, rules_of, settle_interpreter
 from agent.settings import load_settings
+from tests.system.stations import write_settings
 
 
 def test_screens_learn_what_the_station_is_and_has(tmp_path: Path) -> None:
@@ -24,6 +25,14 @@ def test_screens_learn_what_the_station_is_and_has(tmp_path: Path) -> None:
     assert (plate.id, plate.name, plate.timezone) == ("gate-7", "Gate", "Asia/Urumqi")
     assert (plate.has_contact, plate.has_broker) == (False, False)
     assert plate.labels == {"a": {"en": "Kettle"}}
+
+
+def test_the_bound_on_a_backlog_can_be_lifted(tmp_path: Path) -> None:
+    rates = [
+        rules_of(load_settings(write_settings(tmp_path, {"mqtt": chosen}))).outbox.entries_per_s
+        for chosen in ({}, {"entries_per_s_max": 7}, {"entries_per_s_max": 0})
+    ]
+    assert rates == [50.0, 7.0, None]
 
 
 def test_the_rules_know_which_meters_are_plugs(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +17,17 @@ from tests.broker import find_mosquitto
 DRAINED = Drained(100_000, 2_500.0, 0.2, "each once and in order", 1_500.0, 80_000_000, 82_000_000, 84_000_000)
 
 
-@pytest.fixture(autouse=True)
-def mosquitto() -> None:
+@pytest.fixture
+def mosquitto() -> Iterator[None]:
+    """There is one, and this process is afterwards as it was before it ran an agent."""
     find_mosquitto()
+    before = sys.getswitchinterval()
+    yield
+    gc.unfreeze()
+    sys.setswitchinterval(before)
 
 
+@pytest.mark.usefixtures("mosquitto")
 def test_events_and_commands_are_timed_beside_the_brokers_own_round_trip(tmp_path: Path) -> None:
     events, durable_ms, commands = delivery.measure_ways(tmp_path, 3)
     for each in (events, commands):
@@ -28,6 +37,7 @@ def test_events_and_commands_are_timed_beside_the_brokers_own_round_trip(tmp_pat
     assert len(events.disk_ms) == 3
 
 
+@pytest.mark.usefixtures("mosquitto")
 def test_a_backlog_grows_without_a_broker_and_drains_whole_beside_its_rivals(tmp_path: Path) -> None:
     drained, memory, commits = delivery.measure_drain(tmp_path, 300)
     assert drained.count >= 300
@@ -37,6 +47,7 @@ def test_a_backlog_grows_without_a_broker_and_drains_whole_beside_its_rivals(tmp
     assert drained.before <= drained.while_growing
 
 
+@pytest.mark.usefixtures("mosquitto")
 def test_decisions_are_taken_while_a_backlog_drains(tmp_path: Path) -> None:
     beside = delivery.measure_decisions(tmp_path, 2_000)
     assert beside.rate > 0
