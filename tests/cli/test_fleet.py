@@ -18,6 +18,7 @@ from agent.fleet.conformance.promises import Need
 from agent.mqtt import payloads
 from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed
 from tests.broker import Mosquitto, free_port
+from tests.mosquitto_configuration import SecureBroker
 from tests.system.stations import STATION, eventually, running, write_settings
 
 QUICK = ["--listen", "0.5", "--patience", "5", "--log-wait", "5"]
@@ -140,3 +141,28 @@ def test_a_command_takes_the_same_address(mosquitto: Mosquitto, key: Path) -> No
     base = ["fleet", "command", "station.refresh", "--station", STATION, "--key", str(key)]
     found = CliRunner().invoke(cli, [*base, "--broker", f"mqtt://127.0.0.1:{mosquitto.port}"])
     assert (found.exit_code, json.loads(found.stdout)["status"]) == (0, "done")
+
+
+def test_it_goes_through_the_shipped_broker(tmp_path: Path, key: Path) -> None:
+    secure = SecureBroker(tmp_path, STATION)
+    secure.certificates.make("account", "operator")
+    folder = secure.certificates.folder
+    tls = {"enabled": True, "ca_file": str(folder / "ca.pem")}
+    tls |= {"cert_file": str(folder / f"{STATION}.pem"), "key_file": str(folder / f"{STATION}.key")}
+    tables: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": True, "host": "localhost", "port": secure.mosquitto.port},
+        "mqtt.tls": tls,
+        "commands.keys.central-1": {"public": command_keys.load(key).public_text, "scopes": ["operate"]},
+    }
+    base = ["--lang", "en", "fleet", "conformance", "--station", STATION, *QUICK, "--key", str(key), "--format", "json"]
+    base += ["--broker", f"mqtts://localhost:{secure.mosquitto.port}", "--ca-file", str(folder / "ca.pem")]
+    base += ["--cert-file", str(folder / "operator.pem"), "--key-file", str(folder / "operator.key")]
+    try:
+        with running(write_settings(tmp_path, tables)) as agent:
+            eventually(lambda: agent.status()["broker"]["connected"], "the link is up")
+            found = CliRunner().invoke(cli, base)
+    finally:
+        secure.mosquitto.stop()
+    assert found.exit_code == 0, found.output
+    told = {each["promise"]: each["verdict"] for each in json.loads(found.stdout)["promises"]}
+    assert {told[each] for each in ("kept", "answered", "bad_signature", "bounded")} == {"holds"}
