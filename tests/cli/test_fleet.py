@@ -77,8 +77,9 @@ def test_without_a_key_it_sends_nothing_and_says_what_it_did_not_look_at(mosquit
 
 
 @pytest.mark.usefixtures("station")
-def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosquitto, key: Path) -> None:
-    found = conformance(mosquitto.port, "--key", str(key), "--scopes", "operate")
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosquitto, key: Path, version: str) -> None:
+    found = conformance(mosquitto.port, "--key", str(key), "--scopes", "operate", "--mqtt", version)
     assert found.exit_code == 0, found.output
     lines = found.stdout.splitlines()
     assert [line.split()[-1] for line in lines if line.startswith("BROKEN")] == []
@@ -86,6 +87,19 @@ def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosqu
     assert {each.name for each in PROMISES} <= set(named)
     assert "0 broken" in lines[-1]
     assert any(line.startswith("holds") and "bad_signature" in line for line in lines)
+    assert any(line.startswith("not checked") and " retained " in line for line in lines) is (version == "3.1.1")
+
+
+@pytest.mark.usefixtures("station")
+def test_a_station_that_answers_nobody_is_not_asked_for_the_rest(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger.key"
+    command_keys.save(command_keys.generate("stranger"), stranger)
+    found = conformance(mosquitto.port, "--key", str(stranger), "--patience", "0.5", "--format", "json")
+    assert found.exit_code == 1
+    told = {each["promise"]: each for each in json.loads(found.stdout)["promises"]}
+    assert [name for name, each in told.items() if each["verdict"] == "broken"] == ["answered"]
+    assert "settings" in told["answered"]["seen"]["en"]
+    assert told["bad_signature"]["verdict"] == "not_checked"
 
 
 @pytest.mark.usefixtures("station")
@@ -145,7 +159,6 @@ def test_a_command_takes_the_same_address(mosquitto: Mosquitto, key: Path) -> No
 
 def test_it_goes_through_the_shipped_broker(tmp_path: Path, key: Path) -> None:
     secure = SecureBroker(tmp_path, STATION)
-    secure.certificates.make("account", "operator")
     folder = secure.certificates.folder
     tls = {"enabled": True, "ca_file": str(folder / "ca.pem")}
     tls |= {"cert_file": str(folder / f"{STATION}.pem"), "key_file": str(folder / f"{STATION}.key")}

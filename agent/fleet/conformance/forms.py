@@ -57,7 +57,6 @@ _PERSONAL = frozenset(
         "card_uid",
         "uid",
         "pin",
-        "number",
         "password",
         "secret",
         "token",
