@@ -18,6 +18,7 @@ from agent.fleet.conformance.promises import Need
 from agent.mqtt import payloads
 from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed
 from tests.broker import Mosquitto, free_port
+from tests.mosquitto_configuration import SecureBroker
 from tests.system.stations import STATION, eventually, running, write_settings
 
 QUICK = ["--listen", "0.5", "--patience", "5", "--log-wait", "5"]
@@ -76,8 +77,9 @@ def test_without_a_key_it_sends_nothing_and_says_what_it_did_not_look_at(mosquit
 
 
 @pytest.mark.usefixtures("station")
-def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosquitto, key: Path) -> None:
-    found = conformance(mosquitto.port, "--key", str(key), "--scopes", "operate")
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosquitto, key: Path, version: str) -> None:
+    found = conformance(mosquitto.port, "--key", str(key), "--scopes", "operate", "--mqtt", version)
     assert found.exit_code == 0, found.output
     lines = found.stdout.splitlines()
     assert [line.split()[-1] for line in lines if line.startswith("BROKEN")] == []
@@ -85,6 +87,19 @@ def test_with_a_key_it_prints_a_line_for_each_promise_and_a_sum(mosquitto: Mosqu
     assert {each.name for each in PROMISES} <= set(named)
     assert "0 broken" in lines[-1]
     assert any(line.startswith("holds") and "bad_signature" in line for line in lines)
+    assert any(line.startswith("not checked") and " retained " in line for line in lines) is (version == "3.1.1")
+
+
+@pytest.mark.usefixtures("station")
+def test_a_station_that_answers_nobody_is_not_asked_for_the_rest(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger.key"
+    command_keys.save(command_keys.generate("stranger"), stranger)
+    found = conformance(mosquitto.port, "--key", str(stranger), "--patience", "0.5", "--format", "json")
+    assert found.exit_code == 1
+    told = {each["promise"]: each for each in json.loads(found.stdout)["promises"]}
+    assert [name for name, each in told.items() if each["verdict"] == "broken"] == ["answered"]
+    assert "settings" in told["answered"]["seen"]["en"]
+    assert told["bad_signature"]["verdict"] == "not_checked"
 
 
 @pytest.mark.usefixtures("station")
@@ -140,3 +155,27 @@ def test_a_command_takes_the_same_address(mosquitto: Mosquitto, key: Path) -> No
     base = ["fleet", "command", "station.refresh", "--station", STATION, "--key", str(key)]
     found = CliRunner().invoke(cli, [*base, "--broker", f"mqtt://127.0.0.1:{mosquitto.port}"])
     assert (found.exit_code, json.loads(found.stdout)["status"]) == (0, "done")
+
+
+def test_it_goes_through_the_shipped_broker(tmp_path: Path, key: Path) -> None:
+    secure = SecureBroker(tmp_path, STATION)
+    folder = secure.certificates.folder
+    tls = {"enabled": True, "ca_file": str(folder / "ca.pem")}
+    tls |= {"cert_file": str(folder / f"{STATION}.pem"), "key_file": str(folder / f"{STATION}.key")}
+    tables: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": True, "host": "localhost", "port": secure.mosquitto.port},
+        "mqtt.tls": tls,
+        "commands.keys.central-1": {"public": command_keys.load(key).public_text, "scopes": ["operate"]},
+    }
+    base = ["--lang", "en", "fleet", "conformance", "--station", STATION, *QUICK, "--key", str(key), "--format", "json"]
+    base += ["--broker", f"mqtts://localhost:{secure.mosquitto.port}", "--ca-file", str(folder / "ca.pem")]
+    base += ["--cert-file", str(folder / "operator.pem"), "--key-file", str(folder / "operator.key")]
+    try:
+        with running(write_settings(tmp_path, tables)) as agent:
+            eventually(lambda: agent.status()["broker"]["connected"], "the link is up")
+            found = CliRunner().invoke(cli, base)
+    finally:
+        secure.mosquitto.stop()
+    assert found.exit_code == 0, found.output
+    told = {each["promise"]: each["verdict"] for each in json.loads(found.stdout)["promises"]}
+    assert {told[each] for each in ("kept", "answered", "bad_signature", "bounded")} == {"holds"}

@@ -14,6 +14,7 @@ from agent.fleet.conformance.hearing import Heard
 from agent.fleet.conformance.promises import Finding, Need, Promise, broken, holds, not_checked
 
 NO_ANSWER = broken("没有回复", "no answer")
+DEAF = broken("没有回复;站点配置中有这把密钥吗?", "no answer; is this key in the station's settings?")
 QUIET_MODES = frozenset({"normal"})
 """Of the door, in which `door.resume` has nothing to end."""
 _NONCE_S = 30.0
@@ -28,9 +29,7 @@ def answered(bench: Bench) -> Finding:
     since = len(bench.hearing.messages)
     replies = call.ask(call.claims("station.refresh"))
     bench.found["refreshed"] = since
-    if not replies:
-        return NO_ANSWER
-    return _done(replies)
+    return _done(replies) if replies else DEAF
 
 
 def _done(replies: list[Heard]) -> Finding:

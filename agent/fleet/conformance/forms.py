@@ -57,7 +57,6 @@ _PERSONAL = frozenset(
         "card_uid",
         "uid",
         "pin",
-        "number",
         "password",
         "secret",
         "token",
@@ -92,6 +91,8 @@ def topics(bench: Bench) -> Finding:
     wrong = sorted({each.kind for each in heard if not _is_known(each.kind)})
     if wrong and bench.hearing.knows_all:
         return broken(f"约定中没有主题 {wrong[0]}", f"the contract has no topic {wrong[0]}")
+    if not bench.hearing.hears_all:
+        return not_checked("消息服务器不让听其他主题", "the broker lets this account hear no other topics")
     return holds(f"{len({each.kind for each in heard})} 个主题", f"{len({each.kind for each in heard})} topics")
 
 

@@ -51,7 +51,8 @@ def read(payload: bytes) -> Mapping[str, Any] | None:
 class Hearing:
     """`began`, `ended`: of listening, monotonic, s; what came up to `quiet_until` came by itself.
 
-    `kept`: what the broker handed to a newcomer at the end, by kind.
+    `kept`: what the broker handed to a newcomer at the end, by kind. `hears_all`: whether topics that there should not
+    be would be heard too, as far as the broker tells.
     """
 
     station: str
@@ -60,6 +61,7 @@ class Hearing:
     ended: float = 0.0
     messages: list[Heard] = field(default_factory=list)
     kept: dict[str, bytes] = field(default_factory=dict)
+    hears_all: bool = True
     _bytes: int = 0
 
     def take(self, message: Heard) -> None:

@@ -23,11 +23,15 @@ PROMISES: tuple[Promise, ...] = (
     *journal.PROMISES,
     *answers.FIRST,
     *refusals.PROMISES,
-    *records.PROMISES[:1],
+    *records.PROMISES,
     *opening.PROMISES,
     *answers.LAST,
 )
 """In the order in which they are asked and printed; those that only listen are judged at the end, over everything."""
+
+
+_FIRST = answers.FIRST[0].name
+_DEAF = not_checked("站点不回复指令", "it answers no command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,9 @@ def examine(broker: Broker, topics: Topics, authority: Authority | None = None, 
         _look(hearing)
         if bench.caller is not None:
             bench.commands_since = len(hearing.messages)
-            found = {each.name: _ask(bench, each) for each in PROMISES if each.need is not Need.LISTENING}
+            for each in PROMISES:
+                if each.need is not Need.LISTENING:
+                    found[each.name] = _DEAF if found.get(_FIRST) == answers.DEAF else _ask(bench, each)
             line.settle()
         hearing.ended = time.monotonic()
     expected = {each.kind for each in hearing.messages if each.kind.startswith(("status", "about", "state/"))}

@@ -18,6 +18,7 @@ _CONNECT_S = 10.0  # for CONNACK and SUBACK
 # A station may drop commands unread that come too fast; its own agent reads 20 a second, and as many at once.
 _PER_S = 15.0
 _AT_ONCE = 10.0
+_KINDS = ("status", "about", "state/#", "log", "readings", "replies")  # where a broker gives nobody all of them
 _SETTLE_S = 0.3  # after the last expected message that a broker had kept: what else it has comes with it
 
 
@@ -37,8 +38,9 @@ class Line:
         try:
             self._connection.open()
             self._expect(Accepted)
-            self._connection.subscribe((f"{self._topics.prefix}/{self._topics.station}/#",))
-            self._expect(Subscribed)
+            self._hearing.hears_all = not self._subscribe("#")
+            if not self._hearing.hears_all:
+                self._insist(*_KINDS)
         except OSError as error:
             self._close()
             raise KitError(f"no connection to the broker {self._broker}: {error}") from None
@@ -105,13 +107,23 @@ class Line:
             )
         )
 
-    def _expect(self, kind: type[Signal]) -> None:
+    def _subscribe(self, *kinds: str) -> str:
+        """Why the broker refuses it; empty: it does not."""
+        self._connection.subscribe(tuple(f"{self._topics.prefix}/{self._topics.station}/{kind}" for kind in kinds))
+        found = self._expect(Subscribed)
+        return found.refusal if isinstance(found, Subscribed) else ""
+
+    def _insist(self, *kinds: str) -> None:
+        refusal = self._subscribe(*kinds)
+        if refusal:
+            raise KitError(f"the broker refuses the subscription: {refusal}; check its access rules")
+
+    def _expect(self, kind: type[Signal]) -> Signal | None:
         end = time.monotonic() + _CONNECT_S
         while not isinstance(found := self._take(max(0.0, end - time.monotonic())), kind):
             if found is None and time.monotonic() >= end:
                 raise KitError(f"the broker {self._broker} does not answer")
-        if isinstance(found, Subscribed) and found.refusal:
-            raise KitError(f"the broker refuses the subscription: {found.refusal}; check its access rules")
+        return found
 
     def _close(self) -> None:
         self._signals.close()

@@ -1,9 +1,11 @@
-"""Promises about what the server asks of the log: entries again, and what it has safely."""
+"""Promises about what the server asks for: entries again, what it has safely, and whether its roster is the same."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agent.core.commands import Scope
@@ -13,6 +15,8 @@ from agent.fleet.conformance.bench import Bench
 from agent.fleet.conformance.hearing import Heard
 from agent.fleet.conformance.promises import Finding, Need, Promise, broken, holds, not_checked
 
+_TRIES = 3  # a roster may change between two pages
+_PAGES = 100  # of 200 members each, in this version
 _MOST = 20  # entries that are asked for again
 _REPLAY_S = 100.0  # a replay lets a backlog go first, and gives up after 90 s
 _BEYOND = 1_000_000  # entries that a station does not write in a run
@@ -27,9 +31,9 @@ def replayed(bench: Bench) -> Finding:
     call, began, since = bench.call, time.monotonic(), len(bench.hearing.messages)
     claims = call.claims("log.replay", {"epoch": epoch, "first": first, "last": last})
     replies = call.ask(claims, most_s=_REPLAY_S)
-    ids = {str(each["id"]) for each in run}
-    if any(each.text("status") == "done" for each in replies):
-        call.line.hear(bench.limits.answer_s, lambda: ids <= {e.text("id") for e in bench.hearing.entries(since)})
+    count = _result(replies[-1]).get("sent") if replies else 0
+    if isinstance(count, int):  # of another topic, so a broker may deliver the answer before the last of them
+        call.line.hear(bench.limits.answer_s, lambda: len(bench.hearing.entries(since)) >= count)
     bench.replays.append((began, time.monotonic()))
     if not replies:
         return NO_ANSWER
@@ -37,6 +41,11 @@ def replayed(bench: Bench) -> Finding:
     if replies[-1].text("status") != "done":
         what = f"{replies[-1].text('status')} {replies[-1].text('code')}".strip()
         return broken(f"没有完成:{what}", f"it was not done: {what}")
+    beyond = result.get("beyond")
+    if isinstance(beyond, list) and beyond:  # the broker had not acknowledged these: they are news, and no replay
+        run = [each for each in run if int(each["sequence"]) < beyond[0]]
+    if not run:
+        return not_checked("站点尚未得知送达", "the broker has acknowledged none of them yet")
     again = {each.text("id"): each for each in bench.hearing.entries(since)}
     for each in run:
         found = again.get(str(each["id"]))
@@ -69,10 +78,9 @@ def unconfirmed(bench: Bench) -> Finding:
     run = _newest_run(bench)
     if not run:
         return not_checked("期间没有收到日志", "no entry of the log came meanwhile")
-    newest = run[-1]
-    place = {"epoch": newest["epoch"], "sequence": int(newest["sequence"])}
-    beyond = {**place, "sequence": place["sequence"] + _BEYOND, "hash": "0" * 64}
-    other = {**place, "hash": "0" * 64}
+    newest, oldest = ({"epoch": each["epoch"], "sequence": int(each["sequence"])} for each in (run[-1], run[0]))
+    beyond = {**newest, "sequence": newest["sequence"] + _BEYOND, "hash": "0" * 64}
+    other = {**oldest, "hash": "0" * 64}  # the newest may not be acknowledged yet
     for arguments, code in ((beyond, "log.beyond_cursor"), (other, "log.other_hash")):
         replies = bench.call.ask(bench.call.claims("log.confirm", arguments))
         if not replies:
@@ -86,6 +94,58 @@ def unconfirmed(bench: Bench) -> Finding:
 def _result(reply: Heard) -> Mapping[str, Any]:
     found = None if reply.body is None else reply.body.get("result")
     return found if isinstance(found, dict) else {}
+
+
+def digests(bench: Bench) -> Finding:
+    """One member on the first page, so that there is a second one where there are two members."""
+    for _ in range(_TRIES):
+        found = _whole_roster(bench)
+        if not isinstance(found, _Roster):
+            return found
+        if len(found.told) == 1:
+            break
+    else:
+        return not_checked("名单在查验时不断改变", "the roster went on changing meanwhile")
+    ((count, digest),) = found.told
+    ids = [name.encode() for name, _ in found.members]
+    if ids != sorted(set(ids)):
+        return broken("成员没有按编号排序", "the members are not in the order of their ids")
+    if count != len(ids):
+        return broken(f"count 为 {count},列出 {len(ids)} 人", f"count is {count}, and {len(ids)} are listed")
+    if hashlib.sha256("".join(each for _, each in found.members).encode()).hexdigest() != digest:
+        return broken("digest 不是各成员摘要的摘要", "the digest is not that of the members' digests")
+    return holds(f"{count} 人", f"{count} members")
+
+
+@dataclass(frozen=True, slots=True)
+class _Roster:
+    """All pages: (id, digest) of each member, and what the pages say of the whole, which should be one thing."""
+
+    members: tuple[tuple[str, str], ...]
+    told: frozenset[tuple[int, str]]
+
+
+def _whole_roster(bench: Bench) -> _Roster | Finding:
+    members: list[tuple[str, str]] = []
+    told: set[tuple[int, str]] = set()
+    page: dict[str, Any] = {"limit": 1}
+    for _ in range(_PAGES):
+        replies = bench.call.ask(bench.call.claims("members.digest", page))
+        if not replies:
+            return NO_ANSWER
+        if replies[-1].text("status") != "done":
+            what = f"{replies[-1].text('status')} {replies[-1].text('code')}".strip()
+            return broken(f"没有完成:{what}", f"it was not done: {what}")
+        match _result(replies[-1]):
+            case {"members": [*rows], "count": int(count), "digest": str(digest), "next": (str() | None) as after}:
+                members += [(str(each.get("id")), str(each.get("digest"))) for each in rows if isinstance(each, dict)]
+                told.add((count, digest))
+            case _:
+                return broken("缺少 members、count、digest 或 next", "members, count, digest or next is missing")
+        if after is None:
+            return _Roster(tuple(members), frozenset(told))
+        page = {"after": after}
+    return not_checked(f"超过 {_PAGES} 页", f"it has more than {_PAGES} pages")
 
 
 PROMISES = (
@@ -105,5 +165,15 @@ PROMISES = (
         unconfirmed,
         Need.KEY,
         Scope.RECORDS,
+    ),
+    Promise(
+        "digests_of_members",
+        Words(
+            "members.digest 分页列出全部成员的摘要",
+            "`members.digest` pages through all members, and its sum is theirs.",
+        ),
+        digests,
+        Need.KEY,
+        Scope.ROSTER,
     ),
 )
