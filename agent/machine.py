@@ -59,7 +59,7 @@ def machine() -> dict[str, Any]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "uptime_s": _number(_read("/proc/uptime")),
-        "load": [round(each, 2) for each in os.getloadavg()],
+        "load": _load(),
         "cpus": os.cpu_count(),
         "temperatures_c": _temperatures(),
         "memory_kib": _memory(),
@@ -118,6 +118,13 @@ def _bytes(file: Path) -> int:
         return file.lstat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _load() -> list[float] | None:
+    try:
+        return [round(each, 2) for each in os.getloadavg()]
+    except OSError:
+        return None
 
 
 def _system() -> str | None:

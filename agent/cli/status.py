@@ -141,6 +141,8 @@ class _Screen:
     def show_change(self, part: str, body: Mapping[str, Any]) -> None:
         """One part anew; of faults, which began and which are over, with the time."""
         self._show_part(part, body)
+        if part == "notice" and body.get("notice") is None:
+            typer.echo(_line(Words("通知", "notice"), pick(Words("已撤下", "taken down"))))
         if part != "health":
             return
         before, self._faults = self._faults, _by_place(body)

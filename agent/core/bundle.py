@@ -28,7 +28,7 @@ def packed(sections: Mapping[str, Any], limit: int = PART_BYTES) -> list[dict[st
                 parts.append(part)
                 part, size = {}, 0
             if name in part:
-                part[name] = [*part[name], *piece]
+                part[name] += piece
             else:
                 part[name] = piece
             size += bytes_

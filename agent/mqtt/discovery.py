@@ -171,7 +171,8 @@ def _components(topics: Topics, device: Device) -> dict[str, dict[str, Any]]:
         found[f"appliance_{name}"] = _choice(Words(label, label), topic, "state", states)
         power = _measured(_named(label, _POWER), topic, "{{ value_json.power_w }}", "power", "W")
         found[f"appliance_{name}_power"] = power
-        problem = _of("usable", no="ON", yes="OFF")
+        # What somebody ordered off is not usable, and nothing is wrong with it.
+        problem = f"{{% if value_json.switched_off %}}OFF{{% else %}}{_of('usable', no='ON', yes='OFF')}{{% endif %}}"
         found[f"appliance_{name}_problem"] = _binary(_named(label, _UNUSABLE), "problem", topic, problem)
     return {
         key: {

@@ -532,10 +532,16 @@ def test_the_status_shows_the_notice_and_what_was_switched_off(agent: _Agent) ->
     off = {"state": "off", "usable": "no", "switched_off": True, "power_w": 0.0}
     parts = {**_SNAPSHOT["parts"], "notice": {"notice": notice}, "appliances/microwave": off}
     snapshot = {**_SNAPSHOT, "parts": parts, "station": {"id": "s", "timezone": "Asia/Shanghai"}}
-    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=snapshot)]
-    shown = agent.run("status").stdout
+    down = {"part": "notice", "body": {"notice": None}}
+    agent.answer = lambda asked: [
+        Reply(asked.request, ok=True, result=snapshot, is_last=False),
+        Reply(asked.request, ok=True, result=down, is_last=False),
+        Reply(asked.request, ok=False, problems=(problem("agent.stopping", "control").as_dict(),)),
+    ]
+    shown = agent.run("status", "--watch").stdout
     assert "notice: ! No water (until 2026-12-24 18:00)" in shown
     assert "microwave: switched off by an order; off, 0 W" in shown
+    assert shown.endswith("notice: taken down\n")
 
 
 def test_a_bundle_is_put_together_of_its_parts_and_printed(agent: _Agent, tmp_path: Path) -> None:

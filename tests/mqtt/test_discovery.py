@@ -15,6 +15,7 @@ from agent.core.room import QUANTITIES
 from agent.mqtt.discovery import NOTE_FILE, Announcement, Device, discovery_message, discovery_topic
 from agent.mqtt.payloads import (
     MAX_PAYLOAD_BYTES,
+    ApplianceState,
     DoorState,
     EnvironmentState,
     Notice,
@@ -90,6 +91,18 @@ def test_of_the_air_it_shows_what_is_measured(components: dict[str, dict[str, An
     )
     assert [rendered(shown[each], encode(air)) for each in QUANTITIES] == ["21.5", "None", "640.0"]
     assert [shown[each]["unit_of_measurement"] for each in QUANTITIES] == ["°C", "%", "ppm"]
+
+
+@pytest.mark.parametrize(
+    ("usable", "switched_off", "shown"),
+    [("no", False, "ON"), ("yes", False, "OFF"), ("unknown", False, "None"), ("no", True, "OFF")],
+)
+def test_an_appliance_that_somebody_ordered_off_is_no_problem(
+    components: dict[str, dict[str, Any]], usable: str, switched_off: bool, shown: str
+) -> None:
+    fields = {"state": "off", "usable": usable, "power_w": 0.0, "switched_off": switched_off}
+    oven = ApplianceState.model_validate({"observed_at": "2026-11-22T03:04:05Z", "holds_s": 90.0, **fields})
+    assert rendered(components["appliance_microwave_problem"], encode(oven)) == shown
 
 
 def test_a_notice_is_shown_in_the_language_of_the_settings_and_gone_when_it_is_down(
