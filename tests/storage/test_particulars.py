@@ -214,6 +214,24 @@ def test_a_restored_backup_neither_prolongs_a_validity_nor_brings_cards_back(
     assert_verifies(state)
 
 
+def test_what_was_told_is_on_the_disk_and_a_power_cut_before_gives_nothing_and_keeps_nothing_that_went(
+    open_writer: Opener, inbox: Inbox, state: Path, tmp_path: Path
+) -> None:
+    writer, _ = open_writer()
+    put(writer, inbox, cards=(card(1),), valid_until=NEW_YEAR + timedelta(days=9))
+    before, after = tmp_path / "before", tmp_path / "after"
+    shutil.copytree(state, before)
+    put(writer, inbox, cards=(card(2),), pin=PIN, number="77", valid_until=NEW_YEAR)
+    shutil.copytree(state, after)
+    shutil.copy(state / "ledger", before / "ledger")  # as when the power fails between the ledger and the rows
+    assert writer.close(5.0)
+    expected = (Member("m-1", valid_until=NEW_YEAR),)
+    assert open_writer(after)[1].members == expected
+    assert stored(after) == ({card(2)[0].hash: "m-1"}, {"77": "m-1"})
+    assert open_writer(before)[1].members == expected
+    assert stored(before) == ({}, {})
+
+
 def test_a_disk_that_fails_in_between_takes_all_of_it_in_the_end(
     open_writer: Opener, inbox: Inbox, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
