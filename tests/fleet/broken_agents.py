@@ -431,14 +431,14 @@ BREAKS: Mapping[str, Break] = {
     "status": Break(
         _status(lambda original, link_, kind, session, _will: original(link_, kind, session, is_will=True))
     ),
-    "birth": Break(_late_birth, listen_s=3.0, is_cut=True),
+    "birth": Break(_late_birth, listen_s=6.0, is_cut=True),
     "will": Break(
         _status(
             lambda original, link_, kind, session, will: original(
                 link_, kind, "f" * 16 if will else session, is_will=will
             )
         ),
-        listen_s=3.0,
+        listen_s=6.0,
         is_cut=True,
     ),
     # Kept: what is retained shows its age by the same time.
