@@ -167,6 +167,17 @@ def test_a_part_that_the_settings_no_longer_name_is_left_over_and_not_late(ear: 
     assert says(presence.renewed(ear.bench)) == "holds"
 
 
+def test_what_the_broker_had_counts_from_the_time_that_it_names(ear: Ear) -> None:
+    ear.state(age_s=20, is_stored=True)
+    assert says(presence.renewed(ear.bench)) == "not_checked"
+    ear.state()
+    assert says(presence.renewed(ear.bench)) == "holds"
+    late = Ear()
+    late.state(age_s=20, is_stored=True)
+    late.bench.hearing.ended = 100.0
+    assert says(presence.renewed(late.bench)) == "broken"
+
+
 def test_state_that_goes_back_or_comes_late_is_named(ear: Ear) -> None:
     ear.state(age_s=2)
     ear.state(age_s=4)
