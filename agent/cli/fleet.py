@@ -199,16 +199,26 @@ _WORDS = {
 }
 
 
+_TOGETHER = 3  # promises that were not checked for the same reason: more are told in one line
+
+
 def _tell(report: Report) -> None:
     from agent.fleet.conformance.promises import Verdict
 
     widest = max(len(promise.name) for promise, _ in report.findings)
+    unchecked = [finding.seen for _, finding in report.findings if finding.verdict is Verdict.NOT_CHECKED]
+    together: dict[Words, list[str]] = {each: [] for each in unchecked if unchecked.count(each) > _TOGETHER}
     for promise, finding in report.findings:
+        if finding.verdict is Verdict.NOT_CHECKED and finding.seen in together:
+            together[finding.seen].append(promise.name)
+            continue
         word = pick(_WORDS[finding.verdict.value])
         width = 11 - (len(word) if word[0] > "\u2e80" else 0)  # a Chinese character is two cells wide
         typer.echo(f"{word:<{width}}  {promise.name:<{widest}}  {clean(pick(promise.says))}")
         if finding.verdict is not Verdict.HOLDS:
             typer.echo(f"    → {clean(pick(finding.seen))}")
+    for why, names in together.items():
+        typer.echo(f"{pick(_WORDS[Verdict.NOT_CHECKED.value])}: {', '.join(names)}\n    → {clean(pick(why))}")
     good, bad, rest = (report.count(each) for each in (Verdict.HOLDS, Verdict.BROKEN, Verdict.NOT_CHECKED))
     say(
         f"站点 {report.station},约定 {report.contract:.20}:{good} 项符合,{bad} 项不符,{rest} 项未查。",

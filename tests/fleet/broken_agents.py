@@ -258,6 +258,16 @@ def _other_digests(patch: Patch) -> None:
     patch.setattr(RosterDigest, "run", run_otherwise)
 
 
+def _loses_a_part(patch: Patch) -> None:
+    finish = command_desk._finish_in_parts
+
+    def finish_without_one(turn: Turn, command: str, parts: Any) -> None:
+        finish(turn, command, [{"more": 1}, *parts])
+        turn.effects[:] = [each for each in turn.effects if not (isinstance(each, PublishReply) and each.part == 1)]
+
+    patch.setattr(command_desk, "_finish_in_parts", finish_without_one)
+
+
 def _logged(keeps: Callable[[str], bool]) -> Callable[[Patch], None]:
     log = Turn.log
 
@@ -431,14 +441,14 @@ BREAKS: Mapping[str, Break] = {
     "status": Break(
         _status(lambda original, link_, kind, session, _will: original(link_, kind, session, is_will=True))
     ),
-    "birth": Break(_late_birth, listen_s=3.0, is_cut=True),
+    "birth": Break(_late_birth, listen_s=6.0, is_cut=True),
     "will": Break(
         _status(
             lambda original, link_, kind, session, will: original(
                 link_, kind, "f" * 16 if will else session, is_will=will
             )
         ),
-        listen_s=3.0,
+        listen_s=6.0,
         is_cut=True,
     ),
     # Kept: what is retained shows its age by the same time.
@@ -482,6 +492,7 @@ BREAKS: Mapping[str, Break] = {
     "replayed": Break(_replayed_otherwise, frozenset({"once"})),
     "unconfirmed": Break(_takes_every_word),
     "digests_of_members": Break(_other_digests),
+    "diagnosed": Break(_loses_a_part),
     "unlocks": Break(_replies(_with_result(opened=None)), may_open=True),
     "opens_once": Break(_unlocks_again, may_open=True),
     "refusals_logged": Break(_logged(lambda kind: kind != "control.refused")),

@@ -34,10 +34,10 @@ class Caller:
     sent: set[str] = field(default_factory=set)
 
     def claims(self, name: str, arguments: Mapping[str, Any] | None = None, **proof: Any) -> CommandClaims:
-        """A command that nobody sent before; without a proof it names the present session."""
+        """A command that nobody sent before; without a proof it names the present session, once there is one."""
         if not proof:
-            if self.hearing.session is None:
-                raise KitError("the station went offline")
+            if not self.line.hear(self.limits.answer_s, lambda: self.hearing.session is not None):
+                raise KitError("the station went offline: try again when it is back")
             proof = {"session": self.hearing.session}
         command = f"conformance-{secrets.token_hex(8)}"
         self.sent.add(command)

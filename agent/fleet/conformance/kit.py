@@ -124,4 +124,10 @@ def _ask(bench: Bench, promise: Promise) -> Finding:
         )
     if promise.need is Need.MAY_OPEN and not bench.may_open:
         return not_checked("会开门,需要 --may-open", "it opens the door: needs --may-open")
-    return promise.check(bench)
+    session = bench.hearing.session
+    finding = promise.check(bench)
+    is_disturbed = promise.need is Need.KEY and bench.hearing.session != session
+    if finding.verdict is Verdict.BROKEN and is_disturbed:  # it connected anew, so what named the old session is stale
+        bench.deed = None
+        finding = promise.check(bench)
+    return finding

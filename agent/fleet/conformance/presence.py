@@ -98,25 +98,22 @@ def observed(bench: Bench) -> Finding:
 
 
 def renewed(bench: Bench) -> Finding:
-    """Told again before it no longer holds."""
+    """Told again before it no longer holds; what the broker had before counts from the time that it names."""
     hearing = bench.hearing
     told_again, once = 0, ""
     for kind, heard in hearing.states().items():
-        live = [each for each in heard if not each.is_stored]
-        if not live:
-            if _is_left_over(heard[-1]):
-                continue
+        tellings = [each for each in map(_telling, heard) if each is not None]
+        if not tellings:
+            continue  # left over from a part that the settings no longer name: a receiver sees it stale, which is right
+        if len(tellings) == 1:
             once = kind
-            continue
-        told_again += len(live) > 1
-        once = once if len(live) > 1 else kind
-        ends = [*(each.at for each in live[1:]), hearing.ended]
-        for each, until in zip(live, ends, strict=True):
-            holds_s = _holds_s(each) or 0.0
-            if until - each.at > holds_s + _GRACE_S:
+        told_again += len(tellings) > 1
+        ends = [*(at for at, _ in tellings[1:]), hearing.ended]
+        for (at, holds_s), until in zip(tellings, ends, strict=True):
+            if until - at > holds_s + _GRACE_S:
                 return broken(
-                    f"{kind} 有效 {holds_s:.0f} 秒,{until - each.at:.0f} 秒没有更新",
-                    f"{kind} holds for {holds_s:.0f} s and was not told again for {until - each.at:.0f} s",
+                    f"{kind} 有效 {holds_s:.0f} 秒,{until - at:.0f} 秒没有更新",
+                    f"{kind} holds for {holds_s:.0f} s and was not told again for {until - at:.0f} s",
                 )
     if once or not told_again:
         listened = f"{hearing.ended - hearing.began:.0f}"
@@ -125,6 +122,16 @@ def renewed(bench: Bench) -> Finding:
             f"listened for {listened} s, and {once or 'no state'} was not told again in it",
         )
     return holds(f"{told_again} 个部分", f"{told_again} parts")
+
+
+def _telling(message: Heard) -> tuple[float, float] | None:
+    """When it was told, monotonic, s, and for how long it holds; None for what was stale before anybody listened."""
+    holds_s = _holds_s(message) or 0.0
+    if not message.is_stored:
+        return message.at, holds_s
+    at = _moment(message)
+    age_s = holds_s + 1 if at is None else (message.utc - at).total_seconds()
+    return None if age_s > holds_s else (message.at - max(0.0, age_s), holds_s)
 
 
 def beat(bench: Bench) -> Finding:
@@ -148,12 +155,6 @@ def _beats(bench: Bench) -> Iterator[float]:
     for each in hearing.messages:
         if each.at <= hearing.quiet_until and not each.is_stored and each.kind in {"state/health", "status"}:
             yield each.at
-
-
-def _is_left_over(stored: Heard) -> bool:
-    """Of a part that the settings no longer name; a receiver sees it stale, which is right."""
-    at, holds_s = _moment(stored), _holds_s(stored)
-    return at is not None and holds_s is not None and (stored.utc - at).total_seconds() > holds_s
 
 
 def _moment(message: Heard) -> datetime | None:

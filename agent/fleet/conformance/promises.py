@@ -44,7 +44,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """One sentence of the contract. `scope`: what the key must be allowed; `check` may be called once a run."""
+    """One sentence of the contract. `scope`: what the key must be allowed.
+
+    `check` is called once a run, and once more when the station connected anew meanwhile, unless it opens the door.
+    """
 
     name: str
     says: Words

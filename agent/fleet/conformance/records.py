@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from agent.fleet.conformance.bench import Bench
 from agent.fleet.conformance.hearing import Heard
 from agent.fleet.conformance.promises import Finding, Need, Promise, broken, holds, not_checked
 
+_DIAGNOSIS_S = 60.0
+_PART_BYTES = 48 * 1024
 _TRIES = 3  # a roster may change between two pages
 _PAGES = 100  # of 200 members each, in this version
 _MOST = 20  # entries that are asked for again
@@ -148,6 +151,25 @@ def _whole_roster(bench: Bench) -> _Roster | Finding:
     return not_checked(f"超过 {_PAGES} 页", f"it has more than {_PAGES} pages")
 
 
+def diagnosed(bench: Bench) -> Finding:
+    """Every part once, each an object that can be read alone. That no person is in it `privacy` looks at."""
+    replies = bench.call.ask(bench.call.claims("diagnostics.collect"), most_s=_DIAGNOSIS_S)
+    if not replies:
+        return NO_ANSWER
+    if replies[-1].text("status") != "done":
+        what = f"{replies[-1].text('status')} {replies[-1].text('code')}".strip()
+        return broken(f"没有完成:{what}", f"it was not done: {what}")
+    told = [each for each in replies if (each.body or {}).get("part") is not None]
+    numbers = [(each.body or {}).get("part") for each in told]
+    count = (replies[-1].body or {}).get("parts")
+    if not isinstance(count, int) or numbers != list(range(1, count + 1)):
+        return broken(f"各部分为 {numbers!r:.40},共 {count!r:.10}", f"the parts are {numbers!r:.40} of {count!r:.10}")
+    largest = max(len(json.dumps(_result(each), ensure_ascii=False).encode()) for each in told)
+    if largest > _PART_BYTES or not all(_result(each) for each in told):
+        return broken(f"最大的部分 {largest} 字节", f"a part is empty, or larger than it may be: {largest} bytes")
+    return holds(f"{count} 个部分", f"{count} parts")
+
+
 PROMISES = (
     Promise(
         "replayed",
@@ -175,5 +197,15 @@ PROMISES = (
         digests,
         Need.KEY,
         Scope.ROSTER,
+    ),
+    Promise(
+        "diagnosed",
+        Words(
+            "diagnostics.collect 分部分送来,每部分可单独阅读",
+            "`diagnostics.collect` comes in parts, each to be read alone.",
+        ),
+        diagnosed,
+        Need.KEY,
+        Scope.RECORDS,
     ),
 )
