@@ -343,6 +343,29 @@ def test_a_port_that_accepts_and_says_nothing_is_not_a_broker(inbox: Inbox, make
             assert link.close(1.0)
 
 
+@pytest.mark.parametrize(
+    ("connack", "reason"),
+    [(b"", "the broker did not answer"), (b"\x20\x03\0\0\0", "the broker does not acknowledge")],
+    ids=["no_connack", "no_puback"],
+)
+def test_a_broker_that_takes_all_and_answers_nothing_is_given_up(
+    connack: bytes, reason: str, inbox: Inbox, make_link: MakeLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("_CONNACK_S", "_PUBACK_S", "_TICK_S"):
+        monkeypatch.setattr(f"agent.mqtt.link.{bound}", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        make_link(Broker("127.0.0.1", mute.getsockname()[1]))
+        taken, _ = mute.accept()
+        with taken:
+            taken.sendall(connack)
+            (down,) = inbox.wait_for_count(BrokerDisconnected, 1)
+            assert isinstance(down, BrokerDisconnected)
+            assert down.reason == reason
+            taken.settimeout(PATIENCE_S)
+            while taken.recv(4096):
+                pass  # until the link closes it
+
+
 def test_a_part_that_breaks_the_contract_is_not_published_and_the_rest_goes_on(
     broker: Broker,
     inbox: Inbox,

@@ -6,15 +6,19 @@ Each takes a `Rig` whose station has visitors meanwhile, and a source of chance 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from random import Random
 
+from agent.fleet.commander import CommandError
 from tests.network import Way
-from tests.system.rig import KEEPALIVE_S, Fault, Rig
-from tests.system.stations import eventually
+from tests.system.rig import IN_FLIGHT, KEEPALIVE_S, Fault, Rig
+from tests.system.stations import STATION, eventually
 
 # A ping goes after one keepalive of silence, its answer is missed after another; then paho looks once a second. The
 # rest is for a busy machine.
 NOTICE_S = 2 * KEEPALIVE_S + 5.0
+_REPLAYED = 3 * IN_FLIGHT  # so many that a replay takes several pages
+_ANSWER_S = 3.0  # many times what it takes, where it comes
 _MOMENT_S = 0.3
 _LINE_S = 0.2  # so long a line that entries are always under way when it is cut
 
@@ -142,10 +146,28 @@ def forget_what_waits(rig: Rig, random: Random) -> None:
 
 def forget_at_once(rig: Rig, random: Random) -> None:
     """The broker acknowledges and forgets, and lives on."""
+    _forget(rig, random.randint(1, 10))
+
+
+def cut_a_replay(rig: Rig, random: Random) -> None:
+    """The broker forgets, and the connection ends while the station sends that again; the server asks once more."""
+    _forget(rig, _REPLAYED)
+    eventually(lambda: bool(rig.watcher.gaps(STATION)), "the server sees the gap")
+    rig.way.delay_s = _LINE_S
+    with rig.command() as commander:
+        answers = commander.send("log.replay", next(rig.watcher.gaps(STATION)[0].requests()), timeout_s=_ANSWER_S)
+        assert next(answers).status == "accepted"
+        time.sleep(random.uniform(0, 4 * _LINE_S))
+        rig.way.blink(resets=random.random() < 0.5)
+        with suppress(CommandError):  # an answer that finds no link is not sent
+            list(answers)
+    rig.await_link()
+
+
+def _forget(rig: Rig, entries: int) -> None:
     before = rig.way.forgotten
     rig.way.forgets = True
-    eventually(lambda: rig.way.forgotten > before, "entries are forgotten")
-    _wait(random)
+    eventually(lambda: rig.way.forgotten >= before + entries, "entries are forgotten")
     rig.way.forgets = False
 
 
@@ -167,7 +189,7 @@ NETWORK = (
 )
 """The broker lives and keeps what it acknowledged: nothing may be missing that a server has to ask for."""
 
-FORGETTING = (kill_broker, stop_broker, forget_what_waits, forget_at_once)
+FORGETTING = (kill_broker, stop_broker, forget_what_waits, forget_at_once, cut_a_replay)
 """The broker may forget what it acknowledged."""
 
 

@@ -99,7 +99,7 @@ class Rig:
         self.memory: Memory | None = None
         self.replayed = 0
         self.slowest_s = 0.0
-        self._command = command
+        self.command = command
 
     def run(self, fault: Fault, random: Random) -> Delivery:
         """Let visitors come while `fault` happens; then `settle`."""
@@ -138,7 +138,7 @@ class Rig:
         gaps = self.watcher.gaps(STATION)
         if not gaps:
             return
-        with self._command() as commander:
+        with self.command() as commander:
             for arguments in (each for gap in gaps for each in gap.requests()):
                 last = list(commander.send("log.replay", arguments))[-1]
                 assert last.status == "done", last

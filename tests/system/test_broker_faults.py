@@ -57,3 +57,11 @@ def test_what_a_broker_acknowledged_and_forgot_is_sent_again_when_the_server_ask
             before = rig.replayed
             faults.happen(rig, fault, random)
             assert rig.replayed > before, "nothing was forgotten"
+
+
+def test_a_server_whose_replay_was_cut_short_asks_once_more_and_has_all(tmp_path: Path) -> None:
+    random = Random(SEED)
+    with rigged(tmp_path) as rig:
+        rig.warm_up(faults.cut_a_replay, random=random)
+        faults.happen(rig, faults.cut_a_replay, random)
+        assert rig.replayed > 0, "none was cut short"

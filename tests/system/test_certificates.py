@@ -68,7 +68,6 @@ def test_visits_reach_the_central_server_through_the_shipped_broker(tmp_path: Pa
 
 
 def test_a_command_goes_through_the_shipped_broker_beside_the_server(tmp_path: Path, broker: SecureBroker) -> None:
-    broker.certificates.make("account", "operator")
     signer = command_keys.generate("central-1")
     keys = {f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": ["open"]}}
     watcher = Watcher(broker.as_("central-server"), backoff=AT_ONCE)
