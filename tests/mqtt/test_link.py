@@ -89,10 +89,10 @@ def test_a_broker_that_forgot_status_and_about_is_told_again(
 
 
 def test_a_command_that_is_retained_shows_it_where_the_protocol_does(broker: Broker, inbox: Inbox) -> None:
-    came: SimpleQueue[bool] = SimpleQueue()
+    came: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
 
     def receive(payload: bytes, at: float, *, is_retained: bool) -> CommandRejected:
-        came.put(is_retained)
+        came.put((payload, is_retained))
         return CommandRejected(at, payload.decode())
 
     link = BrokerLink(broker, TOPICS, About(name="x"), SystemClock(), inbox.post, backoff=AT_ONCE, receive=receive)
@@ -103,10 +103,14 @@ def test_a_command_that_is_retained_shows_it_where_the_protocol_does(broker: Bro
     try:
         session_of(inbox)
         assert isinstance(signals.get(timeout=PATIENCE_S), Accepted)
-        server.publish(TOPICS.commands, b"before", retain=False)
-        assert came.get(timeout=PATIENCE_S) is False  # it is subscribed
+        deadline = time.monotonic() + PATIENCE_S
+        while came.empty() and time.monotonic() < deadline:  # the link is told of before it has subscribed
+            server.publish(TOPICS.commands, b"before", retain=False)
+            time.sleep(0.05)
         server.publish(TOPICS.commands, b"now", retain=True)
-        assert came.get(timeout=PATIENCE_S) is (broker.protocol == "5")
+        while (found := came.get(timeout=PATIENCE_S))[0] != b"now":
+            assert found == (b"before", False)
+        assert found[1] is (broker.protocol == "5")
     finally:
         server.cut()
         link.close()
