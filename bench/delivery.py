@@ -54,7 +54,7 @@ WARM = 2_000  # entries before memory is first looked at: everything has been im
 IN_FLIGHT = 200  # of the backlog; more gains nothing on one machine
 BESIDE = 40_000  # entries that drain while people come and go
 MEMORY_COUNT, COMMITS_COUNT, RIVAL_RUNS = 8_000, 800, 3  # messages of each run, of which the median is stated
-DRAIN_S = 180.0  # a station comes back within a minute
+DRAIN_S = 120.0
 
 EVENT_MS, COMMAND_MS, RATE_MIN, LIVE_S, GROWN_MB = 100.0, 50.0, 2_000, 2.0, 5.0
 
@@ -240,7 +240,9 @@ def measure_drain(folder: Path, count: int) -> tuple[Drained, float, float]:
     """The backlog grows while the agent runs and the broker is away; then its rivals publish to the same broker."""
     with ExitStack() as stack:
         broker = _broker(folder, stack)
-        settings = write_settings(folder, _tables(broker, in_flight_max=IN_FLIGHT, entries_per_s_max=0))
+        settings = write_settings(
+            folder, _tables(broker, in_flight_max=IN_FLIGHT, entries_per_s_max=0, reconnect_s_max=1)
+        )
         agent = AgentBeside(settings)
         stack.callback(agent.end)
         agent.grow(min(WARM, count))
@@ -360,7 +362,6 @@ def _tables(broker: Mosquitto, **mqtt: Any) -> dict[str, dict[str, Any]]:
 @contextmanager
 def _running(settings: Settings, inbox: Inbox) -> Iterator[App]:
     with build(settings, SystemClock(), inbox=inbox) as app:
-        settle_interpreter()
         thread = threading.Thread(target=app.run, name="deciding")
         thread.start()
         try:
@@ -379,6 +380,7 @@ def bars(backlog: int = BACKLOG, samples: int = SAMPLES) -> Iterator[Bar]:
     if shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
         yield not_measured("delivery", f"≥ {RATE_MIN} entries a second", "mosquitto is not installed")
         return
+    settle_interpreter()
     events, durable_ms, commands = _in_a_folder(lambda folder: measure_ways(folder, samples))
     yield _judge_round("event → broker acknowledgement", events, EVENT_MS)
     yield Bar("    of that, until it is durable", "", spread(durable_ms), None)
