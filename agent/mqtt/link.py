@@ -192,8 +192,9 @@ class BrokerLink:
         """Publish readings when nothing else waits; those that are lost are counted in the next batch."""
         with self._lock:
             if self._session is None:
-                self._lost_readings += len(effect.readings)
+                self._lost_readings += len(effect.readings) + effect.lost
                 return
+            self._flow.lost_readings += effect.lost
             for first in range(0, len(effect.readings), MAX_BATCH):
                 self._flow.offer_readings(Batch(effect.readings[first : first + MAX_BATCH]))
         self._wake()

@@ -392,7 +392,7 @@ class Reading(Message):
 
 
 class Readings(Message):
-    """A batch. Readings may be thinned or lost: `lost` counts those that were dropped since the batch before."""
+    """A batch. Readings may be lost: `lost` counts minutes and values that were dropped since the batch before."""
 
     readings: Annotated[tuple[Reading, ...], Field(max_length=MAX_BATCH)]
     lost: Annotated[int, Field(ge=0)] = 0

@@ -15,6 +15,7 @@ from agent.effects import ReadEntries, ReadOutbox
 from agent.events import (
     ConsentRecorded,
     ConsentWithdrawn,
+    DiskSpaceChanged,
     EntriesLogged,
     EntriesLost,
     EntriesRead,
@@ -60,6 +61,7 @@ from agent.storage.orders import (
 )
 from agent.storage.pruning import Retention
 from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
+from agent.storage.space import Space
 from agent.storage.stamps import Stamps, rfc3339
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 5.0
 # More of the outbox at once would only wait in memory for the broker.
 _OUTBOX_ROWS = 1_000
+# How often the free space is looked at; a disk that fills faster than that is found full by the log itself.
+_SPACE_S = 10.0
 # Lost readings alone are said in the log this seldom; they may go on for as long as a fault lasts.
 _LOST_READINGS_S = 600.0
 
@@ -115,6 +119,9 @@ class Worker:
         self._retention = retention
         self._prune_at = clock.monotonic() + (retention.first_s if retention else 0.0)
         self._is_time_to_write = False
+        self._space = Space(directory)
+        self._look_at = 0.0  # monotonic
+        self._is_told_low = False
 
     def run(self) -> None:
         """Until the end is ordered and nothing is left, or its deadline has come."""
@@ -134,6 +141,7 @@ class Worker:
             self._losses.tell(self._orders)
             if is_first_of_end or self._clock.monotonic() >= self._retry_at:
                 self._attempt(self._write)
+            self._look_at_space()
             self._gather_readings(is_last=is_stopping)
             if not is_stopping and not self._orders.unfinished:
                 self._attempt(self._prune)  # never while somebody waits for the disk
@@ -152,15 +160,41 @@ class Worker:
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
-            work()
+            while not self._is_done(work):
+                _logger.info("the disk is full: the log takes from its reserve")
         except (OperationalError, OSError) as error:
-            if is_damage(error):
-                self._give_up(error)
             self._fail(error)
         except DatabaseError as error:
             if is_damage(error):
                 self._give_up(error)
             raise
+
+    def _is_done(self, work: Callable[[], None]) -> bool:
+        """Do it; False when the disk was full and has room now. Raises what else `work` does."""
+        try:
+            work()
+        except (OperationalError, OSError) as error:
+            if is_damage(error):
+                self._give_up(error)
+            if not self._space.give_up():
+                raise
+            self._look_at = 0.0
+            return False
+        return True
+
+    def _look_at_space(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _SPACE_S
+        try:
+            free = self._space.look()
+        except OSError as error:
+            _logger.debug("the free space cannot be seen: %s", explain(error))
+            return
+        if self._space.is_low != self._is_told_low:
+            self._is_told_low = self._space.is_low
+            self._post(DiskSpaceChanged(self._clock.now(), self._is_told_low, free // 1_000_000))
 
     def _write_what_waits(self) -> None:
         while True:
@@ -556,10 +590,22 @@ class Worker:
             self._losses.readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
         now = self._clock.now()
         over = self._files.readings.finish(None if is_last else stamps.minute(now))
-        if over:
-            self._post(MinutesMeasured(now, over))
+        lost = self._losses.take_unmeasured()
+        if over or lost:
+            self._post(MinutesMeasured(now, over, lost))
         if self._is_time_to_write or is_last:
+            self._write_readings(now)
+
+    def _write_readings(self, now: float) -> None:
+        """Not into the last of the space: that is the log's."""
+        try:
+            has_room = self._space.takes_readings()
+        except OSError:
+            has_room = False
+        if has_room:
             self._files.readings.commit(now)
+        else:
+            self._files.readings.put_off(now)
 
 
 def _outcome(done: PendingErasure | PendingWithdrawal, now: float) -> Event:

@@ -1,4 +1,4 @@
-"""kill -9 of the real agent at random moments: what another process was told is done, is done, and the server has it."""
+"""kill -9 of the real agent at random moments: what another process was told is done, and the server has it."""
 
 from __future__ import annotations
 
