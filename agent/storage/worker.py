@@ -75,6 +75,9 @@ _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 5.0
 # More of the outbox at once would only wait in memory for the broker.
 _OUTBOX_ROWS = 1_000
+# A death forgets how far the broker has the log since the last time that was written: so many entries at the most are
+# sent again, or somebody who dies every minute would send the same ones of a long backlog for ever.
+_CURSOR_STEP = 500
 # How often the free space is looked at; a disk that fills faster than that is found full by the log itself.
 _SPACE_S = 10.0
 # Lost readings alone are said in the log this seldom; they may go on for as long as a fault lasts.
@@ -456,11 +459,13 @@ class Worker:
             self._post(event)
 
     def _due_cursor(self) -> tuple[int, int] | None:
-        """The cursor when it is to be written, which is when readings are: on a card every page is wear."""
+        """The cursor when it is to be written: when readings are, for on a card every page is wear, or far behind."""
         cursor = self._orders.cursor()
         if cursor is None or cursor <= self._cursor:
             return None
-        return cursor if self._orders.is_stopping or self._is_time_to_write else None
+        begin = self._cursor[1] if cursor[0] == self._cursor[0] else 0
+        is_far = cursor[1] - begin >= _CURSOR_STEP
+        return cursor if is_far or self._orders.is_stopping or self._is_time_to_write else None
 
     def _move_cursor(self) -> None:
         """The cursor by itself, when no entry takes it along."""

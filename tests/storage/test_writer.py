@@ -42,7 +42,7 @@ from agent.events import (
     Template,
     WorkerFailed,
 )
-from agent.storage import orders
+from agent.storage import orders, worker
 from agent.storage.chain import Position
 from agent.storage.database import open_readonly, open_writable
 from agent.storage.head import read_head
@@ -306,6 +306,20 @@ def test_cursors_cost_one_commit_whenever_readings_are_written(open_writer: Open
     while rows(state / "station.db", "SELECT epoch, sequence FROM cursor") != [(1, 2)]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_cursor_that_has_come_far_is_written_so_that_a_death_does_not_begin_a_long_backlog_again(
+    open_writer: Opener, inbox: Inbox, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CURSOR_STEP", 3)
+    writer, _ = open_writer()
+    for number in range(8):
+        append(writer, inbox, f"t{number}")
+    for sequence, kept in ((2, 0), (3, 3), (5, 3), (6, 6)):
+        writer.submit(MoveCursor(1, sequence))
+        append(writer, inbox, f"after-{sequence}")
+        found = rows(state / "station.db", "SELECT sequence FROM cursor")
+        assert found == [(kept,)]
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
