@@ -162,28 +162,22 @@ class Worker:
         self._recover()
 
     def _attempt(self, work: Callable[[], None]) -> None:
-        try:
-            while not self._is_done(work):
-                _logger.info("the disk is full: the log takes from its reserve")
-        except (OperationalError, OSError) as error:
-            self._fail(error)
-        except DatabaseError as error:
-            if is_damage(error):
-                self._give_up(error)
-            raise
-
-    def _is_done(self, work: Callable[[], None]) -> bool:
-        """Do it; False when the disk was full and has room now. Raises what else `work` does."""
-        try:
-            work()
-        except (OperationalError, OSError) as error:
-            if is_damage(error):
-                self._give_up(error)
-            if not self._space.give_up():
+        while True:
+            try:
+                work()
+            except (OperationalError, OSError) as error:
+                if is_damage(error):
+                    self._give_up(error)
+                if self._space.give_up():
+                    _logger.info("the disk is full: the log takes from its reserve")
+                    self._look_at = 0.0
+                    continue
+                self._fail(error)
+            except DatabaseError as error:
+                if is_damage(error):
+                    self._give_up(error)
                 raise
-            self._look_at = 0.0
-            return False
-        return True
+            return
 
     def _look_at_space(self) -> None:
         now = self._clock.monotonic()
