@@ -1,0 +1,210 @@
+"""A hundred thousand messages that are no commands of anybody who may send one, through a real mosquitto."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import OctKey
+
+from agent import command_keys
+from agent.command_gate import CommandClaims, sign
+from agent.command_keys import CommandSigner
+from agent.fleet.commander import Commander, CommandError
+from agent.fleet.watch import Watcher
+from agent.mqtt.client import Broker, Connection, Received, Signal, Subscribed
+from agent.mqtt.payloads import MAX_PAYLOAD_BYTES
+from agent.mqtt.topics import Topics
+from tests.broker import Mosquitto
+from tests.flood import Flood
+from tests.system.delivered import Memory, assert_delivered
+from tests.system.stations import STATION, eventually, write_settings
+from tests.system.visited import VisitedStation
+
+MESSAGES = 100_000
+WARM_UP = 5_000
+SEED = 20261122
+TOPICS = Topics("stations", STATION)
+UNREAD_PER_S = 20.0  # what the link takes of any flood, and at once
+OLD_NONCE = "0" * 32
+
+
+@dataclass
+class Replies:
+    """What the station answered anybody, as somebody hears who only listens; also every command that was sent."""
+
+    count: int = 0
+    commands: list[bytes] = field(default_factory=list)
+    is_listening: bool = False
+    keeps_commands: bool = True
+
+    def take(self, signal: Signal) -> None:
+        self.is_listening |= isinstance(signal, Subscribed)
+        if not isinstance(signal, Received):
+            return
+        if signal.topic == TOPICS.replies:
+            self.count += 1
+        elif self.keeps_commands:
+            self.commands.append(signal.payload)
+
+
+@contextmanager
+def heard(broker: Broker, *topics: str) -> Iterator[Replies]:
+    replies = Replies()
+    connection = Connection(broker, "listener", replies.take)
+    connection.open()
+    connection.subscribe(topics)
+    try:
+        eventually(lambda: replies.is_listening, "somebody listens")
+        yield replies
+    finally:
+        connection.cut()
+
+
+def claims(number: int, **fields: object) -> CommandClaims:
+    return CommandClaims.model_validate(
+        {
+            "id": f"c-{number}",
+            "station": STATION,
+            "name": "door.unlock",
+            "issued_at": "2026-11-22T00:00:00Z",
+            "nonce": OLD_NONCE,
+            **fields,
+        }
+    )
+
+
+class Hostile:
+    """Makes one message after the other. `recorded`: rightful commands that were carried out."""
+
+    def __init__(self, rightful: CommandSigner, recorded: list[bytes]) -> None:
+        self._random = random.Random(SEED)
+        self._recorded = recorded
+        stranger = command_keys.generate(rightful.name)
+
+        def by(signer: CommandSigner, **fields: object) -> bytes:
+            return sign(claims(len(self._made), **fields), signer.name, signer.private).encode()
+
+        self._made: list[bytes] = []
+        for _ in range(50):  # signatures take a while, and the gate reads the same one again as a new one
+            self._made += [
+                by(stranger),
+                by(command_keys.generate("central-9")),
+                by(rightful),
+                by(rightful, name="door.hold_open"),
+                by(rightful, name="station.refresh", nonce=None, session="f" * 16),
+                by(rightful, name="members.erase", arguments={"id": "m-1"}, nonce=None, revision=1),
+                by(rightful, name="door.explode"),
+                by(rightful, arguments={"door": "all"}),
+                by(rightful, station="another-1"),
+            ]
+        body = claims(0).model_dump_json(exclude_none=True)
+        secret = OctKey.import_key("central-1central-1central-1central-1")
+        header = {"alg": "HS256", "kid": rightful.name}
+        self._made.append(jws.serialize_compact(header, body, secret, algorithms=["HS256"]).encode())
+        self._makers: list[Callable[[], bytes]] = [
+            lambda: self._random.randbytes(self._random.randrange(200)),
+            lambda: b"{" * self._random.randrange(400),
+            lambda: b"e30." * self._random.randrange(1, 100),
+            lambda: self._random.choice(self._made),
+            lambda: self._random.choice(self._recorded),
+            self._altered,
+        ]
+
+    def next(self) -> bytes:
+        """Every five hundredth is larger than the contract allows, or a deep nest."""
+        if not self._random.randrange(500):
+            size = MAX_PAYLOAD_BYTES + self._random.randrange(-5_000, 100_000)
+            return self._random.choice((b"\0", b"[", b"a.", b'{"a":')) * (size // 2)
+        return self._random.choice(self._makers)()
+
+    def _altered(self) -> bytes:
+        message = bytearray(self._random.choice(self._made + self._recorded))
+        message[self._random.randrange(len(message))] ^= 1 << self._random.randrange(7)
+        return bytes(message[: self._random.randrange(1, len(message) + 1)] if self._random.random() < 0.3 else message)
+
+
+@pytest.mark.timeout(400)
+def test_a_hundred_thousand_hostile_messages_open_no_door_and_keep_no_rightful_command_out(tmp_path: Path) -> None:
+    signer = command_keys.generate("central-1")
+    # The broker keeps all of them for the station, however slowly it reads.
+    server = Mosquitto(tmp_path, ("allow_anonymous true", "max_queued_messages 0"))
+    server.start()
+    tables = {
+        "mqtt": {"enabled": True, "host": "127.0.0.1", "port": server.port},
+        "door": {"unlock_s": 1.0},  # an unlock is done once it is known whether somebody went in
+        f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": ["open"]},
+    }
+    broker = Broker("127.0.0.1", server.port)
+    watcher = Watcher(broker)
+    station = VisitedStation(write_settings(tmp_path, tables))
+    try:
+        watcher.start()
+        station.await_ready()
+        eventually(lambda: station.status()["broker"]["connected"], "the link is up")
+        with heard(broker, TOPICS.commands, TOPICS.replies) as replies:
+            assert command(broker, signer, "door.unlock") == "done"
+            recorded = [each for each in replies.commands if each.count(b".") == 2]
+        assert recorded
+        hostile = Hostile(signer, recorded)
+        flood(server.port, hostile, WARM_UP)
+        assert command(broker, signer, "station.refresh") == "done"
+        memory = Memory(station.process.pid)
+
+        with heard(broker, TOPICS.replies) as replies:
+            began = time.monotonic()
+            slowest_s = flood_beside(station, lambda: flood(server.port, hostile, MESSAGES))
+            assert command(broker, signer, "station.refresh") == "done", "all of it was read before"
+            took_s = time.monotonic() - began
+        assert replies.count <= UNREAD_PER_S * (took_s + 1) + 2
+        assert slowest_s < 2.0, "who asks at the station is answered meanwhile"
+        assert server.log().count(f"Sending PUBLISH to station-{STATION}") > 0.99 * (WARM_UP + MESSAGES)
+        memory.assert_flat()
+        assert command(broker, signer, "door.unlock") == "done"
+        assert_delivered(watcher, tmp_path / "state")
+    finally:
+        watcher.close()
+        station.kill()
+        server.stop()
+    types = [each.type for each in watcher.entries(STATION)]
+    assert types.count("station.access.granted") == 2
+    assert types.count("station.control.refused") < 100, "refusals are counted, and not written one by one"
+
+
+def command(broker: Broker, signer: CommandSigner, name: str) -> str:
+    """What became of a rightful command; a server sends again what nobody answers."""
+    with Commander(broker, TOPICS, signer) as commander:
+        for _ in range(50):
+            try:
+                return [each.status for each in commander.send(name, timeout_s=6.0)][-1]
+            except CommandError:
+                continue
+    raise AssertionError("no answer")
+
+
+def flood(port: int, hostile: Hostile, count: int) -> None:
+    with Flood(port) as sender:
+        for number in range(count):
+            sender.send(TOPICS.commands, hostile.next(), is_retained=number % 50 == 0, is_repeated=number % 7 == 0)
+        sender.settle()
+
+
+def flood_beside(station: VisitedStation, work: Callable[[], None]) -> float:
+    """Do it while the door is watched; returns the longest time that an answer took."""
+    thread = threading.Thread(target=work, name="flooding")
+    thread.start()
+    slowest_s = 0.0
+    while thread.is_alive():
+        began = time.monotonic()
+        assert station.status()["parts"]["door"]["lock"] == "secured"
+        slowest_s = max(slowest_s, time.monotonic() - began)
+        time.sleep(0.05)
+    thread.join()
+    return slowest_s
