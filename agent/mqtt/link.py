@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Literal, Protocol
 
@@ -426,12 +427,18 @@ class BrokerLink:
                 reply = reply_of(item, lambda moment: self._clock.wall_at(moment).isoformat())
                 return Retained(self._topics.replies, encode(reply))
             case LoggedEntry():
-                event = log_event(self._topics.station, item, self._clock.wall().utc)
+                event = log_event(self._topics.station, item, self._clock.wall().utc, self._age(item))
                 return Retained(self._topics.log, encode(event))
             case Replayed(_, entry):
                 return self._encode(entry)
             case Batch(readings, lost):
                 return Retained(self._topics.readings, encode(readings_of(readings, lost)))
+
+    def _age(self, entry: LoggedEntry) -> timedelta | None:
+        """By the monotonic clock, whatever became of the wall's since then; None for an entry of another boot."""
+        if entry.boot != self._clock.boot_id:
+            return None
+        return timedelta(seconds=self._clock.now() - entry.monotonic_ms / 1000)
 
     def _refuse(self, item: Item, error: PayloadError) -> None:
         """Never rubbish on the wire: say what is wrong, once for each part, and do not publish it."""

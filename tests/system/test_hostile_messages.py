@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc import jws
@@ -138,7 +139,7 @@ def test_a_hundred_thousand_hostile_messages_open_no_door_and_keep_no_rightful_c
     # The broker keeps all of them for the station, however slowly it reads.
     server = Mosquitto(tmp_path, ("allow_anonymous true", "max_queued_messages 0"))
     server.start()
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "mqtt": {"enabled": True, "host": "127.0.0.1", "port": server.port},
         "door": {"unlock_s": 1.0},  # an unlock is done once it is known whether somebody went in
         f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": ["open"]},

@@ -21,7 +21,7 @@ from agent.storage.head import read_head
 from agent.storage.log import read_after, verify
 from tests.broker import Mosquitto
 from tests.system.delivered import GROWTH_BYTES, assert_delivered, resident_bytes
-from tests.system.stations import AgentProcess, write_settings
+from tests.system.stations import AgentProcess, quick_restarts, write_settings
 
 DEATHS = 100
 IN_THE_START = 10  # of every so many, one comes while the agent opens its files or connects
@@ -44,7 +44,7 @@ def test_nothing_acknowledged_is_lost_when_the_agent_is_killed_at_any_moment(tmp
     with _listening(tmp_path) as (settings, watcher):
         for number in range(DEATHS):
             _live(settings, watcher, lives, moments, is_short=number % IN_THE_START == IN_THE_START - 1)
-        last = AgentProcess(settings, _quick(settings))
+        last = AgentProcess(settings, quick_restarts(settings))
         last.await_ready()
         delivery = assert_delivered(watcher, tmp_path / "state")
         last.kill()
@@ -72,7 +72,7 @@ def _listening(folder: Path) -> Iterator[tuple[Path, Watcher]]:
 
 def _live(settings: Path, watcher: Watcher, lives: Lives, moments: random.Random, *, is_short: bool) -> None:
     """Start it, let three ask without pause, and kill it."""
-    agent = AgentProcess(settings, _quick(settings))
+    agent = AgentProcess(settings, quick_restarts(settings))
     if is_short:
         time.sleep(moments.uniform(0.0, 1.0))
         agent.kill()
@@ -104,11 +104,6 @@ def _ask_until_dead(agent: AgentProcess, told: set[tuple[int, int]]) -> None:
 def _arrived(watcher: Watcher) -> int:
     """Messages of the log, also those that came again."""
     return len(watcher.entries()) + watcher.duplicates
-
-
-def _quick(settings: Path) -> dict[str, str]:
-    """The bytecode of one start serves the next, also where the surroundings forbid it: half of a start's time."""
-    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(settings.parent / "bytecode")}
 
 
 def _assert_kept(state: Path, told: set[tuple[int, int]]) -> None:
