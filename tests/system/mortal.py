@@ -19,6 +19,7 @@ from tests.system.rig import IN_FLIGHT, Fault, Rig, Visitors, rigged
 from tests.system.stations import PATIENCE_S, quick_restarts
 from tests.system.visited import VisitedStation
 
+START_S = 90.0  # the first restart compiles every module; on a machine that does much else besides
 # A death forgets how far the broker has the log since that was written last; and what was acknowledged meanwhile.
 RESENT = worker._CURSOR_STEP + 10 * IN_FLIGHT
 
@@ -41,7 +42,7 @@ class Mortal(Rig):
 
     def await_ready(self) -> None:
         """Until it answers; from then on it has visitors again."""
-        self.station.await_ready()
+        self.station.await_ready(START_S)
         self._takes_visits = True
         self.await_link()
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -45,15 +45,17 @@ def fill_disk(rig: Rig, random: Random) -> None:
         ballast.unlink()
 
 
-def soak(minutes: float, seed: int, folder: Path) -> int:
-    """The process's exit code."""
+FAULTS: tuple[Fault, ...] = (*broker_faults.NETWORK, *broker_faults.FORGETTING, *agent_faults.FAULTS, fill_disk)
+
+
+def soak(minutes: float, seed: int, folder: Path, among: Sequence[Fault] = FAULTS) -> int:
+    """Let them happen until the time is over; returns the process's exit code."""
     random = Random(seed)
-    until = time.monotonic() + 60 * minutes
     counts: Counter[str] = Counter()
     print(f"soak: {minutes:g} minutes, seed {seed}", flush=True)
     with _disk(folder) as has_disk, mortal(folder, *PERSISTENCE) as rig:
-        faults: list[Fault] = [*broker_faults.NETWORK, *broker_faults.FORGETTING, *agent_faults.FAULTS]
-        faults += [fill_disk] if has_disk else []
+        faults = [each for each in among if has_disk or each is not fill_disk]
+        until = time.monotonic() + 60 * minutes
         try:
             while time.monotonic() < until:
                 # Each of them comes before any comes again.

@@ -137,7 +137,7 @@ class AgentProcess:
             command = [sys.executable, "-m", "agent", "run", "--config", str(settings_path)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
 
-    def await_ready(self) -> None:
+    def await_ready(self, patience_s: float = PATIENCE_S) -> None:
         def answers() -> bool:
             assert self.process.poll() is None, self.log_path.read_text()
             try:
@@ -146,7 +146,7 @@ class AgentProcess:
                 return False
             return True
 
-        eventually(answers, "the agent answers")
+        eventually(answers, "the agent answers", patience_s)
 
     def kill(self) -> None:
         self.process.kill()
