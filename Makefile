@@ -2,7 +2,7 @@
 # Nothing here needs root; everything it brings stays in .tools/ and .venv/ of this folder.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check format bench writes lock clean
+.PHONY: setup demo test check format bench writes soak lock clean
 
 PYTHON ?= python3
 SECONDS_ARGUMENT = $(if $(filter command line environment,$(origin SECONDS)),--seconds $(SECONDS))
@@ -47,6 +47,11 @@ bench: setup
 # Counted at the block layer where this account may mount a loop device; some minutes.
 writes: setup
 	$(BIN)/python -m bench writes
+
+# Every fault of the station, its broker and the network, by chance, against one set of files: make soak MINUTES=30
+MINUTES ?= 30
+soak: setup
+	$(BIN)/python -m tests.system.soak $(MINUTES) $(SEED)
 
 # Both locks are made again from pyproject.toml; --universal serves x86-64 and aarch64, Python 3.11 to 3.13.
 LOCK := $(UV) pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet \

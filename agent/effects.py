@@ -552,9 +552,13 @@ class ReplayEntries(Effect):
 
 @dataclass(frozen=True, slots=True)
 class PublishReadings(Effect):
-    """Publish minutes of readings when nothing else waits; without a link they are counted as lost."""
+    """Publish minutes of readings when nothing else waits; without a link they are counted as lost.
+
+    `lost`: minutes, and values of minutes, that were dropped before they came so far.
+    """
 
     readings: tuple[MinuteReading, ...]
+    lost: int = 0
 
 
 # --- people elsewhere ------------------------------------------------------------------------------------------------

@@ -479,6 +479,14 @@ class StorageFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSpaceChanged(Event):
+    """The disk of the storage has begun or ceased to be short of space, with `free_mb` megabytes left."""
+
+    is_low: bool
+    free_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class StorageRecovered(Event):
     """The database is written again, and what waited is in it."""
 
@@ -544,9 +552,13 @@ class MinuteReading:
 
 @dataclass(frozen=True, slots=True)
 class MinutesMeasured(Event):
-    """Whole minutes of readings: to be published now; they wait in memory for the next commit."""
+    """Whole minutes of readings: to be published now; they wait in memory for the next commit.
+
+    `lost`: single values that had to be dropped before they were part of a minute.
+    """
 
     readings: tuple[MinuteReading, ...]
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from agent.events import Actor, CommandReceived, CommandRejected, ControlRequest
 _REQUEST = "command:"
 _REFUSALS_PER_S = 2.0  # answers to what is refused: enough for a server at work, too few to be made to shout
 _REFUSALS_BURST = 20.0
+_REPEATS_PER_S = 20.0  # stored answers: a server that lost some asks for them one by one, whoever replays does not stop
+_REPEATS_BURST = 100.0
 _OUTCOMES = {"station.visit.entered": True, "station.access.not_taken": False}
 
 
@@ -29,11 +31,29 @@ def learn(turn: Turn, restored: Restored) -> None:
 
 
 def on_received(turn: Turn, event: CommandReceived) -> None:
-    """A command with a good signature of a known key, for this station."""
+    """A command with a good signature of a known key, for this station. One with a revision waits for its turn."""
+    state = turn.state.commands
+    named = COMMANDS.get(event.name)
+    is_full = len(state.running) >= commands.MAX_RUNNING
+    if is_full and named is not None and named.freshness is Freshness.REVISION and event.id not in state.answers:
+        if any(each.id == event.id for each in state.waiting):
+            return
+        proof = commands.Proof(event.nonce, event.revision, event.session)
+        refusal = commands.refusal_of(state, named, event.key, proof, session=turn.state.session, now=turn.now)
+        if refusal is None and len(state.waiting) < commands.MAX_WAITING:
+            turn.set(commands=replace(state, waiting=(*state.waiting, event)))
+            return
+    _take_up(turn, event)
+
+
+def _take_up(turn: Turn, event: CommandReceived) -> None:
     state = turn.state.commands
     known = state.answers.get(event.id)
     if known is not None:
-        _publish(turn, event.id, known)
+        left = max(0.0, state.repeats - (turn.now - state.repeats_at) * _REPEATS_PER_S)
+        turn.set(commands=replace(state, repeats=min(left + 1, _REPEATS_BURST), repeats_at=turn.now))
+        if left < _REPEATS_BURST:
+            _publish(turn, event.id, known)
         return
     command = COMMANDS.get(event.name)
     if command is None:
@@ -116,6 +136,15 @@ def _refuse(turn: Turn, command: str, key: str, name: str, refusal: Refusal) -> 
 
 def collect(turn: Turn) -> None:
     """Make the answers to requests that commands became into answers to the commands. At the end of a turn."""
+    _collect(turn)
+    while turn.state.commands.waiting and len(turn.state.commands.running) < commands.MAX_RUNNING:
+        first, *rest = turn.state.commands.waiting
+        turn.set(commands=replace(turn.state.commands, waiting=tuple(rest)))
+        _take_up(turn, first)
+        _collect(turn)
+
+
+def _collect(turn: Turn) -> None:
     state = turn.state.commands
     if not state.running:
         return

@@ -19,12 +19,16 @@ from enum import StrEnum
 from typing import Any
 
 from agent.effects import Note
+from agent.events import CommandReceived
 
 KIND, REVISION_KIND = "reply", "revision"
 NONCE_S = 30.0
 MAX_NONCES = 32  # a server asks for one and uses it; bounds what one that only asks can pile up
 MAX_REPLIES = 500  # some days of a busy station; an id repeated later is refused by its freshness
 MAX_RUNNING = 16  # at once; a server that sends more waits for answers first
+# Commands with a revision wait in the broker for a station that is away, and come all together: as many as mosquitto
+# keeps (max_queued_messages). Only a key of the settings gets one in here.
+MAX_WAITING = 1_000
 KEPT_BYTES = 8_000  # of a result: what is longer is sent and not kept
 REVISION_MAX = 2**53 - 1  # what every JSON reader keeps exactly
 
@@ -126,8 +130,9 @@ class Commands:
 
     `nonces`: until when each holds, station time; `revisions`: the newest of each key; `running`: name by id;
     `answers`: the last answer of each id, oldest first; `unlocking`: what an unlock will be told once the door was
-    opened or not; `was_opened`: what became of the last unlock; `refusals` were answered up to `refusals_at`;
-    `is_known`: whether the disk could be read, so that no revision is missing.
+    opened or not; `waiting`: those with a revision that came while others ran; `was_opened`: what became of the
+    last unlock; `refusals` and `repeats` were answered up to the times beside them; `is_known`: whether the disk
+    could be read, so that no revision is missing.
     """
 
     nonces: Mapping[str, float] = field(default_factory=dict)
@@ -135,9 +140,12 @@ class Commands:
     running: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     unlocking: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    waiting: tuple[CommandReceived, ...] = ()
     was_opened: bool | None = None
     refusals: float = 0.0
     refusals_at: float = 0.0
+    repeats: float = 0.0
+    repeats_at: float = 0.0
     is_known: bool = True
 
     def with_nonce(self, nonce: str, now: float) -> Commands:

@@ -508,6 +508,13 @@ CATALOGUE: Mapping[str, Kind] = {
         "检查存储卡是否已满或损坏;门仍可使用。",
         "Check whether the card is full or damaged; the door goes on working.",
     ),
+    "storage.low": _warning(
+        "存储空间快用完了,还剩 {detail} MB。",
+        "The disk of the log is nearly full: {detail} MB are left.",
+        "清理存储卡上与本站无关的文件,或换更大的卡。空间用完时先停止保存传感器读数,记录和门照常。",
+        "Delete what does not belong to the station, or take a larger card. When it is full, sensor readings are "
+        "dropped first; the log and the door go on.",
+    ),
     "storage.lost": _error(
         "有记录未能保存:{detail}",
         "Entries of the log were lost: {detail}",

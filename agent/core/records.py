@@ -84,6 +84,14 @@ def on_storage_recovered(turn: Turn, _event: events.StorageRecovered) -> None:
     turn.clear_fault("storage.failed", "storage")
 
 
+def on_disk_space(turn: Turn, event: events.DiskSpaceChanged) -> None:
+    """Told ahead of the day on which nothing can be written any more."""
+    if event.is_low:
+        turn.raise_fault("storage.low", "storage", str(event.free_mb))
+    else:
+        turn.clear_fault("storage.low", "storage")
+
+
 def on_query(turn: Turn, event: events.QueryAnswered) -> None:
     """Rows for who asked."""
     waiting = turn.forget(event.request)

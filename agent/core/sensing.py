@@ -189,14 +189,15 @@ def on_readings(turn: Turn, event: events.MinutesMeasured) -> None:
     """A minute of readings is over; it waits to be published."""
     if turn.rules.readings_every_s is None:
         return
-    waiting = (*turn.state.readings, *event.readings)[-MAX_READINGS:]
+    waiting = (*turn.state.readings, *event.readings)
+    lost = turn.state.readings_lost + event.lost + max(0, len(waiting) - MAX_READINGS)
     due_at = turn.state.readings_due_at or turn.now + turn.rules.readings_every_s
-    turn.set(readings=waiting, readings_due_at=due_at)
+    turn.set(readings=waiting[-MAX_READINGS:], readings_lost=lost, readings_due_at=due_at)
 
 
 def publish_readings(turn: Turn) -> None:
     """Publish them when they are due."""
     due_at = turn.state.readings_due_at
     if due_at is not None and turn.now >= due_at:
-        turn.do(PublishReadings(turn.state.readings))
-        turn.set(readings=(), readings_due_at=None)
+        turn.do(PublishReadings(turn.state.readings, turn.state.readings_lost))
+        turn.set(readings=(), readings_lost=0, readings_due_at=None)

@@ -221,6 +221,7 @@ class StationState:
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     refresh_at: float = 0.0
     readings: tuple[MinuteReading, ...] = ()
+    readings_lost: int = 0
     readings_due_at: float | None = None
     review_at: float | None = None
     clock_offset_s: float | None = None

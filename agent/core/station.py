@@ -302,6 +302,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.StorageFailed: records.on_storage_failed,
     events.StorageOpened: records.on_storage_opened,
     events.StorageRecovered: records.on_storage_recovered,
+    events.DiskSpaceChanged: records.on_disk_space,
     events.OutboxRead: delivery.on_outbox,
     events.EntriesRead: delivery.on_entries,
     events.MinutesMeasured: sensing.on_readings,

@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Literal, Protocol
 
@@ -20,12 +21,14 @@ from agent.effects import PublishEntries, PublishPresence, PublishReadings, Publ
 from agent.events import (
     BrokerConnected,
     BrokerDisconnected,
+    CommandRejected,
     EntriesAcknowledged,
     EntryReplayed,
     Event,
     LoggedEntry,
     WorkerFailed,
 )
+from agent.mqtt.allowance import Allowance
 from agent.mqtt.backoff import Backoff
 from agent.mqtt.client import (
     Accepted,
@@ -65,12 +68,20 @@ _CONNACK_S = 10.0  # twice what TCP and TLS may take: a broker that is silent af
 _PUBACK_S = 60.0
 _TICK_S = 5.0  # how late the two bounds above may be noticed
 _STABLE_S = 30.0  # a connection that lived so long was a good one: the back-off begins anew
-_WAITING_COMMANDS = 100  # a server sends a few a minute; with the largest, 6 MB of a hostile broker's at once
+# Commands that wait to be read: as many as below are read at once, and 8 MB of a hostile broker's.
+_WAITING_COMMANDS = 1_000
+_WAITING_BYTES = 8 * 1024 * 1024
 # Acknowledgements of a backlog are told together, for each fact is a turn of the deciding thread: at most so many, and
 # none later than this. The last of those under way is told at once.
 _TOLD_TOGETHER = 32
 _TOLD_WITHIN_S = 0.01
-_COMMANDS_PER_S = 20.0  # and as many at once; the rest of a flood is dropped unread, and counted
+# Of a flood that many are read, a tenth of one core; the rest is dropped unread, and counted. At once: what mosquitto
+# keeps for a station that is away (max_queued_messages), for commands with a revision wait there and all come together.
+_READ_PER_S = 200.0
+_READ_AT_ONCE = 1_000
+# Of those that are read and are no command: told to the rules, which count them in the log.
+_REJECTED_PER_S = 20.0
+_REJECTED_AT_ONCE = 20
 _RENEWED = "renewed"
 _LEAVE_S = 1.0  # for a DISCONNECT to go out
 _PACKET_OVERHEAD_BYTES = 512  # fixed header, topic and properties of a PUBLISH
@@ -125,7 +136,9 @@ class BrokerLink:
         self._has_overflowed = False
         self._lost_readings = 0
         self._dropped_commands = 0
-        self._command_tokens, self._command_at = _COMMANDS_PER_S, 0.0
+        self._reads = Allowance(_READ_PER_S, _READ_AT_ONCE)
+        self._rejections = Allowance(_REJECTED_PER_S, _REJECTED_AT_ONCE)
+        self._waiting_bytes = 0
         self._is_down = False  # of the supervising thread alone, like what follows
         self._untold: list[tuple[int, int]] = []  # entries that were acknowledged
         self._tell_by = 0.0
@@ -192,8 +205,9 @@ class BrokerLink:
         """Publish readings when nothing else waits; those that are lost are counted in the next batch."""
         with self._lock:
             if self._session is None:
-                self._lost_readings += len(effect.readings)
+                self._lost_readings += len(effect.readings) + effect.lost
                 return
+            self._flow.lost_readings += effect.lost
             for first in range(0, len(effect.readings), MAX_BATCH):
                 self._flow.offer_readings(Batch(effect.readings[first : first + MAX_BATCH]))
         self._wake()
@@ -238,6 +252,7 @@ class BrokerLink:
         signals: SimpleQueue[Signal | None] = SimpleQueue()
         with self._lock:
             self._signals, self._is_woken = signals, False
+            self._waiting_bytes = 0
         if self._closing.is_set():  # its wake may have gone into the queue before this one
             return "closed"
         will = Retained(self._topics.status, self._status("offline", session, is_will=True))
@@ -296,23 +311,28 @@ class BrokerLink:
 
     def _bounded(self, signals: SimpleQueue[Signal | None]) -> Callable[[Signal], None]:
         def put(signal: Signal) -> None:
-            if isinstance(signal, Received) and signals.qsize() >= _WAITING_COMMANDS:
-                self._dropped_commands += 1  # of paho's thread alone, but for the message below
-            else:
-                signals.put(signal)
+            if isinstance(signal, Received):
+                with self._lock:
+                    is_too_much = self._waiting_bytes + len(signal.payload) > _WAITING_BYTES
+                    if is_too_much or signals.qsize() >= _WAITING_COMMANDS:
+                        self._dropped_commands += 1
+                        return
+                    self._waiting_bytes += len(signal.payload)
+            signals.put(signal)
 
         return put
 
     def _take_command(self, payload: bytes, *, is_retained: bool) -> None:
         now = self._clock.monotonic()
-        tokens = self._command_tokens + (now - self._command_at) * _COMMANDS_PER_S
-        self._command_tokens, self._command_at = min(tokens, _COMMANDS_PER_S), now
-        if self._receive is None or self._command_tokens < 1:
-            self._dropped_commands += 1
-            _log.debug("a command was dropped unread: too many at once, %d so far", self._dropped_commands)
-            return
-        self._command_tokens -= 1
-        self._post(self._receive(payload, self._clock.now(), is_retained=is_retained))
+        with self._lock:
+            self._waiting_bytes -= len(payload)
+        if self._receive is not None and self._reads.take(now):
+            event = self._receive(payload, self._clock.now(), is_retained=is_retained)
+            if not isinstance(event, CommandRejected) or self._rejections.take(now):
+                self._post(event)
+                return
+        self._dropped_commands += 1
+        _log.debug("a command was dropped: too many at once, %d so far", self._dropped_commands)
 
     def _begin(self, session: str, limits: Limits) -> None:
         birth = Retained(self._topics.status, self._status("online", session))
@@ -407,12 +427,18 @@ class BrokerLink:
                 reply = reply_of(item, lambda moment: self._clock.wall_at(moment).isoformat())
                 return Retained(self._topics.replies, encode(reply))
             case LoggedEntry():
-                event = log_event(self._topics.station, item, self._clock.wall().utc)
+                event = log_event(self._topics.station, item, self._clock.wall().utc, self._age(item))
                 return Retained(self._topics.log, encode(event))
             case Replayed(_, entry):
                 return self._encode(entry)
             case Batch(readings, lost):
                 return Retained(self._topics.readings, encode(readings_of(readings, lost)))
+
+    def _age(self, entry: LoggedEntry) -> timedelta | None:
+        """By the monotonic clock, whatever became of the wall's since then; None for an entry of another boot."""
+        if entry.boot != self._clock.boot_id:
+            return None
+        return timedelta(seconds=self._clock.now() - entry.monotonic_ms / 1000)
 
     def _refuse(self, item: Item, error: PayloadError) -> None:
         """Never rubbish on the wire: say what is wrong, once for each part, and do not publish it."""

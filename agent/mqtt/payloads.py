@@ -331,8 +331,9 @@ class LogEvent(Message):
         )
 
 
-def log_event(station: str, entry: LoggedEntry, now_utc: datetime) -> LogEvent:
-    """Make the event for one entry; `now_utc` decides whether it is historical.
+def log_event(station: str, entry: LoggedEntry, now_utc: datetime, age: timedelta | None = None) -> LogEvent:
+    """Make the event for one entry. `age` decides whether it is historical: by a clock that nobody sets, where it is
+    known; otherwise by `now_utc`.
 
     A body that cannot travel (too large, not an object) is withheld and the event says so: the chain still verifies,
     and one bad body never holds up the entries behind it. Raises PayloadError when the entry's own columns are wrong.
@@ -354,7 +355,7 @@ def log_event(station: str, entry: LoggedEntry, now_utc: datetime) -> LogEvent:
             boot=entry.boot,
             monotonic=str(entry.monotonic_ms),
             clock=entry.clock,
-            historical=now_utc - datetime.fromisoformat(entry.time) > HISTORICAL_AFTER,
+            historical=(now_utc - datetime.fromisoformat(entry.time) if age is None else age) > HISTORICAL_AFTER,
             withheld=withheld,
         )
     except (ValidationError, ValueError) as error:
@@ -392,7 +393,7 @@ class Reading(Message):
 
 
 class Readings(Message):
-    """A batch. Readings may be thinned or lost: `lost` counts those that were dropped since the batch before."""
+    """A batch. Readings may be lost: `lost` counts minutes and values that were dropped since the batch before."""
 
     readings: Annotated[tuple[Reading, ...], Field(max_length=MAX_BATCH)]
     lost: Annotated[int, Field(ge=0)] = 0

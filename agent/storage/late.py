@@ -39,6 +39,7 @@ from agent.storage.opening import (
 )
 from agent.storage.orders import Orders, unread
 from agent.storage.set_aside import SUSPECT_MARK
+from agent.storage.space import Space
 from agent.storage.vault import Vault
 
 _logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ _logger = logging.getLogger(__name__)
 # Soon at first (a mount that comes late), then seldom: every attempt reads the whole database through.
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
+# Of the reserve, for one attempt on a full disk: what it creates is small, and every one reads the whole database.
+_STEPS = 2
 # How often the thread looks up, to tell of losses.
 _TICK_S = 1.0
 
@@ -62,6 +65,7 @@ class Opening:
         self._clock = clock
         self._post = post
         self._progress = Progress()
+        self._space = Space(directory)
         self._lock: int | None = None
         self._has_read = False
 
@@ -110,12 +114,26 @@ class Opening:
     def _attempt(self) -> OpenFiles:
         self.close()  # the open head file holds a lock of its own
         try:
-            return open_files(self._directory, self._station, self._clock, self._progress, self._keys)
+            return self._open_with_reserve()
         except StorageInUseError:
             raise
         except StorageError:
             self._lock = lock_unwritable(self._directory)
             raise
+
+    def _open_with_reserve(self) -> OpenFiles:
+        for _ in range(_STEPS):
+            try:
+                return self._open()
+            except StorageInUseError:
+                raise
+            except StorageError:
+                if not self._space.give_up():
+                    raise
+        return self._open()
+
+    def _open(self) -> OpenFiles:
+        return open_files(self._directory, self._station, self._clock, self._progress, self._keys)
 
     def _begin_without(self, reason: str) -> Restored:
         try:

@@ -18,6 +18,7 @@ class LossCount:
     def __init__(self, clock: Clock, post: Callable[[Event], None]) -> None:
         self.entries = 0
         self.readings = 0
+        self._unmeasured = 0  # of the readings: values that no minute has, and that were not told as such yet
         self._clock = clock
         self._post = post
 
@@ -26,6 +27,12 @@ class LossCount:
         lost = orders.take_losses()
         self.entries += lost.entries
         self.readings += lost.readings
+        self._unmeasured += lost.readings
         if lost.entries:
             _logger.warning("%d entries were lost: the disk does not write", lost.entries)
             self._post(EntriesLost(self._clock.now(), tuple(lost.tags)))
+
+    def take_unmeasured(self) -> int:
+        """Values that were dropped before they were part of a minute, since the last call."""
+        taken, self._unmeasured = self._unmeasured, 0
+        return taken

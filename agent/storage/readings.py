@@ -95,9 +95,12 @@ class Readings:
         oldest = self._waiting or self._minutes
         return oldest.pop(next(iter(oldest))).count
 
-    def finish(self, before: str | None = None) -> tuple[MinuteReading, ...]:
-        """Return the minutes before the one named, or all: they are over, and wait for the next commit."""
-        over = {key: minute for key, minute in self._minutes.items() if before is None or key[0] < before}
+    def finish(self, present: str | None = None) -> tuple[MinuteReading, ...]:
+        """Return all minutes but the one named: they are over, and wait for the next commit.
+
+        Also those after it: they were begun by a clock that was set back since.
+        """
+        over = {key: minute for key, minute in self._minutes.items() if key[0] != present}
         for key, minute in over.items():
             del self._minutes[key]
             known = self._waiting.get(key)
@@ -124,6 +127,10 @@ class Readings:
                 return
         self._has_failed = False
         self._waiting.clear()
+        self._committed_at = now
+
+    def put_off(self, now: float) -> None:
+        """Let this commit pass: what waits is written with a later one."""
         self._committed_at = now
 
     def _rows(self) -> Iterator[tuple[int, float, float, float, int]]:

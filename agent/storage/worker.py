@@ -15,6 +15,7 @@ from agent.effects import ReadEntries, ReadOutbox
 from agent.events import (
     ConsentRecorded,
     ConsentWithdrawn,
+    DiskSpaceChanged,
     EntriesLogged,
     EntriesLost,
     EntriesRead,
@@ -60,6 +61,7 @@ from agent.storage.orders import (
 )
 from agent.storage.pruning import Retention
 from agent.storage.set_aside import is_any_set_aside, mark_suspect, remove_set_aside
+from agent.storage.space import Space
 from agent.storage.stamps import Stamps, rfc3339
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +75,11 @@ _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 5.0
 # More of the outbox at once would only wait in memory for the broker.
 _OUTBOX_ROWS = 1_000
+# A death forgets how far the broker has the log since the last time that was written: so many entries at the most are
+# sent again, or somebody who dies every minute would send the same ones of a long backlog for ever.
+_CURSOR_STEP = 500
+# How often the free space is looked at; a disk that fills faster than that is found full by the log itself.
+_SPACE_S = 10.0
 # Lost readings alone are said in the log this seldom; they may go on for as long as a fault lasts.
 _LOST_READINGS_S = 600.0
 
@@ -115,6 +122,9 @@ class Worker:
         self._retention = retention
         self._prune_at = clock.monotonic() + (retention.first_s if retention else 0.0)
         self._is_time_to_write = False
+        self._space = Space(directory)
+        self._look_at = 0.0  # monotonic
+        self._is_told_low = False
 
     def run(self) -> None:
         """Until the end is ordered and nothing is left, or its deadline has come."""
@@ -134,6 +144,7 @@ class Worker:
             self._losses.tell(self._orders)
             if is_first_of_end or self._clock.monotonic() >= self._retry_at:
                 self._attempt(self._write)
+            self._look_at_space()
             self._gather_readings(is_last=is_stopping)
             if not is_stopping and not self._orders.unfinished:
                 self._attempt(self._prune)  # never while somebody waits for the disk
@@ -151,16 +162,36 @@ class Worker:
         self._recover()
 
     def _attempt(self, work: Callable[[], None]) -> None:
+        while True:
+            try:
+                work()
+            except (OperationalError, OSError) as error:
+                if is_damage(error):
+                    self._give_up(error)
+                if self._space.give_up():
+                    _logger.info("the disk is full: the log takes from its reserve")
+                    self._look_at = 0.0
+                    continue
+                self._fail(error)
+            except DatabaseError as error:
+                if is_damage(error):
+                    self._give_up(error)
+                raise
+            return
+
+    def _look_at_space(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _SPACE_S
         try:
-            work()
-        except (OperationalError, OSError) as error:
-            if is_damage(error):
-                self._give_up(error)
-            self._fail(error)
-        except DatabaseError as error:
-            if is_damage(error):
-                self._give_up(error)
-            raise
+            free = self._space.look()
+        except OSError as error:
+            _logger.debug("the free space cannot be seen: %s", explain(error))
+            return
+        if self._space.is_low != self._is_told_low:
+            self._is_told_low = self._space.is_low
+            self._post(DiskSpaceChanged(self._clock.now(), self._is_told_low, free // 1_000_000))
 
     def _write_what_waits(self) -> None:
         while True:
@@ -422,11 +453,13 @@ class Worker:
             self._post(event)
 
     def _due_cursor(self) -> tuple[int, int] | None:
-        """The cursor when it is to be written, which is when readings are: on a card every page is wear."""
+        """The cursor when it is to be written: when readings are, for on a card every page is wear, or far behind."""
         cursor = self._orders.cursor()
         if cursor is None or cursor <= self._cursor:
             return None
-        return cursor if self._orders.is_stopping or self._is_time_to_write else None
+        begin = self._cursor[1] if cursor[0] == self._cursor[0] else 0
+        is_far = cursor[1] - begin >= _CURSOR_STEP
+        return cursor if is_far or self._orders.is_stopping or self._is_time_to_write else None
 
     def _move_cursor(self) -> None:
         """The cursor by itself, when no entry takes it along."""
@@ -556,10 +589,22 @@ class Worker:
             self._losses.readings += self._files.readings.add(stamps, each.at, each.sensor, each.quantity, each.value)
         now = self._clock.now()
         over = self._files.readings.finish(None if is_last else stamps.minute(now))
-        if over:
-            self._post(MinutesMeasured(now, over))
+        lost = self._losses.take_unmeasured()
+        if over or lost:
+            self._post(MinutesMeasured(now, over, lost))
         if self._is_time_to_write or is_last:
+            self._write_readings(now)
+
+    def _write_readings(self, now: float) -> None:
+        """Not into the last of the space: that is the log's."""
+        try:
+            has_room = self._space.takes_readings()
+        except OSError:
+            has_room = False
+        if has_room:
             self._files.readings.commit(now)
+        else:
+            self._files.readings.put_off(now)
 
 
 def _outcome(done: PendingErasure | PendingWithdrawal, now: float) -> Event:

@@ -13,6 +13,7 @@ from agent.core.commands import (
     MAX_NONCES,
     MAX_REPLIES,
     MAX_RUNNING,
+    MAX_WAITING,
     NONCE_S,
     Freshness,
     Refusal,
@@ -302,10 +303,45 @@ def test_a_refused_id_is_not_kept_so_that_it_can_be_sent_again_rightly() -> None
 
 
 def test_so_many_run_at_once_and_no_more() -> None:
-    play = at_work()
-    for number in range(MAX_RUNNING + 1):
+    play = busy()
+    send(play, "alarm.acknowledge", "c-more", arguments={"alarm": "call"})
+    assert statuses(play, "c-more") == ["refused: busy"]
+
+
+def test_commands_with_a_revision_wait_for_those_before_them_in_their_order() -> None:
+    play = busy()
+    first, second = MAX_RUNNING + 1, MAX_RUNNING + 2
+    for number in (first, second):
         send(play, "members.erase", f"c-{number}", revision=number + 1, arguments={"id": f"m-{number}"})
-    assert statuses(play, f"c-{MAX_RUNNING}") == ["refused: busy"]
+    send(play, "members.erase", f"c-{first}", revision=first + 1, arguments={"id": f"m-{first}"})  # and once more
+    assert statuses(play, f"c-{first}") == statuses(play, f"c-{second}") == []
+    (order, *_) = play.found(EraseMember)
+    play.put(MemberErased(play.now, order.member_id, order.request, existed=True))
+    write(play)
+    assert statuses(play, f"c-{first}") == ["accepted"]
+    assert statuses(play, f"c-{second}") == []
+
+
+def test_as_many_wait_as_a_broker_keeps_and_no_more() -> None:
+    play = busy()
+    for number in range(MAX_WAITING + 1):
+        send(play, "members.erase", f"w-{number}", revision=100 + number, arguments={"id": f"m-{number}"})
+    assert len(play.state.commands.waiting) == MAX_WAITING
+    assert statuses(play, f"w-{MAX_WAITING}") == ["refused: busy"]
+
+
+def test_a_stale_command_does_not_wait() -> None:
+    play = busy()
+    send(play, "members.erase", "c-old", revision=1, arguments={"id": "m-1"})
+    assert statuses(play, "c-old") == ["refused: stale_revision"]
+    assert play.state.commands.waiting == ()
+
+
+def busy() -> Play:
+    play = at_work()
+    for number in range(MAX_RUNNING):
+        send(play, "members.erase", f"c-{number}", revision=number + 1, arguments={"id": f"m-{number}"})
+    return play
 
 
 # --- repetition ------------------------------------------------------------------------------------------------------
@@ -322,6 +358,16 @@ def test_a_repeated_id_gets_the_answer_again_and_does_nothing() -> None:
     assert play.lock_orders() == before
     assert statuses(play) == ["accepted", "done", "done"]
     assert replies(play)[-1].result == replies(play)[-2].result
+
+
+def test_whoever_replays_a_command_without_pause_is_answered_within_a_rate() -> None:
+    play = at_work()
+    send(play, "door.unlock", "c-1")
+    for number in range(1000):
+        if number == 500:
+            play.wait(2.0)
+        send(play, "door.unlock", "c-1", nonce="0" * 32)
+    assert 100 + 40 <= len(replies(play, "c-1")) <= 100 + 40 + 5
 
 
 def test_answers_outlive_a_restart_and_what_was_under_way_has_failed() -> None:

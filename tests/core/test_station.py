@@ -9,6 +9,7 @@ import pytest
 from agent import events
 from agent.core import station
 from agent.core.devices import LOCK_RETRY_S
+from agent.core.sensing import MAX_READINGS
 from agent.core.station import HANDLERS
 from agent.effects import (
     AppendEntry,
@@ -28,6 +29,7 @@ from agent.events import (
     CameraRecovered,
     DeviceFailed,
     DeviceRecovered,
+    DiskSpaceChanged,
     EntriesAcknowledged,
     EntriesLost,
     Event,
@@ -107,6 +109,7 @@ FAULTS = [
     ("camera.failed", CameraFailed(0.0, "unplugged"), CameraRecovered(0.0)),
     ("vision.stopped", VisionStopped(0.0, "killed"), VisionStarted(0.0, *ENGINE)),
     ("storage.failed", StorageFailed(0.0, "disk full"), StorageRecovered(0.0)),
+    ("storage.low", DiskSpaceChanged(0.0, True, 90), DiskSpaceChanged(0.0, False, 400)),
     ("broker.disconnected", BrokerDisconnected(0.0, "timeout"), BrokerConnected(0.0, "s-1")),
     ("device.failed", DeviceFailed(0.0, "button", "no such pin"), DeviceRecovered(0.0, "button")),
     ("lock.failed", DeviceFailed(0.0, "lock", "no such pin"), DeviceRecovered(0.0, "lock")),
@@ -303,6 +306,19 @@ def test_readings_are_published_in_batches() -> None:
     assert play.found(PublishReadings) == [PublishReadings((row, row))]
     play.wait(600.0)
     assert len(play.found(PublishReadings)) == 1
+
+
+def test_readings_that_were_dropped_are_counted_with_the_next_batch() -> None:
+    play = ready()
+    row = MinuteReading("2026-11-22T03:04Z", "microwave", "power_w", 1.0, 2.0, 3.0, 60)
+    play.put(MinutesMeasured(play.now, (row,) * (MAX_READINGS - 1), lost=5))
+    play.put(MinutesMeasured(play.now, (row,) * 3))
+    play.wait(300.0)
+    (told,) = play.found(PublishReadings)
+    assert (len(told.readings), told.lost) == (MAX_READINGS, 5 + 2)
+    play.put(MinutesMeasured(play.now, (row,)))
+    play.wait(300.0)
+    assert play.found(PublishReadings)[-1] == PublishReadings((row,), lost=0)
 
 
 # --- the broker ------------------------------------------------------------------------------------------------------

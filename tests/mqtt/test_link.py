@@ -422,9 +422,9 @@ def test_readings_that_come_without_a_connection_are_counted_as_lost(
     try:
         watcher = make_watcher(Broker("127.0.0.1", server.port))
         session_of(inbox)
-        link.publish_readings(PublishReadings((minute("a"),)))
+        link.publish_readings(PublishReadings((minute("a"),), lost=2))
         assert watcher.wait_for(lambda w: len(w.readings(STATION)) == 1, PATIENCE_S)
-        assert watcher.readings(STATION)[0].lost == 3
+        assert watcher.readings(STATION)[0].lost == 3 + 2
         assert link.close()
         watcher.close()
     finally:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,6 +73,13 @@ def test_a_log_event_is_a_cloudevent() -> None:
 def test_an_entry_older_than_a_minute_is_historical(seconds: int, is_historical: bool) -> None:
     sent_at = datetime.fromtimestamp(NOON.timestamp() + seconds, UTC)
     assert log_event("demo-1", ENTRY, sent_at).historical is is_historical
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_was_set_makes_no_entry_historical_nor_young_again(days: int) -> None:
+    sent_at = NOON + timedelta(days=days)
+    assert log_event("demo-1", ENTRY, sent_at, timedelta(seconds=1)).historical is False
+    assert log_event("demo-1", ENTRY, sent_at, timedelta(seconds=61)).historical is True
 
 
 json_values = st.recursive(

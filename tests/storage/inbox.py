@@ -79,3 +79,11 @@ def erase(writer: StorageWriter, inbox: Inbox, member_id: str) -> bool:
 def submit(writer: StorageWriter, *effects: Effect) -> None:
     for effect in effects:
         writer.submit(effect)
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
+        time.sleep(0.01)

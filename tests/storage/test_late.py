@@ -39,6 +39,7 @@ from agent.storage.head import Head, read_head
 from agent.storage.keys import KeyFile
 from agent.storage.late import read_restored
 from agent.storage.log import read_after, verify
+from agent.storage.space import RESERVE_FILE
 from agent.storage.writer import StorageWriter
 from tests.storage.conftest import Opener, fill
 from tests.storage.inbox import WAIT_S, Inbox, append, entry, erase, save
@@ -78,7 +79,7 @@ def killed(open_writer: Opener, inbox: Inbox, tmp_path: Path) -> Path:
 
 def transplant(source: Path, directory: Path) -> None:
     """Copy a directory as if it had always been where it is now."""
-    shutil.copytree(source, directory)
+    shutil.copytree(source, directory, ignore=shutil.ignore_patterns(RESERVE_FILE))  # as large as a disk of a test
     head = Head(directory / "head")
     head.write(head.position)
     head.close()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ from agent.events import (
     Template,
     WorkerFailed,
 )
-from agent.storage import orders
+from agent.storage import orders, worker
 from agent.storage.chain import Position
 from agent.storage.database import open_readonly, open_writable
 from agent.storage.head import read_head
@@ -52,7 +52,8 @@ from agent.storage.schema import READINGS
 from agent.storage.stamps import Stamps
 from agent.storage.writer import StorageWriter
 from tests.storage.conftest import Opener
-from tests.storage.inbox import WAIT_S, Inbox, append, entry, erase, save
+from tests.storage.inbox import WAIT_S, Inbox, append, entry, erase, eventually, save
+from tests.system.stations import MovableClock
 
 VECTOR = np.random.default_rng(5).normal(size=128).astype(np.float32)
 MEMBER = Member("member-0417", (Template("dlib", "w" * 64, VECTOR),))
@@ -308,6 +309,20 @@ def test_cursors_cost_one_commit_whenever_readings_are_written(open_writer: Open
         time.sleep(0.05)
 
 
+def test_a_cursor_that_has_come_far_is_written_so_that_a_death_does_not_begin_a_long_backlog_again(
+    open_writer: Opener, inbox: Inbox, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CURSOR_STEP", 3)
+    writer, _ = open_writer()
+    for number in range(8):
+        append(writer, inbox, f"t{number}")
+    for sequence, kept in ((2, 0), (3, 3), (5, 3), (6, 6)):
+        writer.submit(MoveCursor(1, sequence))
+        append(writer, inbox, f"after-{sequence}")
+        found = rows(state / "station.db", "SELECT sequence FROM cursor")
+        assert found == [(kept,)]
+
+
 # --- people ----------------------------------------------------------------------------------------------------------
 
 
@@ -482,6 +497,30 @@ def test_values_that_come_after_their_minute_was_told_join_it_in_the_commit(
     inbox.wait(MinutesMeasured, lambda event: event.readings[0].mean == 4.0)
     assert writer.close(5.0)
     assert rows(state / "readings.db", "SELECT minimum, mean, maximum, count FROM readings") == [(1.0, 2.5, 4.0, 2)]
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_is_set_ends_the_minute_under_way_and_doubles_none(
+    days: int, open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    clock = MovableClock()
+    writer, _ = open_writer(clock=clock)
+    for _ in range(3):
+        writer.submit(WriteReading(clock.now(), "meter", "power_w", 1.0))
+    append(writer, inbox, "before")  # what was submitted before it is gathered with it, or earlier
+    eventually(lambda: not writer._orders._readings, "the values are part of a minute")
+    clock.move(timedelta(days=days))
+    for _ in range(2):
+        writer.submit(WriteReading(clock.now(), "meter", "power_w", 4.0))
+    first = inbox.wait(MinutesMeasured).readings
+    assert sum(each.count for each in first) == 3, "it is told at once, and not when its time comes a day later"
+    assert writer.close(5.0)
+    told = [each for event in inbox.all(MinutesMeasured) for each in event.readings]
+    assert sum(each.count for each in told) == 5
+    found = rows(state / "readings.db", "SELECT minute, mean, count FROM readings ORDER BY mean")
+    assert sum(int(str(row[2])) for row in found) == 5
+    assert {row[1] for row in found} == {1.0, 4.0}
+    assert {row[0] for row in found} == {each.minute for each in told}
 
 
 def test_entries_that_may_wait_keep_their_order_and_go_with_the_next_that_may_not(

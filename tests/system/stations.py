@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from agent.app import App, build
-from agent.clock import SkippingClock
+from agent.clock import Clock, SkippingClock, WallTime
 from agent.control.client import ControlClient, ControlError
 from agent.hardware import SimulatedParts
 from agent.settings import Settings, load_settings
@@ -90,11 +91,27 @@ class Station:
         eventually(lambda: self.status()["parts"]["door"]["lock"] == "secured", "the door relocks")
 
 
+class MovableClock(SkippingClock):
+    """Its wall clock can be set, by hand or by a time source that is wrong; it is trusted all the while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved = timedelta()
+
+    def move(self, by: timedelta) -> None:
+        self._moved += by
+
+    def wall(self) -> WallTime:
+        return WallTime(super().wall().utc + self._moved, is_trusted=True)
+
+
 @contextmanager
-def running(settings_path: Path, portraits: Mapping[str, Path] | None = None) -> Iterator[Station]:
+def running(
+    settings_path: Path, portraits: Mapping[str, Path] | None = None, clock: Clock | None = None
+) -> Iterator[Station]:
     settings = load_settings(settings_path)
     shown = {name: SimulatedPortrait(path=str(path)) for name, path in (portraits or {}).items()}
-    with build(settings, SkippingClock(), shown) as app:
+    with build(settings, clock or SkippingClock(), shown) as app:
         thread = threading.Thread(target=app.run, name="deciding")
         thread.start()
         try:
@@ -102,6 +119,11 @@ def running(settings_path: Path, portraits: Mapping[str, Path] | None = None) ->
         finally:
             app.end("the test is over")
             thread.join(PATIENCE_S)
+
+
+def quick_restarts(settings_path: Path) -> dict[str, str]:
+    """An environment in which the bytecode of one start serves the next, half of a start's time, whatever is around."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(settings_path.parent / "bytecode")}
 
 
 class AgentProcess:
@@ -115,7 +137,7 @@ class AgentProcess:
             command = [sys.executable, "-m", "agent", "run", "--config", str(settings_path)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
 
-    def await_ready(self) -> None:
+    def await_ready(self, patience_s: float = PATIENCE_S) -> None:
         def answers() -> bool:
             assert self.process.poll() is None, self.log_path.read_text()
             try:
@@ -124,7 +146,7 @@ class AgentProcess:
                 return False
             return True
 
-        eventually(answers, "the agent answers")
+        eventually(answers, "the agent answers", patience_s)
 
     def kill(self) -> None:
         self.process.kill()

@@ -1,7 +1,7 @@
 """The whole agent as a process of its own that can be visited: its simulated door is pushed from outside.
 
 `python -m tests.system.visited SETTINGS` runs it as `station run` does, and obeys one word a line on standard input:
-`push` and `release`; each is answered by a line, `open` or `shut`.
+`push` and `release`, answered by a line `open` or `shut`, and `clock SECONDS`, which sets its wall clock, by `set`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from agent.app import App, build, settle_interpreter
-from agent.clock import SystemClock
 from agent.control.client import ControlClient
 from agent.settings import load_settings
-from tests.system.stations import AgentProcess, eventually
+from tests.system.stations import AgentProcess, MovableClock, eventually
 
 
 class VisitedStation(AgentProcess):
@@ -29,6 +29,7 @@ class VisitedStation(AgentProcess):
     def __init__(self, settings_path: Path, environment: Mapping[str, str] | None = None) -> None:
         settings = load_settings(settings_path)
         self.state = settings.state.directory
+        self._ordering = threading.Lock()
         self.client = ControlClient(settings.control.socket, timeout_s=5.0)
         self.log_path = settings_path.with_suffix(".log")
         with self.log_path.open("ab") as log:
@@ -68,34 +69,44 @@ class VisitedStation(AgentProcess):
     def _door(self, part: str) -> object:
         return self.status()["parts"]["door"][part]
 
+    def move_clock(self, seconds: float) -> None:
+        """Set its wall clock forward, or back."""
+        assert self._obey(f"clock {seconds}") == "set"
+
     def _obey(self, order: str) -> str:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{order}\n".encode())
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().decode().strip()
+        with self._ordering:
+            self.process.stdin.write(f"{order}\n".encode())
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline().decode().strip()
         if not answer:
             raise ConnectionError("the agent is dead")
         return answer
 
 
-def _obey(app: App) -> None:
+def _obey(app: App, clock: MovableClock) -> None:
     assert app.hardware.simulated is not None
     door = app.hardware.simulated.door
     for line in sys.stdin:
-        if line.strip() == "push":
-            answer = "open" if door.push() else "shut"
-        else:
-            door.let_go()
-            answer = "shut"
+        match line.split():
+            case ["push"]:
+                answer = "open" if door.push() else "shut"
+            case ["clock", seconds]:
+                clock.move(timedelta(seconds=float(seconds)))
+                answer = "set"
+            case _:
+                door.let_go()
+                answer = "shut"
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 
 
 def _main() -> int:
-    with build(load_settings(Path(sys.argv[1])), SystemClock()) as app:
+    clock = MovableClock()
+    with build(load_settings(Path(sys.argv[1])), clock) as app:
         settle_interpreter()
-        threading.Thread(target=_obey, args=(app,), name="door", daemon=True).start()
+        threading.Thread(target=_obey, args=(app, clock), name="door", daemon=True).start()
         return app.run()
 
 
