@@ -29,7 +29,7 @@ class Mortal(Rig):
     """`deaths`: how often the station was killed."""
 
     def __init__(self, rig: Rig, settings: Path) -> None:
-        super().__init__(rig.broker, rig.way, rig.far_way, rig.watcher, rig.station, rig._command)
+        super().__init__(rig.broker, rig.way, rig.far_way, rig.watcher, rig.station, rig.command)
         self.deaths = 0
         self.restarts = 0
         self.resident: list[int] = []  # of each life at its end, when it had come as far as visits
