@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.app import rules_of, sensors_of
 from agent.core.appliance_kinds import KINDS
 from agent.core.problems import Problem
 from agent.core.room import Source
 from agent.core.welfare import WelfareRules
+from agent.rules import rules_of, sensors_of
 from agent.sensor_settings import METERS, PLUGS
 from agent.settings import Settings, SettingsError, settings_from
 

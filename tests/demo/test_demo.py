@@ -122,7 +122,7 @@ def test_a_ledger_that_forgets_what_was_spent_fails_the_demo(play: Play, monkeyp
 
 def test_a_door_that_stays_unlocked_after_hours_fails_the_demo(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     schedule = Schedule(ZoneInfo("Asia/Shanghai"), otherwise=Admission.OPEN, untrusted=None)
-    monkeypatch.setattr("agent.app.schedule_of", lambda *_arguments: schedule)
+    monkeypatch.setattr("agent.rules.schedule_of", lambda *_arguments: schedule)
     code, report = play("opening_hours")
     assert code == 1
     assert any("expect closed: the door gave way" in each for each in report["missing"])

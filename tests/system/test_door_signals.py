@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.app import rules_of
 from agent.control.client import ControlError
 from agent.core.schedule import Admission
 from agent.hardware import signals_of
+from agent.rules import rules_of
 from agent.settings import load_settings
 from tests.system.stations import Station, eventually, running, write_settings
 
