@@ -138,7 +138,9 @@ def conformance(
         typer.Option("--log-wait", min=0.1, max=600, help="等拒绝记录的秒数 / Seconds to wait for a refusal's entry"),
     ] = 65.0,
     format_: Annotated[Format, typer.Option("--format", help="text、json")] = Format.TEXT,
-    mqtt: Annotated[Version, typer.Option("--mqtt", help="MQTT 版本 / Of MQTT")] = Version.V5,
+    mqtt: Annotated[
+        Version, typer.Option("--mqtt", help="MQTT 版本,与站点一致 / Of MQTT, as the station has it")
+    ] = Version.V5,
     prefix: PrefixOption = "stations",
     username: UsernameOption = None,
     password_file: PasswordOption = None,

@@ -470,6 +470,7 @@ BREAKS: Mapping[str, Break] = {
     # The others: the kit takes the answer to a refresh for the sign that what was sent before it has been read.
     "answered": Break(_replies(_refresh_fails), frozenset({"malformed", "oversized", "unknown_key", "bad_signature"})),
     "refreshed": Break(lambda patch: patch.setattr(BrokerLink, "publish_presence", lambda _self, _effect: None)),
+    # The others: a nonce that was not really given out is refused, and so is the command that carries it.
     "nonces": Break(_replies(_with_result(nonce="0" * 32)), frozenset({"accepted_first", "repeated", "logged"})),
     "accepted_first": Break(_replies(lambda answer: None if answer.status is Status.ACCEPTED else answer)),
     "repeated": Break(_forgetful),
