@@ -203,8 +203,8 @@ def _old_state(patch: Patch) -> None:
 
 
 def _event(change: Callable[[LogEvent], dict[str, Any]]) -> Callable[[Patch], None]:
-    def event(station: str, entry: LoggedEntry, now: Any) -> LogEvent:
-        found = log_event(station, entry, now)
+    def event(*given: Any) -> LogEvent:
+        found = log_event(*given)
         return found.model_copy(update=change(found))
 
     return lambda patch: patch.setattr(link, "log_event", event)
@@ -335,7 +335,7 @@ def _unlocks_again(patch: Patch) -> None:
 
 def _without_rate(patch: Patch) -> None:
     patch.setattr(command_desk, "_REFUSALS_BURST", 1e9)
-    patch.setattr(link, "_COMMANDS_PER_S", 1e9)  # or the link would drop most of them unread
+    patch.setattr(link, "_REJECTED_AT_ONCE", 1_000)  # or the link would tell the rules of some only
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -479,7 +479,8 @@ BREAKS: Mapping[str, Break] = {
     "oversized": Break(lambda patch: patch.setattr(command_gate, "MAX_PAYLOAD_BYTES", 10**6)),
     "unknown_key": Break(_gate(_open_without_key, "_open")),
     "bad_signature": Break(lambda patch: patch.setattr(jws, "validate_compact", lambda *_given: True)),
-    "wrong_station": Break(_gate(_for_every_station, "__init__")),
+    # Bounded: the burst is of such commands, and each of them is done.
+    "wrong_station": Break(_gate(_for_every_station, "__init__"), frozenset({"bounded"})),
     "retained": Break(_gate(lambda original, gate, payload, at, **_is: original(gate, payload, at, is_retained=False))),
     "unknown_command": Break(lambda patch: patch.setattr(command_desk, "COMMANDS", _EveryCommand(commands.COMMANDS))),
     "bad_arguments": Break(_gate(_drops_arguments, "_open")),

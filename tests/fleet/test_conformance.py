@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,14 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     server.stop()
 
 
+def _examine(name: str, folder: Path, port: int) -> Report:
+    """In a process of its own, from which not every error would come back."""
+    try:
+        return examine_agent(name, folder, port)
+    except Exception:  # noqa: BLE001 - the border between two processes: pickle loses some errors
+        raise RuntimeError(traceback.format_exc()) from None
+
+
 @pytest.fixture(scope="module")
 def examined(
     request: pytest.FixtureRequest, mosquitto: Mosquitto, tmp_path_factory: pytest.TempPathFactory
@@ -42,7 +52,7 @@ def examined(
     ordered = sorted(chosen, key=lambda name: -LISTEN_S if name == WHOLE else -BREAKS[name].listen_s)
     folder = tmp_path_factory.mktemp("agents")
     with ProcessPoolExecutor(_AT_ONCE, multiprocessing.get_context("spawn")) as pool:
-        yield {name: pool.submit(examine_agent, name, folder / name, mosquitto.port) for name in ordered}
+        yield {name: pool.submit(_examine, name, folder / name, mosquitto.port) for name in ordered}
         pool.shutdown(cancel_futures=True)
 
 

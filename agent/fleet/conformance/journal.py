@@ -15,6 +15,7 @@ from agent.fleet.conformance.promises import Finding, Promise, broken, holds, no
 
 _DIGITS = 19  # of the greatest 64-bit integer with a sign
 _BACKLOG_S = 60.0
+_DAY_S = 86_400.0  # a station's clock that nobody has set yet is off by months rather than minutes
 _LEEWAY_S = 10.0  # on its way, and the clocks of two machines: nearer to the minute nothing is said
 
 Judge = Callable[[Heard, Mapping[str, Any]], Words | None]
@@ -200,7 +201,8 @@ def historical(bench: Bench) -> Finding:
 
     def judge(heard: Heard, body: Mapping[str, Any]) -> Words | None:
         age_s = (heard.utc - datetime.fromisoformat(heard.text("time"))).total_seconds()
-        if abs(age_s - _BACKLOG_S) < _LEEWAY_S:
+        was_unset = body.get("clock") != "synchronised" and abs(age_s) > _DAY_S
+        if was_unset or abs(age_s - _BACKLOG_S) < _LEEWAY_S:
             raise StopIteration
         if body.get("historical") is not (age_s > _BACKLOG_S):
             said = str(body.get("historical")).lower()
