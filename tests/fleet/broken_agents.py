@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from joserfc import jws
 
-from agent import app as app_module
 from agent import command_gate, command_keys
 from agent.command_gate import CommandGate
 from agent.contract.channels import PREFIX
@@ -22,7 +21,7 @@ from agent.core import command_desk, commands, publication, refusals, requests
 from agent.core.commands import Answer, Commands, Proof, Refusal, Scope, Status
 from agent.core.turn import Turn
 from agent.effects import PublishReply, Reply
-from agent.events import LoggedEntry
+from agent.events import CommandReceived, LoggedEntry
 from agent.fleet.conformance.kit import Authority, Report, examine
 from agent.fleet.conformance.promises import Limits
 from agent.mqtt import link, payloads
@@ -328,7 +327,6 @@ def _unlocks_again(patch: Patch) -> None:
 
     patch.setattr(command_desk, "on_received", receive)
     from agent.core import station
-    from agent.events import CommandReceived
 
     patch.setitem(station.HANDLERS, CommandReceived, receive)
 
@@ -412,9 +410,9 @@ class _EveryCommand(dict[str, Any]):
         return super().get(name, commands.COMMANDS["station.refresh"])
 
 
-def _all_scopes(patch: Patch) -> None:
-    original = command_gate.command_key
-    patch.setattr(app_module, "command_key", lambda public, _scopes: original(public, tuple(Scope)))
+def _every_scope(original: Any, self: CommandGate, *given: Any, **named: Any) -> Any:
+    event = original(self, *given, **named)
+    return replace(event, scopes=frozenset(Scope)) if isinstance(event, CommandReceived) else event
 
 
 def _lax_claims(patch: Patch) -> None:
@@ -484,7 +482,7 @@ BREAKS: Mapping[str, Break] = {
     "retained": Break(_gate(lambda original, gate, payload, at, **_is: original(gate, payload, at, is_retained=False))),
     "unknown_command": Break(lambda patch: patch.setattr(command_desk, "COMMANDS", _EveryCommand(commands.COMMANDS))),
     "bad_arguments": Break(_gate(_drops_arguments, "_open")),
-    "not_in_scope": Break(_all_scopes),
+    "not_in_scope": Break(_gate(_every_scope)),
     "stale_session": Break(_takes(Refusal.STALE_SESSION)),
     "nonce_made_up": Break(_takes_made_up_nonces),
     "nonce_used": Break(lambda patch: patch.setattr(Commands, "without_nonce", lambda self, _nonce: self)),
