@@ -203,8 +203,8 @@ def _old_state(patch: Patch) -> None:
 
 
 def _event(change: Callable[[LogEvent], dict[str, Any]]) -> Callable[[Patch], None]:
-    def event(station: str, entry: LoggedEntry, now: Any) -> LogEvent:
-        found = log_event(station, entry, now)
+    def event(station: str, entry: LoggedEntry, now: Any, age: timedelta | None) -> LogEvent:
+        found = log_event(station, entry, now, age)
         return found.model_copy(update=change(found))
 
     return lambda patch: patch.setattr(link, "log_event", event)
@@ -335,7 +335,7 @@ def _unlocks_again(patch: Patch) -> None:
 
 def _without_rate(patch: Patch) -> None:
     patch.setattr(command_desk, "_REFUSALS_BURST", 1e9)
-    patch.setattr(link, "_COMMANDS_PER_S", 1e9)  # or the link would drop most of them unread
+    patch.setattr(link, "_REJECTED_AT_ONCE", 10**9)  # or the link would drop most of them
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
