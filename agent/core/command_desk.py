@@ -17,7 +17,7 @@ _REFUSALS_PER_S = 2.0  # answers to what is refused: enough for a server at work
 _REFUSALS_BURST = 20.0
 # What is answered each time that it comes, kept answers and what only asks: more than a server at work needs, and too
 # little for whoever replays without pause.
-_REPEATS_PER_S = 20.0
+_REPEATS_PER_S = 10.0
 _REPEATS_BURST = 40.0
 _OUTCOMES = {"station.visit.entered": True, "station.access.not_taken": False}
 
@@ -82,8 +82,9 @@ def _may_repeat(turn: Turn) -> bool:
     """Whether one more may be answered that a recording of it would get answered again."""
     state = turn.state.commands
     left = max(0.0, state.repeats - (turn.now - state.repeats_at) * _REPEATS_PER_S)
-    turn.set(commands=replace(state, repeats=min(left + 1, _REPEATS_BURST), repeats_at=turn.now))
-    return left < _REPEATS_BURST
+    may = left + 1 <= _REPEATS_BURST
+    turn.set(commands=replace(state, repeats=left + may, repeats_at=turn.now))
+    return may
 
 
 def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> None:
@@ -134,8 +135,9 @@ def _refuse(turn: Turn, command: str, key: str, name: str, refusal: Refusal) -> 
         turn.log("control.refused", body)
     state, now = turn.state.commands, turn.now
     left = max(0.0, state.refusals - (now - state.refusals_at) * _REFUSALS_PER_S)
-    turn.set(commands=replace(state, refusals=min(left + 1, _REFUSALS_BURST), refusals_at=now))
-    if command and left < _REFUSALS_BURST:
+    may = bool(command) and left + 1 <= _REFUSALS_BURST
+    turn.set(commands=replace(state, refusals=left + may, refusals_at=now))
+    if may:
         _publish(turn, command, Answer(Status.REFUSED, refusal.value))
 
 
