@@ -15,8 +15,10 @@ from agent.events import Actor, CommandReceived, CommandRejected, ControlRequest
 _REQUEST = "command:"
 _REFUSALS_PER_S = 2.0  # answers to what is refused: enough for a server at work, too few to be made to shout
 _REFUSALS_BURST = 20.0
-_REPEATS_PER_S = 20.0  # stored answers: a server that lost some asks for them one by one, whoever replays does not stop
-_REPEATS_BURST = 100.0
+# What is answered each time that it comes, kept answers and what only asks: more than a server at work needs, and too
+# little for whoever replays without pause.
+_REPEATS_PER_S = 10.0
+_REPEATS_BURST = 40.0
 _OUTCOMES = {"station.visit.entered": True, "station.access.not_taken": False}
 
 
@@ -50,9 +52,7 @@ def _take_up(turn: Turn, event: CommandReceived) -> None:
     state = turn.state.commands
     known = state.answers.get(event.id)
     if known is not None:
-        left = max(0.0, state.repeats - (turn.now - state.repeats_at) * _REPEATS_PER_S)
-        turn.set(commands=replace(state, repeats=min(left + 1, _REPEATS_BURST), repeats_at=turn.now))
-        if left < _REPEATS_BURST:
+        if _may_repeat(turn):
             _publish(turn, event.id, known)
         return
     command = COMMANDS.get(event.name)
@@ -78,6 +78,15 @@ def on_rejected(turn: Turn, event: CommandRejected) -> None:
     _refuse(turn, event.id, event.key, "", Refusal(event.reason))
 
 
+def _may_repeat(turn: Turn) -> bool:
+    """Whether one more may be answered that a recording of it would get answered again."""
+    state = turn.state.commands
+    left = max(0.0, state.repeats - (turn.now - state.repeats_at) * _REPEATS_PER_S)
+    may = left + 1 <= _REPEATS_BURST
+    turn.set(commands=replace(state, repeats=left + may, repeats_at=turn.now))
+    return may
+
+
 def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> None:
     state = turn.state.commands
     notes: tuple[Any, ...] = ()
@@ -87,8 +96,8 @@ def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> No
         state = replace(state, revisions={**state.revisions, event.key: event.revision})
         notes = (commands.revision_note(event.key, event.revision),)
     if not command.action:
-        turn.set(commands=state)
-        _answer_here(turn, event)
+        if _may_repeat(turn):
+            _answer_here(turn, event)
         return
     state = replace(state, running={**state.running, event.id: event.name})
     if event.name == "door.unlock":
@@ -126,8 +135,9 @@ def _refuse(turn: Turn, command: str, key: str, name: str, refusal: Refusal) -> 
         turn.log("control.refused", body)
     state, now = turn.state.commands, turn.now
     left = max(0.0, state.refusals - (now - state.refusals_at) * _REFUSALS_PER_S)
-    turn.set(commands=replace(state, refusals=min(left + 1, _REFUSALS_BURST), refusals_at=now))
-    if command and left < _REFUSALS_BURST:
+    may = bool(command) and left + 1 <= _REFUSALS_BURST
+    turn.set(commands=replace(state, refusals=left + may, refusals_at=now))
+    if may:
         _publish(turn, command, Answer(Status.REFUSED, refusal.value))
 
 

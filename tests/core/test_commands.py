@@ -295,6 +295,14 @@ def test_a_message_that_is_no_command_is_logged_once_a_minute_and_answered_withi
     assert play.logged("control.refused")[-1]["more"] == 999
 
 
+def test_refusals_are_answered_within_a_rate_also_when_they_come_bit_by_bit() -> None:
+    play = at_work()
+    for number in range(1000):
+        play.wait(0.01)
+        play.put(CommandRejected(play.now, Refusal.BAD_SIGNATURE, f"c-{number}", KEY))
+    assert 20 <= len(play.found(PublishReply)) <= 20 + 2 * 10 + 1
+
+
 def test_a_refused_id_is_not_kept_so_that_it_can_be_sent_again_rightly() -> None:
     play = at_work()
     send(play, "door.unlock", nonce="0" * 32)
@@ -367,7 +375,15 @@ def test_whoever_replays_a_command_without_pause_is_answered_within_a_rate() -> 
         if number == 500:
             play.wait(2.0)
         send(play, "door.unlock", "c-1", nonce="0" * 32)
-    assert 100 + 40 <= len(replies(play, "c-1")) <= 100 + 40 + 5
+    assert 40 + 20 <= len(replies(play, "c-1")) <= 40 + 20 + 5
+
+
+def test_whoever_replays_a_question_without_pause_is_answered_within_a_rate() -> None:
+    play = at_work()
+    for _ in range(1000):
+        send(play, "nonce.request", "c-1")
+        send(play, "station.refresh", "c-2")
+    assert len(replies(play, "c-1")) + len(replies(play, "c-2")) == 40
 
 
 def test_answers_outlive_a_restart_and_what_was_under_way_has_failed() -> None:

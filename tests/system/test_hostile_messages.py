@@ -30,8 +30,8 @@ MESSAGES = 100_000
 WARM_UP = 5_000
 SEED = 20261122
 TOPICS = Topics("stations", STATION)
-# Stored answers for what is replayed, 20 a second, and refusals, 2 a second; what may go at once is 100 and 20.
-REPLIES_PER_S, REPLIES_AT_ONCE = 22.0, 120.0
+# Answers to what is replayed, 10 a second, and refusals, 2 a second; 40 and 20 may go at once.
+REPLIES_PER_S, REPLIES_AT_ONCE = 12.0, 60.0
 
 
 @dataclass

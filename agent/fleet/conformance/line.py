@@ -15,7 +15,7 @@ from agent.mqtt.client import Accepted, Acknowledged, Broker, Connection, Ended,
 from agent.mqtt.topics import Topics
 
 _CONNECT_S = 10.0  # for CONNACK and SUBACK
-# A station may drop commands unread that come too fast; its own agent reads 20 a second, and as many at once.
+# A station may drop commands that come too fast; its own agent takes 20 rejected ones a second, and as many at once.
 _PER_S = 15.0
 _AT_ONCE = 10.0
 _KINDS = ("status", "about", "state/#", "log", "readings", "replies")  # where a broker gives nobody all of them
