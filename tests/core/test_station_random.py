@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent import events
 from agent.contract.entries import PREFIX, body_model
-from agent.core import alarms, upkeep
+from agent.core import alarms, own_data, upkeep
 from agent.core.appliance import Profile
 from agent.core.certificates import LinkRules
 from agent.core.codes import CodeRules
@@ -148,7 +148,9 @@ class World:
             "zh": "停水",
             "en": "No water",
             "month": "2026-11",
-            "part": ("setup", "span", "log", "energy")[number % 4],
+            "part": (tuple(own_data.PARTS) if action == "members.data" else ("setup", "span", "log", "energy"))[
+                number % 4
+            ],
             "supply": ("aed_pads", "power_banks", "gold")[number % 3],
             "quantity": 1 + number % 4,
             "recipient": ("master", "office", "nobody")[number % 3],
@@ -173,7 +175,7 @@ class World:
         self.commands += 1
         return events.CommandReceived(
             self.now,
-            f"c-{self.commands if number % 4 else number % 7}",
+            f"c-{self.commands if number % 4 else number % 3}",
             name if number % 9 else "nonsense",
             {"id": f"m-{number % PEOPLE}", "pass_id": PASSES[number % 3].pass_id, "alarm": "forced"}
             | {"epoch": 1 + number % 2, "first": 1 + number % 5, "last": 1 + 3 * number}
