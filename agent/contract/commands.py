@@ -46,6 +46,7 @@ REFUSED: Mapping[Refusal, str] = {
     Refusal.STALE_NONCE: "its nonce was never given out, is used up or older than 30 s",
     Refusal.STALE_REVISION: "its revision is not greater than the newest one of its key",
     Refusal.STALE_SESSION: "its session is not the present one",
+    Refusal.ID_TAKEN: "its id is that of another command: of another name, of another key, or of one long ago",
     Refusal.BUSY: "too many others are under way; send it again later",
 }
 """By the code of the reply."""

@@ -37,8 +37,10 @@ def on_received(turn: Turn, event: CommandReceived) -> None:
     state = turn.state.commands
     named = COMMANDS.get(event.name)
     is_full = len(state.running) >= commands.MAX_RUNNING
-    if is_full and named is not None and named.freshness is Freshness.REVISION and event.id not in state.answers:
-        if any(each.id == event.id for each in state.waiting):
+    may_wait = named is not None and named.freshness is Freshness.REVISION and named.scope in event.scopes
+    is_new = event.id not in state.answers and event.id not in state.running
+    if is_full and named is not None and may_wait and is_new and not event.is_retained:
+        if any((each.id, commands.origin(each)) == (event.id, commands.origin(event)) for each in state.waiting):
             return
         proof = commands.Proof(event.nonce, event.revision, event.session)
         refusal = commands.refusal_of(state, named, event.key, proof, session=turn.state.session, now=turn.now)
@@ -50,7 +52,12 @@ def on_received(turn: Turn, event: CommandReceived) -> None:
 
 def _take_up(turn: Turn, event: CommandReceived) -> None:
     state = turn.state.commands
+    if state.has_taken(event):
+        _refuse(turn, event.id, event.key, event.name if event.name in COMMANDS else "", Refusal.ID_TAKEN)
+        return
     known = state.answers.get(event.id)
+    if known is None and event.id in state.running:  # a question, or it runs for longer than answers are kept
+        known = Answer(Status.ACCEPTED)
     if known is not None:
         if _may_repeat(turn):
             _publish(turn, event.id, known)
@@ -65,12 +72,18 @@ def _take_up(turn: Turn, event: CommandReceived) -> None:
         refusal = Refusal.NOT_IN_SCOPE
     if event.is_retained:
         refusal = Refusal.RETAINED
-    if refusal is None and len(state.running) >= commands.MAX_RUNNING:
+    if refusal is None and command.action and len(state.running) >= _room_for(command):
         refusal = Refusal.BUSY
     if refusal is not None:
         _refuse(turn, event.id, event.key, event.name, refusal)
         return
     _accept(turn, event, command)
+
+
+def _room_for(command: commands.Command) -> int:
+    """How many may be under way before one like this is refused."""
+    is_of_door = command.freshness is Freshness.NONCE
+    return commands.MAX_RUNNING + (commands.MAX_DOOR_RUNNING if is_of_door else 0)
 
 
 def on_rejected(turn: Turn, event: CommandRejected) -> None:
@@ -102,7 +115,7 @@ def _accept(turn: Turn, event: CommandReceived, command: commands.Command) -> No
     state = replace(state, running={**state.running, event.id: event.name})
     if event.name == "door.unlock":
         state = replace(state, was_opened=None)
-    accepted = Answer(Status.ACCEPTED)
+    accepted = Answer(Status.ACCEPTED, of=commands.origin(event))
     if command.is_question:
         turn.set(commands=state)
     else:

@@ -26,9 +26,14 @@ NONCE_S = 30.0
 MAX_NONCES = 32  # a server asks for one and uses it; bounds what one that only asks can pile up
 MAX_REPLIES = 500  # some days of a busy station; an id repeated later is refused by its freshness
 MAX_RUNNING = 16  # at once; a server that sends more waits for answers first
+# Beyond those, of what opens or frees the door: nobody waits outside until a roster of a thousand is on the disk.
+MAX_DOOR_RUNNING = 4
 # Commands with a revision wait in the broker for a station that is away, and come all together: as many as mosquitto
 # keeps (max_queued_messages). Only a key of the settings gets one in here.
 MAX_WAITING = 1_000
+# Of answers that are no more kept the ids stay, until the end of the process: what names the session is fresh for as
+# long as that lasts, and must not be taken twice. A megabyte.
+MAX_LET_GO = 5_000
 KEPT_BYTES = 8_000  # of a result: what is longer is sent and not kept
 REVISION_MAX = 2**53 - 1  # what every JSON reader keeps exactly
 
@@ -65,6 +70,7 @@ class Refusal(StrEnum):
     STALE_NONCE = "stale_nonce"
     STALE_REVISION = "stale_revision"
     STALE_SESSION = "stale_session"
+    ID_TAKEN = "id_taken"
     BUSY = "busy"
 
 
@@ -117,11 +123,15 @@ COMMANDS: Mapping[str, Command] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a command. `code`: of a refusal, or of the problem that made it fail."""
+    """What became of a command. `code`: of a refusal, or of the problem that made it fail.
+
+    `of`: whose it is and its name (`origin`); empty: nobody knows any more.
+    """
 
     status: Status
     code: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +139,17 @@ class Commands:
     """What is known of commands.
 
     `nonces`: until when each holds, station time; `revisions`: the newest of each key; `running`: name by id;
-    `answers`: the last answer of each id, oldest first; `unlocking`: what an unlock will be told once the door was
-    opened or not; `waiting`: those with a revision that came while others ran; `was_opened`: what became of the
-    last unlock; `refusals` and `repeats` were answered up to the times beside them; `is_known`: whether the disk
-    could be read, so that no revision is missing.
+    `answers`: the last answer of each id, oldest first; `let_go`: ids of older ones; `unlocking`: what an unlock will
+    be told once the door was opened or not; `waiting`: those with a revision that came while others ran; `was_opened`:
+    what became of the last unlock; `refusals` and `repeats` were answered up to the times beside them; `is_known`:
+    whether the disk could be read, so that no revision is missing.
     """
 
     nonces: Mapping[str, float] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     running: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    let_go: Mapping[str, None] = field(default_factory=dict)
     unlocking: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     waiting: tuple[CommandReceived, ...] = ()
     was_opened: bool | None = None
@@ -168,11 +179,16 @@ class Commands:
         What an erasure answers names whom it was about, and proves it; it is told and not kept. Nor is the number that
         was drawn for a member: nothing would take it off the disk when they are erased.
         """
+        before = self.answers.get(command)
+        answer = replace(answer, of=answer.of or (before.of if before is not None else ""))
         kept = {name: each for name, each in self.answers.items() if name != command}
         kept[command] = answer
         gone = list(kept)[: max(0, len(kept) - MAX_REPLIES)]
         for name in gone:
             del kept[name]
+        let_go = self.let_go
+        if gone:
+            let_go = dict.fromkeys([*self.let_go, *gone][-MAX_LET_GO:])
         running = dict(self.running)
         if answer.status is not Status.ACCEPTED:
             running.pop(command, None)
@@ -183,7 +199,21 @@ class Commands:
         elif what == "members.put":
             note = replace(answer, result={key: each for key, each in answer.result.items() if key != "number"})
         notes = (Note(KIND, command, _body(note)), *(Note(KIND, name, None) for name in gone))
-        return replace(self, answers=kept, running=running), notes
+        return replace(self, answers=kept, running=running, let_go=let_go), notes
+
+    def has_taken(self, event: CommandReceived) -> bool:
+        """Whether another command has this id: another key's, one of another name, or one long ago."""
+        known, running = self.answers.get(event.id), self.running.get(event.id)
+        if known is not None and known.of:
+            return known.of != origin(event)
+        if running is not None:
+            return running != event.name
+        return known is None and event.id in self.let_go
+
+
+def origin(event: CommandReceived) -> str:
+    """What a repetition has in common with the first one, besides the id."""
+    return f"{event.key} {event.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +273,15 @@ def _body(answer: Answer) -> dict[str, Any]:
     result = dict(answer.result)
     if len(json.dumps(result)) > KEPT_BYTES:
         result = {"omitted": "too_large"}
-    return {"status": answer.status.value, "code": answer.code, "result": result}
+    return {"status": answer.status.value, "code": answer.code, "result": result, "of": answer.of}
 
 
 def _read(body: Mapping[str, Any]) -> Answer | None:
     try:
         status, code, result = Status(body["status"]), str(body["code"]), dict(body["result"])
+        of = str(body.get("of", ""))
     except (KeyError, TypeError, ValueError):
         return None
-    return Answer(Status.FAILED, "interrupted") if status is Status.ACCEPTED else Answer(status, code, result)
+    return (
+        Answer(Status.FAILED, "interrupted", of=of) if status is Status.ACCEPTED else Answer(status, code, result, of)
+    )

@@ -10,6 +10,7 @@ import pytest
 
 from agent.core.commands import (
     COMMANDS,
+    MAX_DOOR_RUNNING,
     MAX_NONCES,
     MAX_REPLIES,
     MAX_RUNNING,
@@ -20,13 +21,23 @@ from agent.core.commands import (
     Scope,
 )
 from agent.core.requests import ACTIONS
-from agent.effects import AppendEntry, EraseMember, KeepNotes, PublishPresence, PublishReply, PublishState, Reply
+from agent.effects import (
+    AppendEntry,
+    EraseMember,
+    KeepNotes,
+    PublishPresence,
+    PublishReply,
+    PublishState,
+    Reply,
+    RunQuery,
+)
 from agent.events import (
     CommandReceived,
     CommandRejected,
     EntriesLogged,
     ErasureReceipt,
     MemberErased,
+    QueryAnswered,
     Receipt,
     Restored,
 )
@@ -186,7 +197,9 @@ def test_what_proves_whom_an_erasure_was_about_is_told_and_not_kept() -> None:
     play.put(MemberErased(play.now, "m-1", "command:c-1", True, receipt))
     write(play)
     assert replies(play)[-1].result["receipt"]["salt"] == "cd" * 16
-    assert noted(play)["reply"]["c-1"] == {"status": "done", "code": "", "result": {"omitted": "erased"}}
+    kept = noted(play)["reply"]["c-1"]
+    assert (kept["status"], kept["code"], kept["result"]) == ("done", "", {"omitted": "erased"})
+    assert "m-1" not in str(kept)
 
 
 def test_no_answer_to_a_command_goes_to_the_control_socket() -> None:
@@ -316,6 +329,24 @@ def test_so_many_run_at_once_and_no_more() -> None:
     assert statuses(play, "c-more") == ["refused: busy"]
 
 
+def test_a_roster_that_is_under_way_keeps_the_door_from_nobody() -> None:
+    play = busy()
+    send(play, "members.erase", "c-waits", revision=100, arguments={"id": "m-100"})
+    for number in range(MAX_DOOR_RUNNING + 1):
+        send(play, "door.unlock", f"d-{number}", nonce=nonce(play, number))
+    assert play.lock_orders() == [True]
+    assert statuses(play, f"d-{MAX_DOOR_RUNNING - 1}") == ["accepted"]
+    assert statuses(play, f"d-{MAX_DOOR_RUNNING}") == ["refused: busy"]
+
+
+def test_what_a_key_may_not_do_takes_no_place_of_those_that_wait() -> None:
+    play = busy()
+    send(play, "members.erase", "c-more", revision=100, arguments={"id": "m-1"}, scopes=frozenset({Scope.OPERATE}))
+    send(play, "members.erase", "c-kept", revision=100, arguments={"id": "m-1"}, is_retained=True)
+    assert (statuses(play, "c-more"), statuses(play, "c-kept")) == (["refused: not_in_scope"], ["refused: retained"])
+    assert play.state.commands.waiting == ()
+
+
 def test_commands_with_a_revision_wait_for_those_before_them_in_their_order() -> None:
     play = busy()
     first, second = MAX_RUNNING + 1, MAX_RUNNING + 2
@@ -366,6 +397,41 @@ def test_a_repeated_id_gets_the_answer_again_and_does_nothing() -> None:
     assert play.lock_orders() == before
     assert statuses(play) == ["accepted", "done", "done"]
     assert replies(play)[-1].result == replies(play)[-2].result
+
+
+@pytest.mark.parametrize("other", ["diagnostics.collect", "members.erase", "alarm.acknowledge"])
+def test_a_question_under_way_and_a_command_of_the_same_id_are_not_mixed_up(other: str) -> None:
+    play = at_work()
+    send(play, "members.digest")
+    send(play, other, arguments={"id": "m-1"})
+    send(play, "members.digest")
+    (question,) = play.found(RunQuery)
+    play.put(QueryAnswered(play.now, question.request, ({"count": 0},)))
+    assert statuses(play) == ["accepted", "refused: id_taken", "accepted", "done"]
+    assert play.found(EraseMember) == []
+
+
+def test_an_id_belongs_to_the_key_and_the_name_that_it_came_with() -> None:
+    play = at_work()
+    send(play, "alarm.acknowledge", arguments={"alarm": "forced"})
+    send(play, "members.erase", arguments={"id": "m-1"})
+    send(play, "alarm.acknowledge", arguments={"alarm": "forced"}, key="central-2")
+    assert statuses(play)[2:] == ["refused: id_taken", "refused: id_taken"]
+    again = begin(restored=Restored(notes=noted(play)))
+    again.connect("s-2")
+    send(again, "alarm.acknowledge", arguments={"alarm": "forced"}, key="central-2", session="s-2")
+    send(again, "alarm.acknowledge", arguments={"alarm": "forced"}, session="s-2")
+    assert statuses(again) == ["refused: id_taken", "failed: alarm.unknown"]
+
+
+def test_what_names_the_session_is_not_taken_twice_however_many_came_since() -> None:
+    play = at_work()
+    for number in range(MAX_REPLIES + 5):
+        send(play, "alarm.acknowledge", f"c-{number}", arguments={"alarm": "forced"})
+    accepted = len(play.found(AppendEntry))
+    send(play, "alarm.acknowledge", "c-0", arguments={"alarm": "forced"})
+    assert statuses(play, "c-0")[-1] == "refused: id_taken"
+    assert [each.type for each in play.found(AppendEntry)[accepted:]] == ["station.control.refused"]
 
 
 def test_whoever_replays_a_command_without_pause_is_answered_within_a_rate() -> None:

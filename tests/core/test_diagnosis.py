@@ -129,7 +129,8 @@ def test_what_is_kept_of_the_answer_is_small() -> None:
     command(play)
     play.put(DiagnosticsCollected(play.now, play.found(CollectDiagnostics)[0].request, PARTS))
     (note,) = [note for entry in play.found(AppendEntry) for note in entry.notes if note.kind == "reply"][-1:]
-    assert note.body == {"status": "done", "code": "", "result": {"omitted": "sent", "parts": 3}}
+    assert note.body is not None
+    assert (note.body["status"], note.body["result"]) == ("done", {"omitted": "sent", "parts": 3})
 
 
 # --- what is in it ---------------------------------------------------------------------------------------------------
