@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from agent.cli.language import clean, complain, pick, say
+from agent.cli.language import clean, clean_json, complain, pick, say
 from agent.cli.options import LanguageOption
 from agent.core.problems import Words
 
@@ -91,7 +91,7 @@ def command(
         given = {**_arguments_in(arguments_file), **_arguments(argument or [])}
         with Commander(way, Topics(prefix, station), command_keys.load(key)) as commander:
             for reply in commander.send(name, given, timeout_s=timeout):
-                typer.echo(reply.model_dump_json())
+                typer.echo(clean_json(reply.model_dump_json()))
                 last = reply.status
     except (CommandError, command_keys.CommandKeyError, ValueError) as error:
         complain(f"指令没有完成:{error}", f"The command was not carried out: {error}")
@@ -172,7 +172,7 @@ def conformance(
     except (KitError, CommandKeyError, ValueError) as error:
         complain(f"无法查验:{error}", f"It could not be run: {error}")
         raise typer.Exit(2) from None
-    _tell(report) if format_ is Format.TEXT else typer.echo(_as_json(report))
+    _tell(report) if format_ is Format.TEXT else typer.echo(clean_json(_as_json(report)))
     if report.broken():
         raise typer.Exit(1)
 

@@ -65,3 +65,13 @@ def tell_problems(problems: Iterable[Problem]) -> None:
 def clean(text: str) -> str:
     """Text without characters that could steer a terminal."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def clean_json(text: str) -> str:
+    """The same JSON, with `\\u` escapes for characters that could steer a terminal or that have no UTF-8."""
+    return "".join(each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))

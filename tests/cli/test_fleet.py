@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from agent import command_keys
+from agent.cli.language import clean_json
 from agent.cli.program import app as cli
 from agent.fleet.conformance.kit import PROMISES
 from agent.fleet.conformance.promises import Need
@@ -53,6 +54,14 @@ def station(tmp_path: Path, mosquitto: Mosquitto, key: Path) -> Iterator[None]:
 def conformance(port: int, *more: str, lang: str = "en") -> Result:
     base = ["--lang", lang, "fleet", "conformance", "--station", STATION, "--broker", f"mqtt://127.0.0.1:{port}"]
     return CliRunner().invoke(cli, [*base, *QUICK, *more])
+
+
+def test_what_a_station_says_steers_no_terminal_and_stays_the_same() -> None:
+    said = {"code": "\x1b[2J\x9b31m\u202e", "\ud800": ["停水 😀", "\U000e0001"]}
+    text = clean_json(json.dumps(said, ensure_ascii=False, indent=2))
+    assert json.loads(text) == said
+    assert all(each.isprintable() for each in text.replace("\n", ""))
+    assert "停水 😀" in text
 
 
 @pytest.mark.usefixtures("station")

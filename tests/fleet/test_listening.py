@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from agent.fleet.conformance import forms, journal, presence
-from agent.fleet.conformance.bench import Bench
+from agent.command_gate import CommandClaims
+from agent.fleet.conformance import forms, journal, presence, records
+from agent.fleet.conformance.bench import Bench, Caller
 from agent.fleet.conformance.hearing import MAX_BYTES, Heard, Hearing, read
+from agent.fleet.conformance.kit import PROMISES, judged
 from agent.fleet.conformance.promises import Finding, KitError, Limits, Verdict
 from agent.mqtt.payloads import encode, log_event
 from tests.mqtt.conftest import make_entries
@@ -98,6 +100,68 @@ def test_more_than_fits_ends_the_run_and_not_the_machine(ear: Ear) -> None:
         ear.bench.hearing.take(heard)
     with pytest.raises(KitError, match="shorter time"):
         ear.bench.hearing.take(heard)
+
+
+def test_what_takes_more_memory_than_it_has_bytes_counts_as_what_it_takes(ear: Ear) -> None:
+    heard = ear.hear("readings", b'{"a":[' + b"[]," * 20_000 + b"0]}")
+    for _ in range(MAX_BYTES // 2_620_137 - 1):
+        ear.bench.hearing.take(heard)
+    with pytest.raises(KitError, match="shorter time"):
+        ear.bench.hearing.take(heard)
+
+
+_ENTRY = json.loads(encode(log_event("demo-1", ENTRIES[1], NOW)))
+_DEEP = b'{"a":' * 800 + b"1" + b"}" * 800
+_ODD: list[tuple[str, str, dict[str, Any], bytes]] = [
+    ("observed", "observed_at", {**DOOR, "holds_s": 90.0}, b'"2026-11-22T03:04:05"'),
+    ("observed", "holds_s", {**DOOR, "observed_at": "2026-11-22T03:04:05Z"}, b"1" + b"0" * 400),
+    ("renewed", "holds_s", {**DOOR, "observed_at": "2026-11-22T03:04:05Z"}, b"1" + b"0" * 400),
+    ("chain", "type", _ENTRY, _DEEP),
+    ("replayed", "sequence", _ENTRY, b'"' + b"9" * 5_000 + b'"'),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "body", "value"), _ODD)
+def test_what_cannot_be_computed_with_is_broken_and_no_end_of_the_run(
+    ear: Ear, name: str, key: str, body: dict[str, Any], value: bytes
+) -> None:
+    ear.entry(1)
+    for _ in range(2):
+        payload = json.dumps({**body, key: "ODD"}).encode().replace(b'"ODD"', value)
+        ear.hear("log" if body is _ENTRY else "state/door", payload)
+    (promise,) = (each for each in PROMISES if each.name == name)
+    finding = judged(ear.bench, promise)
+    assert says(finding) == "broken"
+    assert "cannot be judged" in finding.seen.en
+
+
+def test_what_is_shown_of_a_broken_promise_is_short(ear: Ear) -> None:
+    ear.status("a" * 8)
+    ear.hear("state/door", {"x" * 60_000: 1})
+    (promise,) = (each for each in PROMISES if each.name == "forms")
+    finding = judged(ear.bench, promise)
+    assert says(finding) == "broken"
+    assert len(finding.seen.en) <= 500
+
+
+def test_a_station_that_claims_a_billion_parts_is_not_counted_after(ear: Ear) -> None:
+    part = {"id": "c-1", "status": "done", "at": "x", "code": "", "result": {"a": 1}, "part": 1, "parts": 10**12}
+    ear.bench.caller = Answering(ear.hear("replies", part))
+    assert says(records.diagnosed(ear.bench)) == "broken"
+
+
+class Answering(Caller):
+    """Gives one answer to everything."""
+
+    def __init__(self, answer: Heard) -> None:
+        self.answer = answer
+
+    def claims(self, name: str, arguments: Any = None, **_proof: Any) -> CommandClaims:
+        at = "2026-11-22T03:04:05Z"
+        return CommandClaims(id="c-1", station="demo-1", name=name, arguments=arguments or {}, issued_at=at)
+
+    def ask(self, *_given: Any, **_more: Any) -> list[Heard]:
+        return [self.answer]
 
 
 def test_what_another_server_has_replayed_is_no_disorder_of_the_station(ear: Ear) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
 
 from agent.command_keys import CommandSigner
 from agent.core.commands import Scope
+from agent.core.problems import Words
 from agent.fleet.conformance import answers, forms, journal, opening, presence, records, refusals
 from agent.fleet.conformance.bench import Bench, Caller
 from agent.fleet.conformance.hearing import Hearing
 from agent.fleet.conformance.line import Line, kept_at
-from agent.fleet.conformance.promises import Finding, KitError, Limits, Need, Promise, Verdict, not_checked
+from agent.fleet.conformance.promises import Finding, KitError, Limits, Need, Promise, Verdict, broken, not_checked
 from agent.mqtt.client import Broker
 from agent.mqtt.payloads import CONTRACT_VERSION
 from agent.mqtt.topics import Topics
+
+_log = logging.getLogger(__name__)
 
 PROMISES: tuple[Promise, ...] = (
     *forms.PROMISES,
@@ -30,6 +34,7 @@ PROMISES: tuple[Promise, ...] = (
 """In the order in which they are asked and printed; those that only listen are judged at the end, over everything."""
 
 
+_SEEN_MAX = 500  # characters of what showed it: names of fields may be a station's own
 _FIRST = answers.FIRST[0].name
 _DEAF = not_checked("站点不回复指令", "it answers no command")
 
@@ -125,9 +130,22 @@ def _ask(bench: Bench, promise: Promise) -> Finding:
     if promise.need is Need.MAY_OPEN and not bench.may_open:
         return not_checked("会开门,需要 --may-open", "it opens the door: needs --may-open")
     session = bench.hearing.session
-    finding = promise.check(bench)
+    finding = judged(bench, promise)
     is_disturbed = promise.need is Need.KEY and bench.hearing.session != session
     if finding.verdict is Verdict.BROKEN and is_disturbed:  # it connected anew, so what named the old session is stale
         bench.deed = None
-        finding = promise.check(bench)
+        finding = judged(bench, promise)
     return finding
+
+
+def judged(bench: Bench, promise: Promise) -> Finding:
+    """What a station sends may be anything: where it cannot be computed with, that is what is wrong with it."""
+    try:
+        found = promise.check(bench)
+    except KitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the border to what a station made up
+        _log.debug("%s cannot be judged", promise.name, exc_info=True)
+        name = type(error).__name__
+        return broken(f"站点发来的内容无法判断({name})", f"what the station sends cannot be judged ({name})")
+    return Finding(found.verdict, Words(found.seen.zh[:_SEEN_MAX], found.seen.en[:_SEEN_MAX]))

@@ -162,7 +162,8 @@ def diagnosed(bench: Bench) -> Finding:
     told = [each for each in replies if (each.body or {}).get("part") is not None]
     numbers = [(each.body or {}).get("part") for each in told]
     count = (replies[-1].body or {}).get("parts")
-    if not isinstance(count, int) or numbers != list(range(1, count + 1)):
+    is_whole = numbers == list(range(1, len(numbers) + 1)) and count == len(numbers)  # and not as many as it says
+    if not is_whole:
         return broken(f"各部分为 {numbers!r:.40},共 {count!r:.10}", f"the parts are {numbers!r:.40} of {count!r:.10}")
     largest = max(len(json.dumps(_result(each), ensure_ascii=False).encode()) for each in told)
     if largest > _PART_BYTES or not all(_result(each) for each in told):
