@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ CONTRACT_VERSION = "1.0"
 MAX_PAYLOAD_BYTES = 64 * 1024  # the contract's bound; every common broker takes it without a setting
 # Characters of a body that is not measured: each is at most 4 bytes, and what stands around it far less than the rest.
 _SURELY_FITS = MAX_PAYLOAD_BYTES // 8
+_UNREADABLE = "[]"  # what is no object is no body
 MAX_BATCH = 128  # readings in one message; with the longest names these stay below the bound
 SEQUENCE_DIGITS = 19  # of the largest 64-bit signed integer, so that text order is number order for ever
 HISTORICAL_AFTER = timedelta(minutes=1)  # older entries are a backlog, not news
@@ -358,7 +360,9 @@ def log_event(station: str, entry: LoggedEntry, now_utc: datetime, age: timedelt
             historical=(now_utc - datetime.fromisoformat(entry.time) if age is None else age) > HISTORICAL_AFTER,
             withheld=withheld,
         )
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, TypeError) as error:  # TypeError: a time without its zone
+        if data is not None:  # such as a number beyond a double, or too deep; or it is not the body at all
+            return log_event(station, replace(entry, body=_UNREADABLE), now_utc, age)
         where = f"entry {entry.epoch}/{entry.sequence}"
         raise PayloadError(f"{where} does not fit the contract: {_reasons(error)}") from None
     if data is None or len(entry.body or "") <= _SURELY_FITS or len(_json(event)) <= MAX_PAYLOAD_BYTES:
@@ -372,6 +376,8 @@ def _body(entry: LoggedEntry) -> tuple[dict[str, JsonValue] | None, Literal["unr
         return None, None
     try:
         data = json.loads(entry.body)
+        if "\\ud" in entry.body or "\\uD" in entry.body:  # perhaps half a character, which has no UTF-8
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, "unreadable"
     return (data, None) if isinstance(data, dict) else (None, "unreadable")

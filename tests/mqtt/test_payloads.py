@@ -106,7 +106,17 @@ def test_a_blanked_body_travels_as_no_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"), [(canonical({"note": "驿" * 30_000}), "too_large"), ("[1]", "unreadable"), ("{", "unreadable")]
+    ("body", "reason"),
+    [
+        (canonical({"note": "驿" * 30_000}), "too_large"),
+        ("[1]", "unreadable"),
+        ("{", "unreadable"),
+        ('{"note":"\\ud800"}', "unreadable"),
+        ('{"\\uDC00":1}', "unreadable"),
+        ('{"value":NaN}', "unreadable"),
+        ('{"value":1e400}', "unreadable"),
+        ('{"a":' * 900 + "1" + "}" * 900, "unreadable"),
+    ],
 )
 def test_a_body_that_cannot_travel_is_withheld_and_the_entry_goes(body: str, reason: str) -> None:
     payload = encode(log_event("demo-1", replace(ENTRY, body=body), NOON))
@@ -121,6 +131,7 @@ def test_a_body_that_cannot_travel_is_withheld_and_the_entry_goes(body: str, rea
         {"hash": "x"},
         {"digest": "A" * 64},
         {"type": "visit"},
+        {"time": "2026-11-22T03:04:05"},
         {"time": "yesterday"},
         {"epoch": -1},
         {"monotonic_ms": -1},
