@@ -35,6 +35,7 @@ _WEEK = timedelta(days=7)
 _FREE_TEXTS = frozenset({"message", "error", "text"})  # what drivers, libraries and the disk wrote into our own rows
 _OF_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _CREDENTIALS = re.compile(r"://\S*@")
+_HOME = re.compile(r"(?<=/home/)[^/\s:;,'\")]+")  # whose it is
 _LONG_NUMBER = re.compile(r"(?<!\w)\+?\d{7,}(?!\w)")
 
 Section = Callable[[], Any]
@@ -146,14 +147,14 @@ def _whole(word: str) -> re.Pattern[str]:
 
 
 def masked(value: Any, words: Iterable[re.Pattern[str]], *, is_free: bool = False) -> Any:
-    """The same with `…` in free texts for private words, credentials in URLs, and numbers as long as a phone's."""
+    """The same with `…` in free texts: for private words, credentials in URLs, whose home it is, and long numbers."""
     if isinstance(value, Mapping):
         return {key: masked(each, words, is_free=key in _FREE_TEXTS) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [masked(each, words) for each in value]
     if not is_free or not isinstance(value, str):
         return value
-    text = _LONG_NUMBER.sub("…", _CREDENTIALS.sub("://…@", value))
+    text = _HOME.sub("…", _LONG_NUMBER.sub("…", _CREDENTIALS.sub("://…@", value)))
     for word in words:
         text = word.sub("…", text)
     return text

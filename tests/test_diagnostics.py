@@ -119,6 +119,7 @@ def test_free_texts_lose_private_words_credentials_and_long_numbers_and_nothing_
         log.warning("rtsp://user:se@cret@10.0.0.1/1 cannot be opened")
         log.warning("no link to broker.example.org:8883: %s/station.db is full", tmp_path)
         log.warning("the account zhangsan, 张三 and lisi called 13800001234 from /dev/video0 for 25.5 s, listing all")
+        log.warning("camera /home/wangwu/门.mp4: no such file; consent in /home/wangwu: /homework is whole")
         whole = collector.bundle(
             sensors=[{"sensor": "sensors.lisi", "error": "zhangsan pulled it"}],
             faults=[{"text": "张三", "where": "lock"}],
@@ -127,6 +128,7 @@ def test_free_texts_lose_private_words_credentials_and_long_numbers_and_nothing_
         "rtsp://…@10.0.0.1/1 cannot be opened",
         "no link to …:8883: …/station.db is full",
         "the account …, … and … called … from /dev/video0 for 25.5 s, listing all",
+        "camera /home/…/门.mp4: no such file; consent in /home/…: /homework is whole",
     ]
     assert whole["sensors"] == [{"sensor": "sensors.lisi", "error": "… pulled it"}]
     assert whole["faults"] == [{"text": "…", "where": "lock"}]

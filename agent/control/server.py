@@ -178,7 +178,8 @@ class ControlServer:
             name = f"uid {uid}"
         role = "administrator" if uid in (0, os.getuid()) else self._roles.get(name)
         if role is None:
-            _logger.warning("the control socket refused the account %s: it has no role", name)
+            # No name: it may be a person's, and what is logged is part of the diagnostics. `id -un UID` tells it.
+            _logger.warning("the control socket refused the account with uid %d: it has no role", uid)
             words = Words(f"账户 {name} 没有角色", f"the account {name} has no role")
             return uid, None, problem("request.forbidden", "control.roles", words)
         return uid, Actor("local", name, role), None

@@ -247,7 +247,9 @@ _needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to become 
 @_needs_root
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking while the server's thread waits is safe here
 @pytest.mark.parametrize("padding", [0, 1_000_000])
-def test_an_account_without_a_role_is_told_so_and_heard_no_further(tmp_path: Path, padding: int) -> None:
+def test_an_account_without_a_role_is_told_so_and_heard_no_further(
+    tmp_path: Path, padding: int, caplog: pytest.LogCaptureFixture
+) -> None:
     import pwd
 
     nobody = pwd.getpwnam("nobody").pw_uid
@@ -265,6 +267,8 @@ def test_an_account_without_a_role_is_told_so_and_heard_no_further(tmp_path: Pat
     assert answer["ok"] is False
     assert answer["problems"][0]["code"] == "request.forbidden"
     assert "the account nobody has no role" in answer["problems"][0]["text"]["en"]
+    assert f"uid {nobody}" in caplog.text
+    assert "account nobody" not in caplog.text  # a name may be a person's, and what is logged goes into diagnostics
     assert agent.posted.empty()
 
 
