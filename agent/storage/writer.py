@@ -39,7 +39,7 @@ from agent.effects import (
     WithdrawConsent,
     WriteReading,
 )
-from agent.events import Event, QueryAnswered, Restored, WorkerFailed
+from agent.events import Event, PutRefused, QueryAnswered, Restored, WorkerFailed
 from agent.storage import members
 from agent.storage.chain import canonical
 from agent.storage.database import explain
@@ -64,6 +64,7 @@ from agent.storage.orders import (
     PendingVault,
     PendingWithdrawal,
     pending_entry,
+    unread,
 )
 from agent.storage.pruning import Retention
 from agent.storage.reader import QueryReader
@@ -140,8 +141,9 @@ class StorageWriter:
             case MoveCursor():
                 self._orders.put_cursor(effect)
             case ReadOutbox() | ReadEntries():
-                if not self._orders.put_read(effect):
-                    _logger.warning("too many orders to read the log wait: this one is dropped")
+                if not self._orders.put_read(effect):  # it gets its answer: who hears nothing would wait for it
+                    _logger.debug("too many orders to read the log wait: this one is dropped")
+                    self._post(unread(effect, self._clock.now(), "too many orders to read the log wait"))
             case RunQuery():
                 self._ask(effect)
             case SaveMember():
@@ -194,6 +196,9 @@ class StorageWriter:
     def _put(self, pending: Pending) -> None:
         if not self._orders.put(pending):
             _logger.log(logging.DEBUG, "the writer's bound is reached: an order is dropped")
+            if isinstance(pending, PendingPut):  # nothing else would end it, and the next ones have a bound
+                order, why = pending.order, "too many orders wait for the disk"
+                self._post(PutRefused(self._clock.now(), order.request, order.member_id, "storage.failed", why))
 
     def _ask(self, effect: RunQuery) -> None:
         if self._files is not None:

@@ -20,6 +20,7 @@ from agent.effects import (
     EndVisit,
     EraseMember,
     MoveCursor,
+    PutMember,
     ReadEntries,
     ReadOutbox,
     SaveMember,
@@ -36,6 +37,7 @@ from agent.events import (
     MemberErased,
     MinutesMeasured,
     OutboxRead,
+    PutRefused,
     Receipt,
     StorageFailed,
     StorageRecovered,
@@ -275,6 +277,39 @@ def test_every_read_is_answered_when_the_disk_fails(
         time.sleep(0.01)
     assert {each.error for each in inbox.all(EntriesRead)} == {"OperationalError: disk I/O error"}
     inbox.wait(StorageFailed)
+
+
+def test_what_is_dropped_at_the_bound_while_the_disk_hangs_is_answered_all_the_same(
+    open_writer: Opener, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "WAITING_ORDERS", 5)
+    monkeypatch.setattr(orders, "_PEOPLE_ORDERS", 0)
+    writer, _ = open_writer()
+    append(writer, inbox, "before")
+    assert writer._files is not None
+    is_hanging, may_go_on = threading.Event(), threading.Event()
+    head = writer._files.head
+    write = head.write
+
+    def hang(position: Position) -> None:
+        is_hanging.set()
+        may_go_on.wait(WAIT_S)
+        write(position)
+
+    monkeypatch.setattr(head, "write", hang)
+    writer.submit(entry("hangs"))
+    assert is_hanging.wait(WAIT_S)
+    for number in range(orders.WAITING_READS):
+        writer.submit(ReadEntries(f"q{number}", 1, 0, 99, 10))
+    writer.submit(ReadOutbox(1, 0, 10))
+    for number in range(orders.WAITING_ORDERS + 1):
+        writer.submit(PutMember(f"p{number}", "m-1", 1.0, frozenset(), may_create=True))
+    assert [each.entries for each in inbox.all(OutboxRead)] == [()]
+    assert inbox.all(PutRefused)[-1].request == f"p{orders.WAITING_ORDERS}"
+    may_go_on.set()
+    inbox.wait(EntriesRead, lambda event: event.question == f"q{orders.WAITING_READS - 1}")
+    writer.submit(ReadOutbox(1, 0, 10))
+    inbox.wait(OutboxRead, lambda event: len(event.entries) >= 2)
 
 
 def test_the_cursor_is_kept_and_never_goes_back_nor_beyond_the_log(open_writer: Opener, inbox: Inbox) -> None:
