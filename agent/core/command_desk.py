@@ -40,7 +40,7 @@ def on_received(turn: Turn, event: CommandReceived) -> None:
     may_wait = named is not None and named.freshness is Freshness.REVISION and named.scope in event.scopes
     is_new = event.id not in state.answers and event.id not in state.running
     if is_full and named is not None and may_wait and is_new and not event.is_retained:
-        if any((each.id, commands.origin(each)) == (event.id, commands.origin(event)) for each in state.waiting):
+        if any(each.id == event.id and commands.origin(each) == commands.origin(event) for each in state.waiting):
             return
         proof = commands.Proof(event.nonce, event.revision, event.session)
         refusal = commands.refusal_of(state, named, event.key, proof, session=turn.state.session, now=turn.now)

@@ -139,10 +139,11 @@ class Commands:
     """What is known of commands.
 
     `nonces`: until when each holds, station time; `revisions`: the newest of each key; `running`: name by id;
-    `answers`: the last answer of each id, oldest first; `let_go`: ids of older ones; `unlocking`: what an unlock will
-    be told once the door was opened or not; `waiting`: those with a revision that came while others ran; `was_opened`:
-    what became of the last unlock; `refusals` and `repeats` were answered up to the times beside them; `is_known`:
-    whether the disk could be read, so that no revision is missing.
+    `answers`: the last answer of each id, oldest first; `let_go`: ids of older ones; `asked`: the last questions that
+    were answered, name by id, for a slow disk may still answer one; `unlocking`: what an unlock will be told once the
+    door was opened or not; `waiting`: those with a revision that came while others ran; `was_opened`: what became of
+    the last unlock; `refusals` and `repeats` were answered up to the times beside them; `is_known`: whether the disk
+    could be read, so that no revision is missing.
     """
 
     nonces: Mapping[str, float] = field(default_factory=dict)
@@ -150,6 +151,7 @@ class Commands:
     running: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     let_go: Mapping[str, None] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
     unlocking: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     waiting: tuple[CommandReceived, ...] = ()
     was_opened: bool | None = None
@@ -171,7 +173,10 @@ class Commands:
 
     def without(self, command: str) -> Commands:
         """A question that was answered."""
-        return replace(self, running={key: name for key, name in self.running.items() if key != command})
+        running = {key: name for key, name in self.running.items() if key != command}
+        asked = {key: name for key, name in self.asked.items() if key != command}
+        asked[command] = self.running[command]
+        return replace(self, running=running, asked=dict(list(asked.items())[-MAX_REPLIES:]))
 
     def answered(self, command: str, answer: Answer) -> tuple[Commands, tuple[Note, ...]]:
         """Its newest answer, and the notes that a start finds again.
@@ -208,6 +213,8 @@ class Commands:
             return known.of != origin(event)
         if running is not None:
             return running != event.name
+        if self.asked.get(event.id, event.name) != event.name:
+            return True
         return known is None and event.id in self.let_go
 
 

@@ -411,6 +411,18 @@ def test_a_question_under_way_and_a_command_of_the_same_id_are_not_mixed_up(othe
     assert play.found(EraseMember) == []
 
 
+def test_what_a_slow_disk_answers_late_ends_no_other_command() -> None:
+    play = at_work()
+    send(play, "members.digest")
+    play.wait(30.0)
+    send(play, "diagnostics.collect")
+    (question,) = play.found(RunQuery)
+    play.put(QueryAnswered(play.now, question.request, ({"count": 0},)))
+    assert statuses(play) == ["accepted", "failed: request.timed_out", "refused: id_taken"]
+    send(play, "members.digest")
+    assert statuses(play)[-1] == "accepted"
+
+
 def test_an_id_belongs_to_the_key_and_the_name_that_it_came_with() -> None:
     play = at_work()
     send(play, "alarm.acknowledge", arguments={"alarm": "forced"})
