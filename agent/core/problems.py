@@ -814,6 +814,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "用 station members list 查看。",
         "See `station members list`.",
     ),
+    "member.no_face": _error(
+        "这个成员没有登记人脸。",
+        "This member has no stored face.",
+        "征得同意后登记(station members enrol --again);现在开门用 station door unlock。",
+        "Enrol it after their consent (`station members enrol --again`); to open now run `station door unlock`.",
+    ),
     "member.exists": _error(
         "编号已被使用:{detail}",
         "This id is taken: {detail}",
