@@ -29,7 +29,8 @@ class Words:
     def fill(self, detail: str | Words) -> Words:
         """Put the particulars where the text says `{detail}`; words go into each language's own text."""
         words = detail if isinstance(detail, Words) else Words(detail, detail)
-        return Words(self.zh.replace("{detail}", words.zh), self.en.replace("{detail}", words.en))
+        zh, en = self.zh.replace("{detail}", words.zh), self.en.replace("{detail}", words.en)
+        return Words(zh.rstrip(), en.rstrip())  # particulars at the end may be lacking
 
 
 @dataclass(frozen=True, slots=True)
