@@ -78,8 +78,8 @@ CATALOGUE: Mapping[str, Kind] = {
     "settings.unreadable": _error(
         "无法读取配置文件:{detail}",
         "The settings file cannot be read: {detail}",
-        "检查文件路径、权限和 TOML 语法。",
-        "Check the path, its permissions and the TOML syntax.",
+        "检查文件路径、权限和 TOML 语法;其他文件用 --config 或 STATION_CONFIG 指定。",
+        "Check the path, its permissions and the TOML syntax; --config or STATION_CONFIG names another file.",
     ),
     "settings.unknown_key": _error(
         "没有这个配置项。{detail}",
@@ -672,8 +672,10 @@ CATALOGUE: Mapping[str, Kind] = {
     "agent.not_running": _error(
         "站点程序没有运行:{detail}",
         "The agent is not running: {detail}",
-        "用 systemctl status station-agent 查看原因;没有安装服务时先执行 station run。",
-        "See `systemctl status station-agent`; without the service, start it with `station run`.",
+        "用 systemctl status station-agent 查看原因;没有安装服务时先执行 station run,"
+        "两处用同一个 --config 或 STATION_CONFIG。",
+        "See `systemctl status station-agent`; without the service, start it with `station run`, "
+        "and give both the same --config or STATION_CONFIG.",
     ),
     "agent.no_permission": _error(
         "这个账户不能访问控制接口:{detail}",

@@ -829,6 +829,22 @@ def test_check_names_all_mistakes_and_fails(tmp_path: Path) -> None:
     assert "The nearest is station.name." in english.stderr
 
 
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_settings_that_are_named_and_not_there_are_said_rather_than_another_agent_asked(
+    tmp_path: Path, by_environment: bool
+) -> None:
+    missing = tmp_path / "none.toml"
+    if by_environment:
+        done = _run("status", env={"STATION_CONFIG": str(missing)})
+    else:
+        done = _run("status", "--config", missing)
+
+    assert done.returncode == 1
+    assert f"{missing}: No such file or directory" in done.stderr
+    assert "STATION_CONFIG" in done.stderr
+    assert "control.sock" not in done.stderr
+
+
 def test_check_of_a_good_file_says_what_it_holds(tmp_path: Path) -> None:
     config = tmp_path / "station.toml"
     config.write_text('[station]\nid = "gate-7"\n' + _PINS, encoding="utf-8")
