@@ -246,6 +246,9 @@ class Connection:
     def _on_disconnect(
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
+        if not self._is_accepted and not flags.is_disconnect_packet_from_server:
+            self._end("the connection ended before the broker answered: it may want TLS, or a client's certificate")
+            return
         who = "the broker ended the connection" if flags.is_disconnect_packet_from_server else "connection lost"
         self._end(f"{who}: {reason}")
 
