@@ -98,7 +98,7 @@ def _commands() -> str:
 
 
 def _refusals() -> str:
-    return "\n".join(["| code | why |", "|---|---|", *(f"| `{code}` | {why} |" for code, why in REFUSED.items())])
+    return "\n".join(["| code | why |", "|---|---|", *(f"| `{code}` | {why.en} |" for code, why in REFUSED.items())])
 
 
 def _claims() -> str:
