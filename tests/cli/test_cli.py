@@ -175,6 +175,21 @@ def test_a_refusal_says_why_and_what_to_do_and_fails(agent: _Agent) -> None:
     assert english.stdout == ""
 
 
+def test_a_fault_is_listed_with_when_it_began_and_who_took_the_last_step(agent: _Agent) -> None:
+    found = problem("camera.failed", "camera", "unplugged").as_dict()
+    steps = [
+        {"stage": "raised", "at": "2026-11-22T02:00:00Z", "by": "agent"},
+        {"stage": "seen", "at": "2026-11-22T03:30:00Z", "by": "mei"},
+    ]
+    row = {**found, "id": "camera.failed@camera", "stage": "seen", "is_present": True, "steps": steps}
+    result = {"rows": [{**row, "raised_at": "2026-11-22T02:00:00Z"}], "timezone": "Asia/Shanghai"}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=result)]
+    english, chinese = agent.run("faults", "list"), agent.run("faults", "list", "--lang", "zh")
+
+    assert "raised 2026-11-22 10:00, last step 2026-11-22 11:30 by mei" in english.stdout
+    assert "2026-11-22 10:00 出现,2026-11-22 11:30 由 mei 更新" in chinese.stdout
+
+
 def test_the_language_follows_the_locale_and_an_option_wins() -> None:
     nowhere = ("--config", "/nowhere.toml")
 
