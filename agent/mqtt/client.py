@@ -248,7 +248,7 @@ class Connection:
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
         if not self._is_accepted and not flags.is_disconnect_packet_from_server:
-            self._end("the connection ended before the broker answered: it may want TLS, or a client's certificate")
+            self._end("the connection ended before the broker answered: it may want TLS, or another certificate")
             return
         who = "the broker ended the connection" if flags.is_disconnect_packet_from_server else "connection lost"
         self._end(who if reason.value == _UNSPECIFIED else f"{who}: {reason}")
