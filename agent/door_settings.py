@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from agent.mistakes import fault
 from agent.opening_hours import EXCEPTIONS_MAX, AdmissionWord, Dates, Hours
-from agent.settings_fields import FilePath, Level, Pin, PublicKey, Table
+from agent.settings_fields import FilePath, Level, PassPublicKey, Pin, Table
 
 
 def _key_id(value: str) -> str:
@@ -159,7 +159,7 @@ class PassesSettings(Table):
     """Signed codes that open. `keys`: a key's id → its public key, base64 of 32 bytes; without one no pass opens."""
 
     trust_unsynchronised_clock: bool = False
-    keys: Mapping[KeyId, PublicKey] = Field(default_factory=dict, max_length=20)
+    keys: Mapping[KeyId, PassPublicKey] = Field(default_factory=dict, max_length=20)
 
 
 class CodesSettings(Table):

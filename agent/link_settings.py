@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from agent.mistakes import fault
 from agent.paths import DEFAULT_SOCKET
-from agent.settings_fields import FilePath, Name, PublicKey, Table, in_base
+from agent.settings_fields import CommandPublicKey, FilePath, Name, Table, in_base
 
 SOCKET_PATH_MAX = 107  # bytes in sockaddr_un.sun_path without its NUL (unix(7))
 
@@ -91,7 +91,7 @@ class MqttSettings(Table):
 class CommandKeySettings(Table):
     """One key of the central server: its public half, base64 of 32 bytes, and what it may do."""
 
-    public: PublicKey
+    public: CommandPublicKey
     scopes: Annotated[
         tuple[Literal["open", "roster", "operate", "records"], ...], Field(strict=False, max_length=4)
     ] = ()

@@ -26,20 +26,36 @@ Text = Annotated[str, Field(max_length=200)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
-def _public_key(value: str) -> str:
+def _is_public_key(value: str) -> bool:
     from agent.signatures import public_key
 
     try:
         public_key(value)
     except ValueError:
+        return False
+    return True
+
+
+def _pass_key(value: str) -> str:
+    if not _is_public_key(value):
         raise fault(
             "不是通行码公钥;请原样使用 station passes keygen 输出的那一行",
             "is no public key of passes: copy the line that `station passes keygen` prints",
-        ) from None
+        )
     return value
 
 
-PublicKey = Annotated[str, AfterValidator(_public_key)]
+def _command_key(value: str) -> str:
+    if not _is_public_key(value):
+        raise fault(
+            "不是指令公钥;请原样使用 station keys generate 或 station keys show 输出的那一行",
+            "is no public key of commands: copy the line that `station keys generate` or `station keys show` prints",
+        )
+    return value
+
+
+PassPublicKey = Annotated[str, AfterValidator(_pass_key)]
+CommandPublicKey = Annotated[str, AfterValidator(_command_key)]
 
 
 class Table(BaseModel):

@@ -405,6 +405,23 @@ def test_the_file_to_try_the_commands_on_keeps_everything_in_a_folder_that_git_l
     assert "/var/" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.parametrize(
+    ("table", "prints"),
+    [
+        ('[commands.keys.central-1]\npublic = "abc"\n', "station keys generate"),
+        ('[passes.keys]\n1 = "abc"\n', "station passes keygen"),
+    ],
+)
+def test_a_key_that_is_none_names_the_command_that_makes_such_keys(tmp_path: Path, table: str, prints: str) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(_MINIMUM + table, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    (found,) = caught.value.problems
+    assert prints in found.text.en
+    assert prints in found.text.zh
+
+
 def test_the_locks_wiring_is_read_from_a_file_that_is_wrong_elsewhere(tmp_path: Path) -> None:
     path = _file(tmp_path, "[station]\nid = 5\n[lock]\nkind = 'x'\npin = 17\nactive_high = false\n[mqtt]\nport=0")
 

@@ -12,7 +12,8 @@ import typer
 from agent.cli.language import tell_problems
 from agent.cli.options import settings_path
 from agent.control.client import ControlClient, ControlError
-from agent.paths import DEFAULT_SOCKET
+from agent.core.problems import problem
+from agent.paths import DEFAULT_SETTINGS, DEFAULT_SOCKET
 
 
 def connect(config: Path | None, socket: Path | None) -> ControlClient:
@@ -31,9 +32,17 @@ def reporting() -> Iterator[None]:
 
 
 def _socket_in(path: Path) -> Path:
-    """The socket that the settings name. A file that this account may not read, or that is wrong, names the default."""
+    """The socket that the settings name. A file that this account may not read, or that is wrong, names the default.
+
+    A file that is named and not there ends the command: the agent meant is not the one at the default.
+    """
     try:
         named = tomllib.loads(path.read_text(encoding="utf-8-sig"))["control"]["socket"]
         return path.parent / str(named)
+    except FileNotFoundError as error:
+        if path == DEFAULT_SETTINGS:
+            return DEFAULT_SOCKET
+        tell_problems([problem("settings.unreadable", str(path), f"{path}: {error.strerror}")])
+        raise typer.Exit(1) from None
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_SOCKET

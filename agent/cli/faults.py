@@ -70,7 +70,11 @@ def list_faults(
         typer.echo(clean(f"{row['id']}  {pick(_STAGES[row['stage']])}{gone}"))
         typer.echo(clean(f"    {pick(found.text)}"))
         typer.echo(clean(f"    → {pick(found.remedy)}"))
-        typer.echo(clean(f"    {local_time(row['raised_at'], zone)} … {local_time(last['at'], zone)} {last['by']}"))
+        raised, changed = local_time(row["raised_at"], zone), local_time(last["at"], zone)
+        steps = Words(
+            f"{raised} 出现,{changed} 由 {last['by']} 更新", f"raised {raised}, last step {changed} by {last['by']}"
+        )
+        typer.echo(clean(f"    {pick(steps)}"))
 
 
 @app.command("update")

@@ -80,6 +80,7 @@ def command(
     Exit code: 0 done, 1 failed, refused or not answered.
     """
     from agent import command_keys
+    from agent.cli.reply_words import explain
     from agent.fleet.commander import Commander, CommandError
     from agent.mqtt.topics import Topics
 
@@ -93,6 +94,7 @@ def command(
             for reply in commander.send(name, given, timeout_s=timeout):
                 typer.echo(clean_json(reply.model_dump_json()))
                 last = reply.status
+                explain(name, given, reply)
     except (CommandError, command_keys.CommandKeyError, ValueError) as error:
         complain(f"指令没有完成:{error}", f"The command was not carried out: {error}")
         raise typer.Exit(1) from None
@@ -258,7 +260,7 @@ def _broker(
     parts = urlsplit(url)
     ports = {"mqtt": 1883, "mqtts": 8883}
     if parts.scheme not in ports or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"--broker {parts.scheme}://…: write mqtt://HOST[:PORT], or mqtts://HOST[:PORT] for TLS")
+        raise ValueError("--broker: write mqtt://HOST[:PORT], or mqtts://HOST[:PORT] for TLS")
     if parts.username is not None or parts.password is not None:
         raise ValueError("--broker: the account goes into --username, its password into a file for --password-file")
     is_encrypted = parts.scheme == "mqtts"

@@ -10,6 +10,7 @@ import typer
 
 from agent.cli.language import complain, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, settings_path
+from agent.core.commands import Scope
 
 app = typer.Typer(help="指令密钥 / Keys of the central server.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,7 +18,7 @@ FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="私钥文件 / The private key's file", show_default=False)
 ]
 ScopeOption = Annotated[
-    list[str] | None, typer.Option("--scope", help="权限 open、roster、operate、records,可多次 / What it may do")
+    list[Scope] | None, typer.Option("--scope", help="权限,可多次 / What it may do; may be repeated")
 ]
 
 
@@ -41,7 +42,7 @@ def generate(
         f"私钥已写入 {file},只有本账户能读取;请妥善保管。各站配置文件中加入:",
         f"The private key is in {file}, for this account only: keep it safe. For the settings of every station:",
     )
-    typer.echo(_table(key.name, key.public_text, tuple(scope or ())))
+    _tell(key.name, key.public_text, scope or [])
 
 
 @app.command("show")
@@ -54,7 +55,7 @@ def show(file: FileArgument, scope: ScopeOption = None, _lang: LanguageOption = 
     except command_keys.CommandKeyError as error:
         complain(f"无法读取密钥:{error}", f"The key cannot be read: {error}")
         raise typer.Exit(1) from None
-    typer.echo(_table(key.name, key.public_text, tuple(scope or ())))
+    _tell(key.name, key.public_text, scope or [])
 
 
 @app.command("list")
@@ -78,7 +79,13 @@ def list_keys(as_json: JsonOption = False, config: ConfigOption = None, _lang: L
         typer.echo(f"{name}  {', '.join(each.scopes) or '-'}  {each.public}")
 
 
-def _table(name: str, public: str, scopes: tuple[str, ...]) -> str:
+def _tell(name: str, public: str, scopes: list[Scope]) -> None:
+    """The table for the settings."""
     listed = ", ".join(f'"{each}"' for each in scopes)
     title = f'"{name}"' if "." in name else name
-    return f'[commands.keys.{title}]\npublic = "{public}"\nscopes = [{listed}]'
+    typer.echo(f'[commands.keys.{title}]\npublic = "{public}"\nscopes = [{listed}]')
+    if not scopes:
+        complain(
+            f"该密钥还没有权限:请在 scopes 中写明({', '.join(Scope)})。",
+            f"It may do nothing yet: name in `scopes` what it may ({', '.join(Scope)}).",
+        )

@@ -163,6 +163,11 @@ def verify_pass(
     else:
         _tell(token, settings)
         _tell_verdict(reason)
+        if token.key_id not in map(int, settings.passes.keys):
+            complain(
+                f"    → 配置中没有密钥 {token.key_id}:把 station passes keygen 输出的那一行加入 [passes.keys]。",
+                f"    → The settings lack key {token.key_id}: add to [passes.keys] what `passes keygen` printed.",
+            )
     if reason is not None:
         raise typer.Exit(1)
 

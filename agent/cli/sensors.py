@@ -80,7 +80,7 @@ def _cells(row: dict[str, Any]) -> Iterator[list[object]]:
     name = f"{row['sensor']} !" if row["error"] else row["sensor"]
     for index, each in enumerate(row["values"]):
         first = [name, row["kind"]] if index == 0 else ["", ""]
-        yield [*first, each["name"], _value(each["value"]), _age(each["age_s"])]
+        yield [*first, each["quantity"], _value(each["value"]), _age(each["age_s"])]
     if not row["values"]:
         yield [name, row["kind"], "", pick(Words("尚无数据", "nothing yet")), ""]
 

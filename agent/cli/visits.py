@@ -70,7 +70,9 @@ def list_visits(
 @app.command("export")
 def export(
     *,
-    _csv: Annotated[bool, typer.Option("--csv", help="CSV 格式(目前唯一的格式)/ As CSV, today's only format")] = True,
+    _csv: Annotated[
+        bool, typer.Option("--csv", help="CSV 格式(目前唯一的格式)/ As CSV, today's only format", show_default=False)
+    ] = True,
     output: Annotated[
         Path | None, typer.Option("--output", help="写入文件,默认为标准输出 / Into a file instead of the screen")
     ] = None,

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from agent.control.protocol import ARGUMENTS, NoArguments
 from agent.core.commands import COMMANDS, Refusal
+from agent.core.problems import Words
 
 DOES: Mapping[str, str] = {
     "nonce.request": "gives out a nonce, for one command that opens or frees the door",
@@ -33,21 +34,31 @@ DOES: Mapping[str, str] = {
 }
 """By the command's name."""
 
-REFUSED: Mapping[Refusal, str] = {
-    Refusal.MALFORMED: "no compact JWS, a header with more than `alg`, `kid` and `typ`, or claims that do not fit",
-    Refusal.TOO_LARGE: "it has more than 64 KiB",
-    Refusal.UNKNOWN_KEY: "its `kid` is no key of this station",
-    Refusal.BAD_SIGNATURE: "its signature or its `alg` is wrong",
-    Refusal.WRONG_STATION: "it is for another station",
-    Refusal.RETAINED: "it was retained",
-    Refusal.UNKNOWN_COMMAND: "there is no command of this name",
-    Refusal.BAD_ARGUMENTS: "its arguments do not fit the command",
-    Refusal.NOT_IN_SCOPE: "its key may not do that",
-    Refusal.STALE_NONCE: "its nonce was never given out, is used up or older than 30 s",
-    Refusal.STALE_REVISION: "its revision is not greater than the newest one of its key",
-    Refusal.STALE_SESSION: "its session is not the present one",
-    Refusal.ID_TAKEN: "its id is that of another command: of another name, of another key, or of one long ago",
-    Refusal.BUSY: "too many others are under way; send it again later",
+REFUSED: Mapping[Refusal, Words] = {
+    Refusal.MALFORMED: Words(
+        "不是紧凑 JWS,或头部、内容不合约定",
+        "no compact JWS, a header with more than `alg`, `kid` and `typ`, or claims that do not fit",
+    ),
+    Refusal.TOO_LARGE: Words("超过 64 KiB", "it has more than 64 KiB"),
+    Refusal.UNKNOWN_KEY: Words("站点配置中没有这个密钥", "its `kid` is no key of this station"),
+    Refusal.BAD_SIGNATURE: Words("签名或 alg 不对", "its signature or its `alg` is wrong"),
+    Refusal.WRONG_STATION: Words("是发给另一个站点的", "it is for another station"),
+    Refusal.RETAINED: Words("不能是保留消息", "it was retained"),
+    Refusal.UNKNOWN_COMMAND: Words("没有这个指令", "there is no command of this name"),
+    Refusal.BAD_ARGUMENTS: Words("参数不合该指令", "its arguments do not fit the command"),
+    Refusal.NOT_IN_SCOPE: Words("该密钥没有这项权限", "its key may not do that"),
+    Refusal.STALE_NONCE: Words(
+        "nonce 不是本站给出的、已用过或超过 30 秒", "its nonce was never given out, is used up or older than 30 s"
+    ),
+    Refusal.STALE_REVISION: Words(
+        "revision 不大于该密钥最近的一次", "its revision is not greater than the newest one of its key"
+    ),
+    Refusal.STALE_SESSION: Words("session 不是现在的", "its session is not the present one"),
+    Refusal.ID_TAKEN: Words(
+        "编号属于另一条指令:名称不同、密钥不同,或早已执行过",
+        "its id is that of another command: of another name, of another key, or of one long ago",
+    ),
+    Refusal.BUSY: Words("正在执行的指令太多,请稍后再发", "too many others are under way; send it again later"),
 }
 """By the code of the reply."""
 

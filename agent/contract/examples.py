@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from agent.command_gate import CommandClaims
 from agent.events import LoggedEntry
 from agent.mqtt.payloads import (
     CONTRACT_VERSION,
@@ -57,6 +58,22 @@ _ENTRY = LoggedEntry(
         _DIGEST,
     ),
 )
+
+COMMAND = CommandClaims(
+    id="c-20261122-0001",
+    station="demo-1",
+    name="door.unlock",
+    issued_at=_AT,
+    nonce="032226a03d074c7f213d1b82598f9fc6",
+)
+
+# RFC 8037, A.1: everybody has it, so it is fit for an example and for nothing else.
+TEST_KEY: Mapping[str, str] = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+}
 
 EXAMPLES: Mapping[str, Message] = {
     "status": Status(status="online", session="5f3a1c9e7b20d846", agent="0.1.0", contract=CONTRACT_VERSION, since=_AT),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
+from joserfc.jwk import OKPKey
 from pydantic import BaseModel
 
+from agent.command_gate import sign
 from agent.contract.asyncapi import asyncapi
 from agent.contract.channels import channels
 from agent.contract.commands import DOES, REFUSED, arguments_of
 from agent.contract.entries import ENTRIES, PREFIX
-from agent.contract.examples import EXAMPLES
+from agent.contract.examples import COMMAND, EXAMPLES, TEST_KEY
 from agent.core.commands import COMMANDS
 from agent.core.replaying import MAX_ENTRIES
 from agent.mqtt.payloads import CONTRACT_VERSION, MAX_PAYLOAD_BYTES, LogEvent, encode
@@ -95,12 +98,19 @@ def _commands() -> str:
 
 
 def _refusals() -> str:
-    return "\n".join(["| code | why |", "|---|---|", *(f"| `{code}` | {why} |" for code, why in REFUSED.items())])
+    return "\n".join(["| code | why |", "|---|---|", *(f"| `{code}` | {why.en} |" for code, why in REFUSED.items())])
 
 
 def _claims() -> str:
     schemas = asyncapi()["components"]["schemas"]
     return "\n".join(_fields(schemas["CommandClaims"], schemas))
+
+
+def _command_example() -> str:
+    token = sign(COMMAND, "central-1", OKPKey.import_key(dict(TEST_KEY)))
+    header, claims, _ = token.split(".")
+    texts = [urlsafe_b64decode(each + "=" * (-len(each) % 4)).decode() for each in (header, claims)]
+    return "\n".join(["```", *texts, "", *token.replace(".", "\n.").split("\n"), "```"])
 
 
 _PARTS: Mapping[str, Callable[[], str]] = {
@@ -115,6 +125,7 @@ _PARTS: Mapping[str, Callable[[], str]] = {
     "commands": _commands,
     "refusals": _refusals,
     "claims": _claims,
+    "command_example": _command_example,
 }
 
 

@@ -29,7 +29,8 @@ class Words:
     def fill(self, detail: str | Words) -> Words:
         """Put the particulars where the text says `{detail}`; words go into each language's own text."""
         words = detail if isinstance(detail, Words) else Words(detail, detail)
-        return Words(self.zh.replace("{detail}", words.zh), self.en.replace("{detail}", words.en))
+        zh, en = self.zh.replace("{detail}", words.zh), self.en.replace("{detail}", words.en)
+        return Words(zh.rstrip(), en.rstrip())  # particulars at the end may be lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ CATALOGUE: Mapping[str, Kind] = {
     "settings.unreadable": _error(
         "无法读取配置文件:{detail}",
         "The settings file cannot be read: {detail}",
-        "检查文件路径、权限和 TOML 语法。",
-        "Check the path, its permissions and the TOML syntax.",
+        "检查文件路径、权限和 TOML 语法;其他文件用 --config 或 STATION_CONFIG 指定。",
+        "Check the path, its permissions and the TOML syntax; --config or STATION_CONFIG names another file.",
     ),
     "settings.unknown_key": _error(
         "没有这个配置项。{detail}",
@@ -671,8 +672,10 @@ CATALOGUE: Mapping[str, Kind] = {
     "agent.not_running": _error(
         "站点程序没有运行:{detail}",
         "The agent is not running: {detail}",
-        "用 systemctl status station-agent 查看原因;没有安装服务时先执行 station run。",
-        "See `systemctl status station-agent`; without the service, start it with `station run`.",
+        "用 systemctl status station-agent 查看原因;没有安装服务时先执行 station run,"
+        "两处用同一个 --config 或 STATION_CONFIG。",
+        "See `systemctl status station-agent`; without the service, start it with `station run`, "
+        "and give both the same --config or STATION_CONFIG.",
     ),
     "agent.no_permission": _error(
         "这个账户不能访问控制接口:{detail}",
@@ -813,6 +816,12 @@ CATALOGUE: Mapping[str, Kind] = {
         "There is no such member.",
         "用 station members list 查看。",
         "See `station members list`.",
+    ),
+    "member.no_face": _error(
+        "这个成员没有登记人脸。",
+        "This member has no stored face.",
+        "征得同意后登记(station members enrol --again);现在开门用 station door unlock。",
+        "Enrol it after their consent (`station members enrol --again`); to open now run `station door unlock`.",
     ),
     "member.exists": _error(
         "编号已被使用:{detail}",

@@ -238,6 +238,9 @@ def _present_code(turn: Turn, asked: ControlRequested) -> None:
     if member_id not in turn.state.members:
         turn.refuse(asked.request, problem("member.unknown", member_id))
         return
+    if not turn.state.members[member_id].templates:
+        turn.refuse(asked.request, problem("member.no_face", member_id))
+        return
     if turn.state.gallery is None or member_id not in turn.state.gallery.members:
         detail = "no gallery" if turn.state.gallery is None else member_id
         code = "vision.stopped" if turn.state.gallery is None else "template.refused"

@@ -93,7 +93,7 @@ def _row(name: str, kind: str, told: Told, now: float) -> dict[str, Any]:
         "sensor": name,
         "kind": kind,
         "values": [
-            {"name": quantity, "value": value, "age_s": round(max(0.0, now - at), 1)}
+            {"quantity": quantity, "value": value, "age_s": round(max(0.0, now - at), 1)}
             for quantity, (value, at) in told.values.items()
         ],
         "error": told.error,

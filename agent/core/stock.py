@@ -78,6 +78,8 @@ def check(turn: Turn, asked: ControlRequested) -> None:
         None if now is None else now.timestamp(),
     )
     _keep(turn, asked, "supply.checked", after, {"quantity": quantity, "best_before": best_before})
+    for code in supplies.OF_ROUNDS:  # whatever the clock says, somebody has just looked
+        turn.clear_fault(code, asked.arguments["supply"])
 
 
 def take(turn: Turn, asked: ControlRequested) -> None:

@@ -25,6 +25,7 @@ CHECK_DUE, CHECK_OVERDUE = "supply.check_due", "supply.check_overdue"
 NOT_RETURNED = "supply.not_returned"
 CODES = (EMPTY, LOW, EXPIRED, EXPIRING, CHECK_OVERDUE, CHECK_DUE, NOT_RETURNED)
 """What can be wrong with one, the worst first."""
+OF_ROUNDS = (CHECK_DUE, CHECK_OVERDUE)
 _BY_THE_CLOCK = frozenset({EXPIRED, EXPIRING, CHECK_DUE, CHECK_OVERDUE, NOT_RETURNED})
 _OUT_OF_USE = frozenset({EMPTY, EXPIRED})
 

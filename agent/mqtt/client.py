@@ -30,6 +30,7 @@ _MAX_PASSWORD_BYTES = 65_535  # MQTT's own bound; also keeps a wrong path from b
 _CONNECT_S = 5.0  # one attempt at TCP and TLS; a mobile network that needs longer carries no heartbeat either
 _MAX_INCOMING_BYTES = 128 * 1024  # the contract's 64 KiB and its topic, with room; asked of the broker and enforced
 DURABLE_S = 7 * 24 * 3600  # a subscriber that is away for a week is gone; the station keeps entries for longer
+_UNSPECIFIED = 0x80  # MQTT's reason that names none; paho gives it where a socket is closed without a word
 PROTOCOL_RECEIVE_MAXIMUM = 65_535  # what MQTT 5 means when a broker names none
 
 
@@ -246,8 +247,11 @@ class Connection:
     def _on_disconnect(
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
+        if not self._is_accepted and not flags.is_disconnect_packet_from_server:
+            self._end("the connection ended before the broker answered: it may want TLS, or another certificate")
+            return
         who = "the broker ended the connection" if flags.is_disconnect_packet_from_server else "connection lost"
-        self._end(f"{who}: {reason}")
+        self._end(who if reason.value == _UNSPECIFIED else f"{who}: {reason}")
 
     def _end(self, reason: str) -> None:
         if not self._ended.is_set():  # a refusal is followed by the end of the socket: the first reason tells more

@@ -123,7 +123,7 @@ class OccupancyState(State):
     """How many visits are open, and whether anybody is inside.
 
     `state` is what all sensors say together, with `confidence` 0.5 to 1 in it, `since` when, and an `estimate` of how
-    many, which may differ from the visits; None: nothing is claimed. `stuck`: sensors that are left out. `check`: why
+    many, which may differ from the visits; null: nothing is claimed. `stuck`: sensors that are left out. `check`: why
     somebody should look after whoever is inside: nobody moves (`still`), or a stay far beyond the usual (`stay`).
     """
 
@@ -170,7 +170,7 @@ class SupplyState(State):
 
 
 class EnvironmentState(State):
-    """The air in the room; None: that is not measured, or what was measured is too old."""
+    """The air in the room; null: that is not measured, or what was measured is too old."""
 
     temperature_c: Annotated[float | None, Field(ge=-40, le=60)]
     humidity_percent: Annotated[float | None, Field(ge=0, le=100)]
@@ -231,7 +231,7 @@ class EntryPlace(Message):
 class HealthState(State):
     """Beats from the deciding thread, so that a hung agent goes stale. `backlog`: log entries not yet sent.
 
-    `faults`: the worst of `fault_count`. `confirmed`: the newest entry that `log.confirm` named, None: none yet.
+    `faults`: the worst of `fault_count`. `confirmed`: the newest entry that `log.confirm` named, null: none yet.
     """
 
     faults: Annotated[tuple[Fault, ...], Field(max_length=16)]

@@ -175,6 +175,21 @@ def test_a_refusal_says_why_and_what_to_do_and_fails(agent: _Agent) -> None:
     assert english.stdout == ""
 
 
+def test_a_fault_is_listed_with_when_it_began_and_who_took_the_last_step(agent: _Agent) -> None:
+    found = problem("camera.failed", "camera", "unplugged").as_dict()
+    steps = [
+        {"stage": "raised", "at": "2026-11-22T02:00:00Z", "by": "agent"},
+        {"stage": "seen", "at": "2026-11-22T03:30:00Z", "by": "mei"},
+    ]
+    row = {**found, "id": "camera.failed@camera", "stage": "seen", "is_present": True, "steps": steps}
+    result = {"rows": [{**row, "raised_at": "2026-11-22T02:00:00Z"}], "timezone": "Asia/Shanghai"}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=result)]
+    english, chinese = agent.run("faults", "list"), agent.run("faults", "list", "--lang", "zh")
+
+    assert "raised 2026-11-22 10:00, last step 2026-11-22 11:30 by mei" in english.stdout
+    assert "2026-11-22 10:00 出现,2026-11-22 11:30 由 mei 更新" in chinese.stdout
+
+
 def test_the_language_follows_the_locale_and_an_option_wins() -> None:
     nowhere = ("--config", "/nowhere.toml")
 
@@ -827,6 +842,22 @@ def test_check_names_all_mistakes_and_fails(tmp_path: Path) -> None:
         assert f"错误: {where}: " in chinese.stderr
     assert "3 mistakes" in english.stderr
     assert "The nearest is station.name." in english.stderr
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_settings_that_are_named_and_not_there_are_said_rather_than_another_agent_asked(
+    tmp_path: Path, by_environment: bool
+) -> None:
+    missing = tmp_path / "none.toml"
+    if by_environment:
+        done = _run("status", env={"STATION_CONFIG": str(missing)})
+    else:
+        done = _run("status", "--config", missing)
+
+    assert done.returncode == 1
+    assert f"{missing}: No such file or directory" in done.stderr
+    assert "STATION_CONFIG" in done.stderr
+    assert "control.sock" not in done.stderr
 
 
 def test_check_of_a_good_file_says_what_it_holds(tmp_path: Path) -> None:

@@ -168,6 +168,33 @@ def test_a_command_takes_the_same_address(mosquitto: Mosquitto, key: Path) -> No
     assert (found.exit_code, json.loads(found.stdout)["status"]) == (0, "done")
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["appliance.switch", "-a", "appliance=oven", "-a", "on=maybe"], ("bad_arguments", "on must be true or false")),
+        (
+            ["notice.put", "-a", "zh=停水", "-a", "card=04A1B2C3"],
+            ("bad_arguments", "no argument card", "en is missing"),
+        ),
+        (["station.refresh", "-a", "x=1"], ("bad_arguments", "it takes no arguments")),
+        (["door.explode"], ("unknown_command", "door.unlock, door.hold_open")),
+        (["log.replay", "-a", "epoch=1", "-a", "first=1", "-a", "last=2"], ("not_in_scope", "its key may not do that")),
+        (["alarm.acknowledge", "-a", "alarm=door"], ("alarm.unknown", "station alarms list")),
+    ],
+)
+@pytest.mark.usefixtures("station")
+def test_a_command_that_comes_to_nothing_says_why_and_repeats_no_value(
+    mosquitto: Mosquitto, key: Path, command: list[str], says: tuple[str, ...]
+) -> None:
+    base = ["--station", STATION, "--key", str(key), "--broker", f"mqtt://127.0.0.1:{mosquitto.port}"]
+    found = CliRunner().invoke(cli, ["--lang", "en", "fleet", "command", *command, *base])
+    assert found.exit_code == 1
+    for each in says:
+        assert each in found.stderr
+    assert "04A1B2C3" not in found.output
+    assert all(json.loads(line)["id"] for line in found.stdout.splitlines())
+
+
 def test_it_goes_through_the_shipped_broker(tmp_path: Path, key: Path) -> None:
     secure = SecureBroker(tmp_path, STATION)
     folder = secure.certificates.folder

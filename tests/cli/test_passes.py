@@ -94,6 +94,15 @@ def test_a_pass_of_an_unknown_key_is_forged(office: Path, tmp_path: Path) -> Non
     run("keygen", tmp_path / "key", "--key-id", "7")
     text = issue(tmp_path, "--member", "m-1", "--unlimited").stdout.rstrip("\n")
     assert verify(office, text, code=1)["refusal"] == "pass_forged"
+    assert "lack" not in run("verify", text, "--config", office / "station.toml", code=1).stderr
+
+
+def test_a_pass_whose_key_the_settings_lack_says_so(office: Path, tmp_path: Path) -> None:
+    run("keygen", tmp_path / "key", "--key-id", "9")
+    text = issue(tmp_path, "--member", "m-1", "--unlimited").stdout.rstrip("\n")
+    said = run("verify", text, "--config", office / "station.toml", code=1).stderr
+    assert "The settings lack key 9" in said
+    assert "passes keygen" in said
 
 
 @pytest.mark.parametrize(

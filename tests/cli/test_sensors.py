@@ -33,7 +33,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def values(station: Station) -> dict[str, dict[str, Any]]:
     rows = station.client.request("sensors.read")["rows"]
-    return {row["sensor"]: {each["name"]: each["value"] for each in row["values"]} for row in rows}
+    return {row["sensor"]: {each["quantity"]: each["value"] for each in row["values"]} for row in rows}
 
 
 def test_each_raw_value_its_age_and_the_error_of_a_broken_sensor_are_shown(tmp_path: Path) -> None:

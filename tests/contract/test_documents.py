@@ -8,11 +8,13 @@ import os
 import re
 import shutil
 import subprocess
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
@@ -135,6 +137,18 @@ def test_a_command_as_the_fleet_signs_it_looks_as_the_document_says() -> None:
     document = asyncapi()
     pattern = at(document, "#/components/messages/command_nonce_request")["payload"]["pattern"]
     assert re.fullmatch(pattern, sign(claims, "k-1", key))
+
+
+def test_the_command_that_is_shown_is_signed_with_the_test_key_of_rfc_8037() -> None:
+    shown = markdown_text().split('```\n{"alg"', 1)[1].split("```", 1)[0]
+    header, claims, signature = shown.split("\n\n", 1)[1].replace("\n", "").split(".")
+    public = Ed25519PublicKey.from_public_bytes(decoded("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"))
+    public.verify(decoded(signature), f"{header}.{claims}".encode())
+    assert CommandClaims.model_validate_json(decoded(claims)).name == "door.unlock"
+
+
+def decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def test_what_is_absent_in_an_event_is_not_null() -> None:

@@ -150,7 +150,7 @@ def test_the_rules_tell_how_the_station_is() -> None:
     assert "the port is gone" in fault["text"]
     (oven,) = told["appliances"]
     assert (oven["appliance"], oven["switched_off"]) == ("microwave", False)
-    values = {each["name"]: each["value"] for row in told["sensors"] for each in row["values"]}
+    values = {each["quantity"]: each["value"] for row in told["sensors"] for each in row["values"]}
     assert values["voltage_v"] == 230.0
     assert values["power_w"] is None, "JSON has no word for what is not a number"
     json.dumps(told, allow_nan=False)

@@ -57,6 +57,11 @@ def test_the_particulars_stand_in_both_texts() -> None:
     assert "拔掉了" not in two.text.en
 
 
+def test_a_text_without_its_particulars_ends_where_it_ends() -> None:
+    found = problem("settings.unknown_key", "opening").text
+    assert (found.zh, found.en) == ("没有这个配置项。", "There is no such setting.")
+
+
 def test_particulars_that_look_like_a_place_are_only_text() -> None:
     assert problem("camera.failed", "camera", "{detail} {0}").text.en.endswith("{detail} {0}")
 

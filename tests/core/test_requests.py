@@ -598,9 +598,11 @@ def test_the_master_names_a_member_and_the_face_confirms() -> None:
 
 
 def test_a_member_who_is_not_there_or_has_no_face_here_cannot_be_confirmed() -> None:
-    play = ready(member("m-1", 1), Member("m-2", (Template("sface", "1" * 64, face_of(2)),)))
+    play = ready(member("m-1", 1), Member("m-2", (Template("sface", "1" * 64, face_of(2)),)), Member("m-3", ()))
     play.ask("access.present_code", member_id="m-9")
     assert play.problem_codes() == ["member.unknown"]
+    play.ask("access.present_code", request="r-4", member_id="m-3")
+    assert play.problem_codes("r-4") == ["member.no_face"]
     play.ask("access.present_code", request="r-2", member_id="m-2")
     assert play.problem_codes("r-2") == ["template.refused"]
     play.put(VisionStopped(play.now, "killed"))

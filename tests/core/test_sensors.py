@@ -43,7 +43,7 @@ def read(play: Play, actor: Actor = VIEWER) -> dict[str, Any]:
 
 
 def values(row: dict[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each["value"] for each in row["values"]}
+    return {each["quantity"]: each["value"] for each in row["values"]}
 
 
 def test_every_sensor_of_the_settings_is_listed_before_it_says_anything() -> None:
@@ -60,7 +60,7 @@ def test_each_value_has_the_age_of_its_own_report() -> None:
     play.put(SensorRead(14.0, "microwave", {"power_w": 3.0}))
     play.wait_until(20.0)
 
-    told = {each["name"]: (each["value"], each["age_s"]) for each in read(play)["sensors.microwave"]["values"]}
+    told = {each["quantity"]: (each["value"], each["age_s"]) for each in read(play)["sensors.microwave"]["values"]}
     assert told == {"power_w": (3.0, 6.0), "voltage_v": (228.5, 10.0), "on": (True, 8.0)}
 
 

@@ -101,6 +101,15 @@ def test_a_round_that_is_left_out_is_due_and_then_overdue() -> None:
         assert wrong(play, "aed_pads") == expected
 
 
+def test_a_round_is_done_without_a_clock_that_somebody_set() -> None:
+    play = ready(rules=OURS)
+    read(play, is_trusted=False)
+    assert wrong(play, "aed_pads") == {"supply.check_due"}
+    ask(play, "check", "aed_pads", quantity=1)
+    assert wrong(play, "aed_pads") == set()
+    assert wrong(play, "power_banks") == {"supply.check_due"}
+
+
 def test_a_clock_that_nobody_set_makes_nothing_out_of_date() -> None:
     play = at_noon()
     ask(play, "check", "aed_pads", quantity=1, best_before="2027-06-30")

@@ -61,6 +61,7 @@ def examine_agent(name: str, folder: Path, port: int) -> Report:
         "station": {"id": station},
         "mqtt": {"enabled": True, "host": "127.0.0.1", "port": port},
         "door": {"unlock_s": 1.0},
+        "sensors.oven": {"driver": "simulated"},  # whose values are in the bundle of diagnostics too
         f"commands.keys.{signer.name}": {"public": signer.public_text, "scopes": sorted(_SCOPES)},
     }
     limits = Limits(listen_s=broken.listen_s, answer_s=3.0, refusal_log_s=4.0)

@@ -75,7 +75,7 @@ def test_a_float_says_that_the_water_is_out_and_a_relay_that_the_mains_are_gone(
 
 def told(station: Station, sensor: str) -> dict[str, Any]:
     rows = {row["sensor"]: row for row in station.client.request("sensors.read")["rows"]}
-    return {each["name"]: each["value"] for each in rows[sensor]["values"]}
+    return {each["quantity"]: each["value"] for each in rows[sensor]["values"]}
 
 
 def test_a_sensor_that_fails_is_a_fault_under_its_name_until_it_works_again(station: Station) -> None:
