@@ -147,6 +147,7 @@ def next_deadline(state: StationState, rules: Rules) -> float | None:
         state.outbox.deadline(rules.outbox),
         None if state.replay is None else state.replay.deadline(state.outbox, rules.outbox),
         requests.deadline(state.waiting, state.enrolments),
+        command_desk.deadline(state.commands),
         refusals.deadline(state.refusals),
         state.refresh_at,
         state.readings_due_at,

@@ -21,6 +21,7 @@ from agent.core.commands import (
     Scope,
 )
 from agent.core.requests import ACTIONS
+from agent.core.station import next_deadline
 from agent.effects import (
     AppendEntry,
     EraseMember,
@@ -359,6 +360,20 @@ def test_commands_with_a_revision_wait_for_those_before_them_in_their_order() ->
     write(play)
     assert statuses(play, f"c-{first}") == ["accepted"]
     assert statuses(play, f"c-{second}") == []
+
+
+def test_those_that_waited_are_taken_some_at_a_time_so_that_the_door_comes_between() -> None:
+    play = busy()
+    for number in range(200):
+        send(play, "members.resume", f"w-{number}", revision=100 + number, arguments={"id": "nobody"})
+    (order, *_) = play.found(EraseMember)
+    play.put(MemberErased(play.now, order.member_id, order.request, existed=False))
+    ended = [each for each in range(200) if statuses(play, f"w-{each}")]
+    assert ended == list(range(16))
+    assert next_deadline(play.state, play.rules) == 0.0
+    play.wait(0.0)
+    assert all(statuses(play, f"w-{each}") == ["accepted", "failed: member.unknown"] for each in range(200))
+    assert play.state.commands.waiting == ()
 
 
 def test_as_many_wait_as_a_broker_keeps_and_no_more() -> None:
