@@ -157,4 +157,5 @@ def explain(error: BaseException) -> str:
     remedy = _REMEDIES.get(code & 0xFF) if isinstance(code, int) else None
     if isinstance(error, OSError) and error.errno is not None:
         return f"{os.strerror(error.errno)}: check the disk, its free space and the owner of the files"
-    return f"{error}: {remedy}" if remedy else f"{type(error).__name__}: {error}"
+    words = str(error).partition(" with text ")[0]  # of what is no UTF-8 the library repeats what stands there
+    return f"{words}: {remedy}" if remedy else f"{type(error).__name__}: {words}"

@@ -19,7 +19,7 @@ from typing import Any
 
 from agent.events import LoggedEntry, LogPlace
 from agent.storage.chain import Position, body_digest, entry_hash
-from agent.storage.database import Database
+from agent.storage.database import Database, OperationalError
 from agent.storage.stamps import parse_rfc3339
 
 _COLUMNS = "epoch, sequence, type, time, boot, monotonic_ms, clock, body, salt, digest, hash"
@@ -129,8 +129,18 @@ def read_vouched_time(database: Database) -> datetime | None:
 
 
 def read_after(database: Database, epoch: int, sequence: int, limit: int) -> tuple[LoggedEntry, ...]:
-    """The next `limit` entries after a place, in order, across epochs."""
-    return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
+    """The next `limit` entries after a place, in order, across epochs.
+
+    What a damaged page made no UTF-8 of is read all the same, with marks in the place of it: the rest is behind it.
+    """
+    try:
+        return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
+    except OperationalError:  # of the text, or of the disk: that says so again
+        text_factory, database.conn.text_factory = database.conn.text_factory, _marked_text
+        try:
+            return tuple(starmap(LoggedEntry, database.conn.execute(_AFTER, (epoch, sequence, limit))))
+        finally:
+            database.conn.text_factory = text_factory
 
 
 def read_within(database: Database, epoch: int, after: int, last: int, limit: int) -> tuple[LoggedEntry, ...]:
@@ -257,6 +267,10 @@ def _through(body: str) -> object:
     except (ValueError, RecursionError):
         return None
     return found.get("through") if isinstance(found, dict) else None
+
+
+def _marked_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _any_text(raw: bytes) -> str:

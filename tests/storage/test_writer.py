@@ -46,7 +46,7 @@ from agent.events import (
 )
 from agent.storage import orders, worker
 from agent.storage.chain import Position
-from agent.storage.database import open_readonly, open_writable
+from agent.storage.database import explain, open_readonly, open_writable
 from agent.storage.head import read_head
 from agent.storage.log import read_after, verify
 from agent.storage.readings import Readings
@@ -277,6 +277,28 @@ def test_every_read_is_answered_when_the_disk_fails(
         time.sleep(0.01)
     assert {each.error for each in inbox.all(EntriesRead)} == {"OperationalError: disk I/O error"}
     inbox.wait(StorageFailed)
+
+
+def test_a_body_that_is_no_text_any_more_holds_up_nothing_and_is_repeated_nowhere(
+    open_writer: Opener, inbox: Inbox, state: Path
+) -> None:
+    writer, _ = open_writer()
+    for tag in "abc":
+        append(writer, inbox, tag)
+    writer.close(5.0)
+    with closing(sqlite3.connect(state / "station.db")) as connection, connection:
+        connection.execute("UPDATE log SET body = CAST(X'7B2261223A22FF227D' AS TEXT) WHERE sequence = 2")
+        with pytest.raises(sqlite3.OperationalError) as found:
+            connection.execute("SELECT body FROM log").fetchall()
+    assert '"a"' in str(found.value)
+    assert '"a"' not in explain(found.value)
+    writer, _ = open_writer()
+    writer.submit(ReadOutbox(1, 0, 10))
+    answer = inbox.wait(OutboxRead)
+    assert [each.sequence for each in answer.entries][:3] == [1, 2, 3]
+    assert answer.entries[1].body == '{"a":"\ufffd"}'
+    append(writer, inbox, "d")
+    assert inbox.all(StorageFailed) == []
 
 
 def test_what_is_dropped_at_the_bound_while_the_disk_hangs_is_answered_all_the_same(
