@@ -22,6 +22,8 @@ from agent.vision.protocol import MAX_PHOTO_BYTES, CameraConfig, VisionConfig
 from agent.vision.supervisor import LINE_CHARACTERS, STDERR_LINES_PER_S, WAITING_ORDERS, VisionProcess
 from tests.drivers.waiting import eventually
 
+ELDERS: set[str] = set()
+
 PRELUDE = """
 import base64, json, os, signal, socket, struct, sys, time
 connection = socket.socket(fileno=int(sys.argv[1]))
@@ -84,11 +86,18 @@ def fake(tmp_path: Path, posted: Posted) -> Iterator[FakeChild]:
         vision.close()
 
 
+@pytest.fixture(autouse=True)
+def elders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests have left running, such as the tracker of a pool of processes, is nobody's child here."""
+    monkeypatch.setattr(f"{__name__}.ELDERS", children())
+
+
 def children() -> set[str]:
-    """The processes that this one started and that are not buried."""
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()) | {
+    """The processes that this one started since the test began, and that are not buried."""
+    found = set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()) | {
         child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()
     }
+    return found - ELDERS
 
 
 def has_stopped(posted: Posted, times: int) -> bool:
