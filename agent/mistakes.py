@@ -23,6 +23,7 @@ Contradiction = tuple[tuple[str, ...], Problem]
 Contradictions = Iterator[Contradiction]
 
 _SHOWN_MAX = 40  # characters of a wrong value that are repeated; enough to find it in the file
+_NEAR = 0.7  # of `difflib`, which says 0.75 for two letters swapped in four, and 0.67 for `admission` and `vision`
 _NO_KEY = "[key]"  # pydantic's mark at the end of a place that is a mapping's key
 
 _TYPES: Mapping[str, Words] = {
@@ -165,7 +166,7 @@ def _choice(value: object, place: Sequence[str | int], model: type[BaseModel], c
     zh, en = f"应为以下之一:{listed}", f"must be one of {listed}"
     if str(value) in choices and not isinstance(value, str):
         return Words(f"应加引号:{show(str(value))}", f"must be in quotes: {show(str(value))}")
-    near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    near = _near(str(value), [str(choice) for choice in choices])
     return Words(f"{zh}(最接近:{near[0]})", f"{en} (nearest: {near[0]})") if near else Words(zh, en)
 
 
@@ -208,7 +209,7 @@ def _nearest_key(place: Sequence[str | int], model: type[BaseModel]) -> Words | 
     wrong = str(place[-1])
     parents = [part for part in _annotations(place[:-1], model) if _is_model(part)] if place[:-1] else [model]
     known = [name for parent in parents for name in parent.model_fields]
-    near = difflib.get_close_matches(wrong, known, n=1)
+    near = _near(wrong, known)
     suggestion = dotted((*place[:-1], near[0])) if near else _elsewhere(wrong, model)
     if not suggestion:
         return ""
@@ -218,8 +219,13 @@ def _nearest_key(place: Sequence[str | int], model: type[BaseModel]) -> Words | 
 def _elsewhere(wrong: str, model: type[BaseModel]) -> str:
     paths = list(known_paths(model))
     same = [path for path in paths if path.rpartition(".")[2] == wrong]
-    near = same or difflib.get_close_matches(wrong, paths, n=1)
+    near = same or _near(wrong, paths)
     return near[0] if near else ""
+
+
+def _near(wrong: str, names: Sequence[str]) -> list[str]:
+    """The name that was probably meant, or nothing: a wrong hint costs more than none."""
+    return difflib.get_close_matches(wrong, names, n=1, cutoff=_NEAR)
 
 
 def known_paths(model: type[BaseModel], before: str = "") -> Iterator[str]:

@@ -360,12 +360,19 @@ def _unreadable(path: Path, detail: str | Words) -> SettingsError:
     return SettingsError((problem("settings.unreadable", str(path), detail),))
 
 
+# Kinds that may be taken as `other` to see what else their tables name: sensors and contacts that there are not.
+_STAND_INS = frozenset({("appliances", "kind"), ("contacts", "kind")})
+
+
 def _without_mistakes(data: Mapping[str, Any], error: ValidationError, base: Path) -> Settings | None:
     """Settings with every wrong value at its default, so that contradictions among the right ones are found as well."""
     pruned = copy.deepcopy(dict(data))
     for _ in range(3):  # taking a value out may make another one missing, which takes its table out
         for each in error.errors(include_url=False):
             place = place_of(each)
+            if each["type"] == "missing" and (place[0], place[-1]) in _STAND_INS:
+                pruned[str(place[0])][place[1]][place[-1]] = "other"
+                continue
             if each["type"] == "missing" and place[0] != "station":
                 place = place[:-1]
             _take_out(pruned, place)

@@ -197,6 +197,24 @@ def test_ten_mistakes_of_ten_kinds_are_all_named(tmp_path: Path) -> None:
     assert 'must be true or false, without quotes, is "yes"' in found["exit_button.fitted"].text.en
 
 
+@pytest.mark.parametrize("key", ["admission", "notices", "weather", "x"])
+def test_a_key_that_is_near_to_none_gets_no_hint(tmp_path: Path, key: str) -> None:
+    found = _only(tmp_path, _MINIMUM + f"[{key}]\nzzz = 1")
+    assert found.where == key
+    assert "nearest" not in found.text.en
+
+
+@pytest.mark.parametrize("kind", ["", "kind = 'micro'\n"])
+def test_what_a_table_names_is_looked_for_also_when_its_kind_is_wrong(tmp_path: Path, kind: str) -> None:
+    text = f"[appliances.a]\n{kind}power = 'nowhere'\n[contacts.c]\n{kind}sensor = 'gone'\n[door]\nunlock_s = 0.5\n"
+    found = _problems(tmp_path, _MINIMUM + text)
+    assert found.keys() == {
+        "door.unlock_s", "appliances.a.kind", "appliances.a.power", "contacts.c.kind", "contacts.c.sensor"
+    }  # fmt: skip
+    assert "there is no table [sensors.nowhere]" in found["appliances.a.power"].text.en
+    assert "there is no table [sensors.gone]" in found["contacts.c.sensor"].text.en
+
+
 @pytest.mark.parametrize(
     ("text", "where", "words"),
     [

@@ -55,9 +55,9 @@ def _read_log(client: ControlClient, month: str, stretch: Stretch, counted: Mont
     while rows := client.request("report.month", month=month, part="log", **place)["rows"]:
         for row in rows:
             for entry in dating.take(row):
+                counted.take(entry)  # also one of later: it says that the log began only then
                 if entry.is_dated and entry.at > stretch[1] + _AFTERWARDS:
                     return
-                counted.take(entry)
         place = {"epoch": rows[-1]["epoch"], "after": rows[-1]["sequence"]}
     for entry in dating.rest():
         counted.take(entry)

@@ -95,14 +95,22 @@ def remarks_of(figures: Mapping[str, Any]) -> Iterator[Words]:
     """What the figures cannot say."""
     found, zone = figures["remarks"], zone_in(figures)
     begins, ends = (datetime.fromisoformat(figures[each]) for each in ("begins", "ends"))
-    log_begins = _moment(found["log_begins"])
-    if log_begins is None or log_begins >= ends:
-        yield Words("本月没有任何记录。", "nothing was recorded in this month.")
-    elif log_begins > begins:
+    log_begins, life_begins = _moment(found["log_begins"]), _moment(found["life_begins"])
+    if not found["is_known"]:
+        yield Words(
+            "本月没有任何记录,因此不评星。", "nothing was recorded in this month, so there is nothing to judge by."
+        )
+    elif life_begins is not None and life_begins > begins:
+        at = local_time(found["life_begins"], zone)
+        yield Words(
+            f"驿站的第一条记录在 {at},此前的时间不计入。",
+            f"the station's first entry is of {at}: the hours before it do not count.",
+        )
+    elif life_begins is None and log_begins is not None and log_begins > begins:
         at = local_time(found["log_begins"], zone)
         if found["is_pruned"]:
             yield Words(
-                f"{at} 之前的记录已超过保存期,未计入。", f"the log before {at} is no longer kept and does not count."
+                f"{at} 之前的记录已超过保存期,按未知计。", f"the log before {at} is no longer kept: unknown until then."
             )
         else:
             yield Words(f"记录从 {at} 开始。", f"the log begins at {at}.")

@@ -26,6 +26,7 @@ _ALARMS = {
 }
 _LOW = frozenset({"supply.empty", "supply.low", "supply.expired"})
 _DUE = frozenset({"supply.check_due", "supply.check_overdue"})
+_JUDGED_S = 3600.0  # of time that counts; a share of less says how a start went, not how a station does
 _MAX_PEOPLE = 50_000  # distinct members of one month; a member is 64 characters at most
 
 
@@ -77,11 +78,15 @@ class Month:
         self._energy = EnergyMeters()
         self._blanked = self._undated = 0
         self._is_running = False
+        self._earliest: datetime | None = None
+        self._is_whole = False
 
     # --- the log -----------------------------------------------------------------------------------------------------
 
     def take(self, entry: Entry) -> None:
         """The next entry of the log."""
+        self._earliest = entry.at if self._earliest is None else min(self._earliest, entry.at)
+        self._is_whole |= _is_first_of_all(entry)
         if entry.at >= self._setup.stretch[1]:
             return
         is_within = entry.at >= self._setup.stretch[0]
@@ -212,15 +217,22 @@ class Month:
         for name, known in self._appliances.items():
             self._account(name, known, until)
         self._faults.end()
-        appliances = [self._of_appliance(name, each) for name, each in sorted(self._appliances.items())]
-        supplies = [self._of_supply(name, counted) for name, counted in sorted(self._supplies.items())]
+        counts_from = self._counts_from()
+        appliances = [
+            self._of_appliance(name, each, self._hours.within_s(counts_from, until))
+            for name, each in sorted(self._appliances.items())
+        ]
+        supplies = [
+            self._of_supply(name, counted, self._all_day.within_s(counts_from, until))
+            for name, counted in sorted(self._supplies.items())
+        ]
         alarms = [found for name, each in sorted(self._alarms.items()) if (found := self._of_alarm(name, each))]
         assessment = assess(self._measured(appliances, supplies, alarms), self._setup.scales)
         return {
             "month": self._setup.month,
             "begins": self._setup.stretch[0].isoformat(),
             "ends": until.isoformat(),
-            "open_h": _hours(self._hours.total_s),
+            "open_h": _hours(self._hours.within_s(counts_from, until)),
             "visits": {
                 "total": self._ways.total(),
                 "by_way": dict(sorted(self._ways.items())),
@@ -236,11 +248,22 @@ class Month:
             "supplies": supplies,
             "alarms": alarms,
             "assessment": {"stars": assessment.stars, "parts": list(assessment.parts)},
-            "remarks": {"blanked": self._blanked, "undated": self._undated},
+            "remarks": {
+                "blanked": self._blanked,
+                "undated": self._undated,
+                "life_begins": self._earliest.isoformat() if self._earliest is not None and self._is_whole else None,
+                "is_known": counts_from < until,
+            },
         }
 
-    def _of_appliance(self, name: str, each: _Appliance) -> dict[str, Any]:
-        open_s = self._hours.total_s
+    def _counts_from(self) -> datetime:
+        """From when on the month is judged: not before the station's life; all over when nothing is known of it."""
+        begins, until = self._setup.stretch
+        if self._earliest is None or self._earliest >= until:
+            return until
+        return max(begins, self._earliest) if self._is_whole else begins
+
+    def _of_appliance(self, name: str, each: _Appliance, open_s: float) -> dict[str, Any]:
         known_s = sum(each.seconds.values())
         unknown_s = each.seconds["unknown"] + max(0.0, open_s - known_s)  # before anything was said of it
         return {
@@ -251,8 +274,7 @@ class Month:
             "unknown_h": _hours(unknown_s),
         }
 
-    def _of_supply(self, name: str, counted: Mapping[str, int]) -> dict[str, Any]:
-        total_s = self._all_day.total_s
+    def _of_supply(self, name: str, counted: Mapping[str, int], total_s: float) -> dict[str, Any]:
         days = {code: self._faults.within_s({code}, name) / 86_400 for code in sorted(_LOW | _DUE)}
         return {
             "supply": name,
@@ -290,12 +312,19 @@ class Month:
         }
 
 
+def _is_first_of_all(entry: Entry) -> bool:
+    """Whether nothing came before: a database that was lost, or entries that were pruned, begin otherwise."""
+    place = entry.row["epoch"], entry.row["sequence"]
+    reason = None if entry.body is None else entry.body.get("reason")
+    return place == (1, 1) and entry.type == "station.log.epoch_began" and reason == "first_start"
+
+
 def _hours(seconds: float) -> float:
     return round(seconds / 3600, 2)
 
 
 def _percent(part_s: float, whole_s: float) -> float | None:
-    return round(100 * part_s / whole_s, 2) if whole_s else None
+    return round(100 * part_s / whole_s, 2) if whole_s >= _JUDGED_S else None
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -117,7 +117,7 @@ _PERIOD = {"since": _FIRST, "until": _LAST}
 # What the report of a month is made of (`agent.core.report`); of all other entries not even the body leaves the file.
 _REPORTED = """(type IN ('station.started', 'station.stopping', 'station.appliance.changed', 'station.visit.entered',
     'station.access.refused', 'station.access.duress', 'station.access.way_blocked', 'station.alarm.acknowledged',
-    'station.welfare.raised', 'station.call.made',
+    'station.welfare.raised', 'station.call.made', 'station.log.epoch_began',
     'station.fault.raised', 'station.fault.updated', 'station.fault.cleared',
     'station.supply.checked', 'station.supply.taken', 'station.supply.returned') OR type LIKE '%.alarm_raised')"""
 # Entries that one page looks through: some milliseconds of a small machine, so that a year's log is some hundred pages.

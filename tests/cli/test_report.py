@@ -33,6 +33,7 @@ from agent.core.supplies import SupplyRules
 from agent.core.turn import Turn
 from agent.effects import AppendEntry, EraseMember, Reply, RunQuery, SaveMember, WriteReading
 from agent.events import Actor, ControlRequested, EntriesLogged, Member, MemberErased, MemberSaved, QueryAnswered
+from agent.storage.opening import STATION_DATABASE
 from agent.storage.writer import StorageWriter
 from bench.writes import ModelledClock
 from tests.storage.inbox import Inbox
@@ -58,9 +59,10 @@ def local(day: int, hour: int, minute: int = 0) -> datetime:
 class Station:
     """The real writer in a time of its own, asked as the agent is asked; only the socket is missing."""
 
-    def __init__(self, directory: Path, begins: datetime) -> None:
+    def __init__(self, directory: Path, begins: datetime, *, is_trusted: bool = True) -> None:
         self.inbox = Inbox()
         self.clock = ModelledClock(begins)
+        self.clock.is_trusted = is_trusted
         self.writer = StorageWriter(directory, "test-1", self.clock, self.inbox)
         self.writer.open()
         self.count = 0
@@ -348,13 +350,80 @@ def words_of(figures: Mapping[str, Any]) -> str:
     return " ".join(words.en for words in remarks_of(figures))
 
 
-def test_a_month_without_a_trace_is_said(lived: tuple[Station, Truth]) -> None:
+def test_a_month_without_a_trace_has_no_stars_and_says_so(
+    lived: tuple[Station, Truth], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = gather(lived[0], "2026-08", AFTERWARDS)  # type: ignore[arg-type]
     assert found is not None
     assert found["visits"]["total"] == 0
-    assert found["assessment"]["parts"][0]["value"] == 0.0  # nobody knows of it: not usable
+    assert found["assessment"]["stars"] is None
+    assert [part["value"] for part in found["assessment"]["parts"]] == [None] * 5
+    assert {row["available_percent"] for row in found["appliances"]} == {None}
+    monkeypatch.setattr("agent.cli.language._chosen", [])
+    monkeypatch.setenv("STATION_LANG", "en")
+    text = "\n".join(show(found))
+    assert "Self-assessment: nothing to judge by" in text
+    assert "★" not in text
     assert "nothing was recorded" in words_of(found)
     assert "no readings" in words_of(found)
+
+
+@pytest.mark.parametrize("is_clock_set", [True, False])
+def test_hours_before_the_first_entry_of_all_are_not_the_stations_life(tmp_path: Path, is_clock_set: bool) -> None:
+    first = local(20, 12)
+    shown = first if is_clock_set else datetime(2020, 1, 1, tzinfo=UTC)  # until somebody sets the clock
+    with closing(Station(tmp_path / "state", shown, is_trusted=is_clock_set)) as station:
+        station.log(shown + timedelta(seconds=1), "started")
+        station.settle()
+        station.clock.begins, station.clock.is_trusted = first, True
+        for name in ("microwave", "fridge"):
+            station.log(local(20, 13), "appliance.changed", appliance=name, state="standby", was="unknown")
+        station.log(local(22, 8), "appliance.changed", appliance="fridge", state="unknown", was="standby")
+        station.log(local(22, 18), "appliance.changed", appliance="fridge", state="standby", was="unknown")
+        station.settle()
+        found = gather(station, MONTH, AFTERWARDS)  # type: ignore[arg-type]
+    assert found is not None
+    opened = 10 + 11 * 16  # the rest of the 20th, and eleven days
+    assert found["open_h"] == opened
+    appliances = by(found["appliances"], "appliance")
+    assert appliances["microwave"]["available_percent"] == pytest.approx(100 * (opened - 1) / opened, abs=0.01)
+    assert appliances["fridge"]["unknown_h"] == 11.0  # a gap within its life is not usable
+    for row in appliances.values():
+        assert row["usable_h"] + row["unusable_h"] + row["unknown_h"] == pytest.approx(opened, abs=0.02)
+    assert by(found["supplies"], "supply")["gauze"]["in_order_percent"] == 100.0
+    assert found["assessment"]["stars"] == 4
+    assert "first entry is of 2026-10-20 12:00" in words_of(found)
+
+
+@pytest.mark.parametrize(("minutes", "percent"), [(10, None), (59, None), (80, 75.0)])
+def test_minutes_after_the_first_start_are_too_few_to_judge_by(
+    tmp_path: Path, minutes: int, percent: float | None
+) -> None:
+    first = local(20, 12)
+    with closing(Station(tmp_path / "state", first)) as station:
+        station.log(first, "started")
+        for name in ("microwave", "fridge"):
+            station.log(first + 20 * MINUTE, "appliance.changed", appliance=name, state="standby", was="unknown")
+        station.settle()
+        found = gather(station, MONTH, first + minutes * MINUTE)  # type: ignore[arg-type]
+    assert found is not None
+    assert {row["available_percent"] for row in found["appliances"]} == {percent}
+    assert (found["assessment"]["stars"] is None) == (percent is None)
+
+
+def test_a_log_that_does_not_begin_with_the_station_leaves_the_hours_before_it_unknown(tmp_path: Path) -> None:
+    with closing(Station(tmp_path / "state", local(1, 0))):
+        pass
+    (tmp_path / "state" / STATION_DATABASE).unlink()  # it is in its second epoch from now on
+    with closing(Station(tmp_path / "state", local(20, 12))) as station:
+        station.log(local(20, 12), "started")
+        station.settle()
+        found = gather(station, MONTH, AFTERWARDS)  # type: ignore[arg-type]
+    assert found is not None
+    assert found["open_h"] == 31 * 16
+    assert found["remarks"]["life_begins"] is None
+    assert found["assessment"]["parts"][0]["value"] == 0.0
+    assert "the log begins at 2026-10-20 12:00" in words_of(found)
 
 
 def test_a_month_that_has_not_begun_is_refused(lived: tuple[Station, Truth], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +444,8 @@ def test_a_month_that_is_not_over_counts_as_far_as_it_has_come(lived: tuple[Stat
 def test_the_remarks_tell_of_erased_bodies_and_of_a_log_that_begins_late(figures: Mapping[str, Any]) -> None:
     assert "erased" in words_of(figures)
     assert "no longer kept" not in words_of(figures)
-    late = {**figures, "remarks": {**figures["remarks"], "log_begins": "2026-10-09T00:00:00Z", "is_pruned": True}}
+    began = {"log_begins": "2026-10-09T00:00:00Z", "life_begins": None, "is_pruned": True}
+    late = {**figures, "remarks": {**figures["remarks"], **began}}
     assert "before 2026-10-09" in words_of(late)
     assert "no longer kept" in words_of(late)
     assert "the log begins" in words_of({**late, "remarks": {**late["remarks"], "is_pruned": False}})
