@@ -462,7 +462,8 @@ BREAKS: Mapping[str, Break] = {
         lambda patch: patch.setattr(Flow, "offer_entries", _without_one), frozenset({"replayed", "unconfirmed"})
     ),
     "order": Break(_swapped),
-    "once": Break(_published(_log_twice)),
+    # Replayed: whether the right copy of an entry or the wrong one is compared hangs on which has come by then.
+    "once": Break(_published(_log_twice), frozenset({"replayed"})),
     "chain": Break(_event(lambda event: {"hash": hashlib.sha256(event.hash.encode()).hexdigest()})),
     "digests": Break(_event(lambda event: {"salt": "0" * 32} if event.salt else {})),
     "historical": Break(lambda patch: patch.setattr(payloads, "HISTORICAL_AFTER", timedelta(days=-1))),
