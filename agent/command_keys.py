@@ -12,11 +12,13 @@ from pathlib import Path
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from agent.core.spoken import SpokenError, system_words
+
 _FILE_BYTES_MAX = 10_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-class CommandKeyError(Exception):
+class CommandKeyError(SpokenError):
     """A key's file cannot be used; the message names the fault and the remedy."""
 
 
@@ -37,7 +39,10 @@ class CommandSigner:
 def generate(name: str) -> CommandSigner:
     """A fresh key. Raises `CommandKeyError` for a name that settings do not allow."""
     if not _NAME.fullmatch(name):
-        raise CommandKeyError("a key's name has 1 to 64 of a-z 0-9 . _ - and begins with a letter or a digit")
+        raise CommandKeyError(
+            "密钥名为 1 到 64 个字符(a-z 0-9 . _ -),以字母或数字开头",
+            "a key's name has 1 to 64 of a-z 0-9 . _ - and begins with a letter or a digit",
+        )
     return CommandSigner(name, OKPKey.generate_key("Ed25519"))
 
 
@@ -51,9 +56,12 @@ def save(key: CommandSigner, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        raise CommandKeyError(f"{path} is there already: a key is never overwritten; name another file") from None
+        raise CommandKeyError(
+            f"{path} 已存在:密钥从不覆盖,请换一个文件名",
+            f"{path} is there already: a key is never overwritten; name another file",
+        ) from None
     except OSError as error:
-        raise CommandKeyError(f"{path}: {error.strerror}") from None
+        raise _of_the_system(path, error) from None
 
 
 def load(path: Path) -> CommandSigner:
@@ -61,14 +69,28 @@ def load(path: Path) -> CommandSigner:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & 0o077:
-                raise CommandKeyError(f"{path} can be read by others: run `chmod 600 {path}`")
+                raise CommandKeyError(
+                    f"{path} 能被其他账户读取:请执行 chmod 600 {path}",
+                    f"{path} can be read by others: run `chmod 600 {path}`",
+                )
             content = json.loads(file.read(_FILE_BYTES_MAX))
         name = str(content.pop("kid"))
         private = OKPKey.import_key(content)
     except OSError as error:
-        raise CommandKeyError(f"{path}: {error.strerror}") from None
+        raise _of_the_system(path, error) from None
     except (ValueError, KeyError, TypeError, AttributeError, JoseError):
-        raise CommandKeyError(f"{path} is no key file of `station keys generate`") from None
+        raise _no_key_file(path) from None
     if not _NAME.fullmatch(name) or not private.is_private or private.as_dict(private=False).get("crv") != "Ed25519":
-        raise CommandKeyError(f"{path} is no key file of `station keys generate`")
+        raise _no_key_file(path)
     return CommandSigner(name, private)
+
+
+def _no_key_file(path: Path) -> CommandKeyError:
+    return CommandKeyError(
+        f"{path} 不是 station keys generate 生成的密钥文件", f"{path} is no key file of `station keys generate`"
+    )
+
+
+def _of_the_system(path: Path, error: OSError) -> CommandKeyError:
+    why = system_words(error)
+    return CommandKeyError(f"{path}:{why.zh}", f"{path}: {why.en}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from agent.core.gallery import Gallery
     from agent.core.passes import Pass
+    from agent.core.problems import Words
 
 Movement = Literal["left", "right"]
 """To which side a head is turned, as its owner sees it."""
@@ -842,7 +843,7 @@ class BrokerConnected(Event):
 class BrokerDisconnected(Event):
     """The link is down; it tries again by itself. What was in flight counts as not sent."""
 
-    reason: str
+    reason: Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agent.core.problems import Words
+from agent.core.spoken import system_words
 from agent.sensor_settings import PlugsSettings, SerialSettings
 from agent.settings import Settings
 from drivers import iio, modbus_meter, mqtt_scan, one_wire, serial_ports
@@ -22,7 +24,10 @@ from drivers.mqtt_connection import MqttBroker
 
 _PARITIES: dict[str, Literal["N", "E", "O"]] = {"none": "N", "even": "E", "odd": "O"}
 
-_HELD = "A running agent holds the ports that its settings name: end it first (sudo systemctl stop station-agent)"
+_HELD = Words(
+    "运行中的站点程序占用了它配置的串口:请先停止(sudo systemctl stop station-agent)",
+    "A running agent holds the ports that its settings name: end it first (sudo systemctl stop station-agent)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Unsearched:
     """Something that could not be searched, and why."""
 
     where: str
-    reason: str
+    reason: Words
 
 
 Found = Iterator[Attached | Unsearched]
@@ -80,7 +85,8 @@ def scan_line(
             yield _meter(name, line.port, found, known.get(found.address))
     except LineError as error:
         is_held = getattr(error.__cause__, "errno", None) in (errno.EAGAIN, errno.EBUSY)
-        yield Unsearched(line.port, f"{error}. {_HELD}" if is_held else str(error))
+        why = _reason(error)
+        yield Unsearched(line.port, Words(f"{_HELD.zh};{why.zh}", f"{why.en}. {_HELD.en}") if is_held else why)
     finally:
         opened.close()
 
@@ -89,7 +95,14 @@ def _searched(where: str, search: Callable[[], Iterable[Attached]]) -> Found:
     try:
         yield from search()
     except (DriverError, OSError, ValueError) as error:
-        yield Unsearched(where, str(error))
+        yield Unsearched(where, _reason(error))
+
+
+def _reason(error: Exception) -> Words:
+    """Drivers speak English: before what they say, in Chinese, what the system's error means."""
+    cause = error.__cause__ if isinstance(error, DriverError) else error
+    known = system_words(cause).zh.partition("(")[0] if isinstance(cause, OSError) else "设备没有正常答复"
+    return Words(f"{known};请检查接线、电源、地址和权限。驱动程序报告:{error}", str(error))
 
 
 def _ports(settings: Settings | None) -> Iterator[Attached]:

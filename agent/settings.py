@@ -20,6 +20,7 @@ from agent.contradictions import contradictions
 from agent.core.assessment import DEFAULT, Criterion, Scale, is_ordered
 from agent.core.notices import URGENT
 from agent.core.problems import Problem, Words, problem
+from agent.core.spoken import system_words
 from agent.door_settings import (
     BoltSettings,
     CallButtonSettings,
@@ -317,7 +318,8 @@ def read(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> str:
         with path.open("rb") as file:
             data = file.read(_SIZE_MAX + 1)
     except OSError as error:
-        raise _unreadable(path, f"{path}: {error.strerror}") from None
+        why = system_words(error)
+        raise _unreadable(path, Words(f"{path}:{why.zh}", f"{path}: {why.en}")) from None
     if len(data) > _SIZE_MAX:
         raise _unreadable(
             path,

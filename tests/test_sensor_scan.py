@@ -86,7 +86,7 @@ def test_a_port_that_the_agent_holds_is_said_to_be_held(tmp_path: Path, stack: E
 
     (found,) = scan_line(None, "a", line, range(1, 3))
     assert isinstance(found, Unsearched)
-    assert "A running agent holds" in found.reason
+    assert "A running agent holds" in found.reason.en
     assert len(wire.questions) == 0
 
 
@@ -94,8 +94,9 @@ def test_a_port_that_is_not_there_is_not_said_to_be_held() -> None:
     (found,) = scan_line(None, "a", SerialSettings(port="/dev/none"), range(1, 3))
 
     assert isinstance(found, Unsearched)
-    assert "plug the adapter in" in found.reason
-    assert "agent" not in found.reason
+    assert "plug the adapter in" in found.reason.en
+    assert "agent" not in found.reason.en
+    assert found.reason.zh.startswith("没有这个文件;请检查接线")
 
 
 def test_devices_at_the_broker_are_listed_and_one_with_a_strange_name_gets_a_right_table(
@@ -119,4 +120,5 @@ def test_a_broker_that_is_away_is_said_and_does_not_end_the_search() -> None:
     (found,) = scan_plugs(None, PlugsSettings(port=free_port()), 0.5)
 
     assert isinstance(found, Unsearched)
-    assert "cannot be reached" in found.reason
+    assert "cannot be reached" in found.reason.en
+    assert found.reason.zh.startswith("那里没有程序在监听;请检查")

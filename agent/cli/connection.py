@@ -12,7 +12,8 @@ import typer
 from agent.cli.language import tell_problems
 from agent.cli.options import settings_path
 from agent.control.client import ControlClient, ControlError
-from agent.core.problems import problem
+from agent.core.problems import Words, problem
+from agent.core.spoken import system_words
 from agent.paths import DEFAULT_SETTINGS, DEFAULT_SOCKET
 
 
@@ -42,7 +43,9 @@ def _socket_in(path: Path) -> Path:
     except FileNotFoundError as error:
         if path == DEFAULT_SETTINGS:
             return DEFAULT_SOCKET
-        tell_problems([problem("settings.unreadable", str(path), f"{path}: {error.strerror}")])
+        why = system_words(error)
+        detail = Words(f"{path}:{why.zh}", f"{path}: {why.en}")
+        tell_problems([problem("settings.unreadable", str(path), detail)])
         raise typer.Exit(1) from None
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_SOCKET

@@ -12,6 +12,7 @@ from agent.cli.connection import connect, reporting
 from agent.cli.language import complain, say
 from agent.cli.options import ConfigOption, LanguageOption, SocketOption
 from agent.core.bundle import unpacked
+from agent.core.spoken import system_words
 
 app = typer.Typer(help="诊断 / Diagnostics.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -41,6 +42,7 @@ def collect(
     try:
         file.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        complain(f"无法写入 {file}:{error.strerror}", f"{file} cannot be written: {error.strerror}")
+        why = system_words(error)
+        complain(f"无法写入 {file}:{why.zh}", f"{file} cannot be written: {why.en}")
         raise typer.Exit(1) from None
     say(f"已写入 {file}。", f"It is in {file}.")

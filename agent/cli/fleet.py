@@ -13,6 +13,7 @@ import typer
 from agent.cli.language import clean, clean_json, complain, pick, say
 from agent.cli.options import LanguageOption
 from agent.core.problems import Words
+from agent.core.spoken import SpokenError, WrongUseError, error_words
 
 if TYPE_CHECKING:
     from agent.fleet.conformance.kit import Authority, Report
@@ -81,7 +82,7 @@ def command(
     """
     from agent import command_keys
     from agent.cli.reply_words import explain
-    from agent.fleet.commander import Commander, CommandError
+    from agent.fleet.commander import Commander
     from agent.mqtt.topics import Topics
 
     last = ""
@@ -95,8 +96,9 @@ def command(
                 typer.echo(clean_json(reply.model_dump_json()))
                 last = reply.status
                 explain(name, given, reply)
-    except (CommandError, command_keys.CommandKeyError, ValueError) as error:
-        complain(f"指令没有完成:{error}", f"The command was not carried out: {error}")
+    except (SpokenError, ValueError) as error:
+        why = error_words(error)
+        complain(f"指令没有完成:{why.zh}", f"The command was not carried out: {why.en}")
         raise typer.Exit(1) from None
     if last != "done":
         raise typer.Exit(1)
@@ -112,7 +114,7 @@ def _arguments_in(file: typer.FileText | None) -> dict[str, Any]:
         found = None
     if isinstance(found, dict):
         return found
-    raise ValueError(f"{file.name} holds no JSON object of arguments")
+    raise WrongUseError(f"{file.name} 中没有 JSON 对象", f"{file.name} holds no JSON object of arguments")
 
 
 @app.command("conformance")
@@ -162,17 +164,17 @@ def conformance(
 
     Exit code: 0 all that was checked holds, 1 something is broken, 2 it could not be run.
     """
-    from agent.command_keys import CommandKeyError
     from agent.fleet.conformance.kit import examine
-    from agent.fleet.conformance.promises import KitError, Limits
+    from agent.fleet.conformance.promises import Limits
     from agent.mqtt.topics import Topics
 
     try:
         way = _broker(broker or "mqtt://localhost", username, password_file, (ca_file, cert_file, key_file), mqtt.value)
         authority = _authority(key, scopes, may_open=may_open)
         report = examine(way, Topics(prefix, station), authority, Limits(listen, patience, log_wait))
-    except (KitError, CommandKeyError, ValueError) as error:
-        complain(f"无法查验:{error}", f"It could not be run: {error}")
+    except (SpokenError, ValueError) as error:
+        why = error_words(error)
+        complain(f"无法查验:{why.zh}", f"It could not be run: {why.en}")
         raise typer.Exit(2) from None
     _tell(report) if format_ is Format.TEXT else typer.echo(clean_json(_as_json(report)))
     if report.broken():
@@ -180,19 +182,26 @@ def conformance(
 
 
 def _authority(key: Path | None, scopes: str, *, may_open: bool) -> Authority | None:
-    """Raises ValueError for scopes that there are not, and what needs a key without one."""
+    """Raises `WrongUseError` for scopes that there are not, and what needs a key without one."""
     from agent import command_keys
     from agent.core.commands import Scope
     from agent.fleet.conformance.kit import Authority
 
     if key is None:
         if scopes or may_open:
-            raise ValueError("--scopes and --may-open need a key: name its file with --key")
+            raise WrongUseError(
+                "--scopes 和 --may-open 需要密钥:用 --key 指定文件",
+                "--scopes and --may-open need a key: name its file with --key",
+            )
         return None
     try:
         named = frozenset(Scope(each.strip()) for each in scopes.split(",") if each.strip())
     except ValueError:
-        raise ValueError(f"--scopes {scopes!r:.80}: use {', '.join(Scope)}, with commas between them") from None
+        known = ", ".join(Scope)
+        raise WrongUseError(
+            f"--scopes {scopes!r:.80}:可用 {known},用逗号分隔",
+            f"--scopes {scopes!r:.80}: use {known}, with commas between them",
+        ) from None
     return Authority(command_keys.load(key), named, may_open)
 
 
@@ -254,25 +263,42 @@ def _broker(
     files: tuple[Path | None, Path | None, Path | None],
     protocol: Literal["5", "3.1.1"] = "5",
 ) -> Broker:
-    """The broker at an address. `files`: authorities, certificate, its key. Raises ValueError."""
+    """The broker at an address. `files`: authorities, certificate, its key. Raises `WrongUseError`."""
     from agent.mqtt.client import Broker, Tls
 
-    parts = urlsplit(url)
     ports = {"mqtt": 1883, "mqtts": 8883}
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _bad_broker() from None
     if parts.scheme not in ports or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("--broker: write mqtt://HOST[:PORT], or mqtts://HOST[:PORT] for TLS")
+        raise _bad_broker()
     if parts.username is not None or parts.password is not None:
-        raise ValueError("--broker: the account goes into --username, its password into a file for --password-file")
+        raise WrongUseError(
+            "--broker:账户写在 --username,密码写入文件,用 --password-file 指定",
+            "--broker: the account goes into --username, its password into a file for --password-file",
+        )
     is_encrypted = parts.scheme == "mqtts"
     if any(files) and not is_encrypted:
-        raise ValueError("--ca-file, --cert-file and --key-file need mqtts://: without TLS they would mean nothing")
+        raise WrongUseError(
+            "--ca-file、--cert-file、--key-file 需要 mqtts://:不加密时没有意义",
+            "--ca-file, --cert-file and --key-file need mqtts://: without TLS they would mean nothing",
+        )
     return Broker(
         parts.hostname,
-        parts.port or ports[parts.scheme],
+        port or ports[parts.scheme],
         protocol=protocol,
         username=username,
         password_file=password_file,
         tls=Tls(*files) if is_encrypted else None,
+    )
+
+
+def _bad_broker() -> WrongUseError:
+    return WrongUseError(
+        "--broker:写 mqtt://HOST[:PORT],加密时写 mqtts://HOST[:PORT]",
+        "--broker: write mqtt://HOST[:PORT], or mqtts://HOST[:PORT] for TLS",
     )
 
 
@@ -282,7 +308,7 @@ def _arguments(given: list[str]) -> dict[str, Any]:
     for each in given:
         name, equals, text = each.partition("=")
         if not equals:
-            raise ValueError(f"{each!r} is no NAME=VALUE")
+            raise WrongUseError(f"{each!r} 不是 名称=值", f"{each!r} is no NAME=VALUE")
         try:
             found[name] = json.loads(text)
         except ValueError:

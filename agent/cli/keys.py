@@ -36,7 +36,7 @@ def generate(
         key = command_keys.generate(name)
         command_keys.save(key, file)
     except command_keys.CommandKeyError as error:
-        complain(f"没有写入密钥:{error}", f"No key was written: {error}")
+        complain(f"没有写入密钥:{error.words.zh}", f"No key was written: {error}")
         raise typer.Exit(1) from None
     complain(
         f"私钥已写入 {file},只有本账户能读取;请妥善保管。各站配置文件中加入:",
@@ -53,7 +53,7 @@ def show(file: FileArgument, scope: ScopeOption = None, _lang: LanguageOption = 
     try:
         key = command_keys.load(file)
     except command_keys.CommandKeyError as error:
-        complain(f"无法读取密钥:{error}", f"The key cannot be read: {error}")
+        complain(f"无法读取密钥:{error.words.zh}", f"The key cannot be read: {error}")
         raise typer.Exit(1) from None
     _tell(key.name, key.public_text, scope or [])
 

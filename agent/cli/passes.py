@@ -16,6 +16,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import complain, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption, settings_path
+from agent.core.spoken import system_words
 
 if TYPE_CHECKING:
     from agent.core.access import Reason
@@ -138,7 +139,8 @@ def show(
         try:
             png.write_bytes(qr_codes.png(text))
         except OSError as error:
-            complain(f"{png}:{error.strerror}", f"{png}: {error.strerror}")
+            why = system_words(error)
+            complain(f"{png}:{why.zh}", f"{png}: {why.en}")
             raise typer.Exit(1) from None
         say(f"已写入 {png}。", f"The code is in {png}.")
         return

@@ -14,6 +14,7 @@ import typer
 from agent.cli.connection import connect, reporting
 from agent.cli.language import complain, say
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
+from agent.core.spoken import system_words
 
 
 def add_to(app: typer.Typer) -> None:
@@ -74,6 +75,7 @@ def _put(lines: Iterator[str], output: Path | None, *, is_text: bool) -> None:
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        complain(f"无法写入 {output}:{error.strerror}", f"{output} cannot be written: {error.strerror}")
+        why = system_words(error)
+        complain(f"无法写入 {output}:{why.zh}", f"{output} cannot be written: {why.en}")
         raise typer.Exit(1) from None
     say(f"已写入 {output}。", f"{output} is written.")

@@ -156,7 +156,7 @@ class _Telling:
         for each in found:
             if isinstance(each, Unsearched):
                 self._has_failed = True
-                complain(f"无法查找 {each.where}:{each.reason}", f"{each.where} was not searched: {each.reason}")
+                complain(f"无法查找 {each.where}:{each.reason.zh}", f"{each.where} was not searched: {each.reason.en}")
                 continue
             self._rows.append(each.as_dict())
             if not self._as_json:

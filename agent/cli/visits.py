@@ -18,6 +18,7 @@ from agent.cli.table import csv_lines, tell_rows
 from agent.cli.times import local_time, station_zone, utc_of, zone_in
 from agent.control.client import ControlClient
 from agent.core.problems import Words
+from agent.core.spoken import system_words
 
 app = typer.Typer(help="到访记录 / Visits.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -95,7 +96,8 @@ def export(
         try:
             _write(output, lines)
         except OSError as error:
-            complain(f"无法写入 {output}:{error.strerror}", f"{output} cannot be written: {error.strerror}")
+            why = system_words(error)
+            complain(f"无法写入 {output}:{why.zh}", f"{output} cannot be written: {why.en}")
             raise typer.Exit(1) from None
     say(f"已写入 {output},到访 {counted.count} 条。", f"{output} is written; visits: {counted.count}.")
 

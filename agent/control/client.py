@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.control import wire
 from agent.core.problems import Problem, Words, problem
+from agent.core.spoken import system_words
 
 ANSWER_S = 60.0  # longer than the server waits, so that its own words about a time-out arrive
 _CHUNK = 256 * 1024
@@ -110,7 +111,7 @@ def _read_line(connection: socket.socket, received: bytearray) -> bytes:
             waited = f"{connection.gettimeout():.0f} s"
             raise ControlError(problem("request.timed_out", "control", waited)) from None
         except OSError as error:
-            raise ControlError(problem("agent.not_running", "control", error.strerror or str(error))) from None
+            raise ControlError(problem("agent.not_running", "control", system_words(error))) from None
         if not data:
             closed = Words("连接在答复之前断开", "it hung up before the answer")
             raise ControlError(problem("agent.not_running", "control", closed))

@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.core import repairs
 from agent.core.access import KnownTime
-from agent.core.problems import Problem, problem
+from agent.core.problems import Problem, Words, problem
 from agent.core.state import Rules, StationState, Waiting
 from agent.effects import AppendEntry, Effect, Note, Reply, VisitChange
 
@@ -72,12 +72,13 @@ class Turn:
         """Whether this fault stands."""
         return (code, where) in self.state.faults
 
-    def raise_fault(self, code: str, where: str, detail: str = "") -> None:
+    def raise_fault(self, code: str, where: str, detail: str | Words = "") -> None:
         """Raise a fault; the same one is not raised twice, nor one that was being repaired before the start."""
         key = (code, where)
         if key in self.state.faults:
             return
-        found = problem(code, where, detail[:MAX_DETAIL], self.now)
+        words = detail if isinstance(detail, Words) else Words(detail, detail)
+        found = problem(code, where, Words(words.zh[:MAX_DETAIL], words.en[:MAX_DETAIL]), self.now)
         self.set(faults={**self.state.faults, key: found})
         known = self.state.repairs.get(key)
         if known is not None:

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from agent.command_gate import CommandClaims, sign
 from agent.command_keys import CommandSigner
 from agent.core.commands import COMMANDS, Freshness
+from agent.core.problems import Words
+from agent.core.spoken import SpokenError, error_words
 from agent.mqtt.client import Accepted, Broker, Connection, Ended, Received, Signal, Subscribed
 from agent.mqtt.payloads import CommandReply, Status, Utc
 from agent.mqtt.topics import Topics
@@ -22,7 +24,17 @@ from agent.mqtt.topics import Topics
 _CONNECT_S = 10.0
 
 
-class CommandError(Exception):
+_NEVER_ONLINE = Words(
+    "站点从未连接过这个服务器:请检查 --station、--prefix 和 --broker",
+    "the station has never been online at this broker: check --station, --prefix and --broker",
+)
+_SILENT = Words(
+    "站点没有答复:它在线吗?它的配置中有这个密钥吗?", "the station does not answer; is it online, and has it this key?"
+)
+_BROKER_SILENT = Words("消息服务器没有答复", "the broker does not answer")
+
+
+class CommandError(SpokenError):
     """It cannot be sent, or nobody answers; the message says what to do."""
 
 
@@ -47,9 +59,10 @@ class Commander:
             self._expect(Accepted, _CONNECT_S)
             self._connection.subscribe((self._topics.replies, self._topics.status))
             self._expect(Subscribed, _CONNECT_S)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._connection.cut()
-            raise CommandError(f"no connection to the broker: {error}") from None
+            why = error_words(error)
+            raise CommandError(f"无法连接消息服务器:{why.zh}", f"no connection to the broker: {why.en}") from None
         except CommandError:
             self._connection.cut()
             raise
@@ -98,19 +111,21 @@ class Commander:
 
     def _await_session(self, until: float) -> str:
         while self._session is None:
-            self._take(until, "the station has never been online at this broker")
+            self._take(until, _NEVER_ONLINE)
         return self._session
 
     def _next_reply(self, command: str, until: float) -> CommandReply:
         while True:
-            found = self._take(until, "the station does not answer; is it online, and has it this key?")
+            found = self._take(until, _SILENT)
             if isinstance(found, CommandReply) and found.id == command:
                 return found
 
-    def _take(self, until: float, late: str) -> CommandReply | None:
+    def _take(self, until: float, late: Words) -> CommandReply | None:
         match self._signal(until, late):
             case Ended(reason):
-                raise CommandError(f"the connection to the broker ended: {reason}")
+                raise CommandError(
+                    f"与消息服务器的连接已断开:{reason.zh}", f"the connection to the broker ended: {reason.en}"
+                )
             case Received(topic, payload, _):
                 return self._read(topic, payload)
         return None
@@ -127,19 +142,22 @@ class Commander:
 
     def _expect(self, kind: type[Signal], timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
-        while not isinstance(found := self._signal(until, "the broker does not answer"), kind):
+        while not isinstance(found := self._signal(until, _BROKER_SILENT), kind):
             if isinstance(found, Ended):
-                raise CommandError(found.reason)
+                raise CommandError(found.reason.zh, found.reason.en)
             if isinstance(found, Received):
                 self._read(found.topic, found.payload)
         if isinstance(found, Subscribed) and found.refusal:
-            raise CommandError(f"the broker refuses the subscription: {found.refusal}")
+            raise CommandError(
+                f"消息服务器拒绝订阅,请检查它的访问规则:{found.refusal}",
+                f"the broker refuses the subscription, check its access rules: {found.refusal}",
+            )
 
-    def _signal(self, until: float, late: str) -> Signal:
+    def _signal(self, until: float, late: Words) -> Signal:
         try:
             return self._signals.get(timeout=max(0.0, until - time.monotonic()))
         except Empty:
-            raise CommandError(late) from None
+            raise CommandError(late.zh, late.en) from None
 
 
 def _now() -> Utc:

@@ -223,7 +223,7 @@ class Watcher:
         try:
             connection.open()
             return self._listen(connection, signals)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return str(error)
         finally:
             signals.close()
@@ -246,7 +246,7 @@ class Watcher:
                         self._is_subscribed = True
                         self._changed.notify_all()
                 case Ended(reason):
-                    return reason
+                    return reason.en
                 case Received():
                     self._take(signal)
         return "closed"

@@ -24,6 +24,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agent.core.problems import Words
+from agent.core.spoken import WrongUseError
+
 _log = logging.getLogger(__name__)
 
 _MAX_PASSWORD_BYTES = 65_535  # MQTT's own bound; also keeps a wrong path from being read into memory whole
@@ -31,6 +34,12 @@ _CONNECT_S = 5.0  # one attempt at TCP and TLS; a mobile network that needs long
 _MAX_INCOMING_BYTES = 128 * 1024  # the contract's 64 KiB and its topic, with room; asked of the broker and enforced
 DURABLE_S = 7 * 24 * 3600  # a subscriber that is away for a week is gone; the station keeps entries for longer
 _UNSPECIFIED = 0x80  # MQTT's reason that names none; paho gives it where a socket is closed without a word
+_UNANSWERED = Words(
+    "服务器答复之前连接已断开:可能需要 TLS 或其他证书",
+    "the connection ended before the broker answered: it may want TLS, or another certificate",
+)
+_ENDED_THERE = Words("服务器断开了连接", "the broker ended the connection")
+_LOST = Words("连接中断", "connection lost")
 PROTOCOL_RECEIVE_MAXIMUM = 65_535  # what MQTT 5 means when a broker names none
 
 
@@ -89,7 +98,7 @@ class Accepted:
 class Ended:
     """The connection is refused or over."""
 
-    reason: str
+    reason: Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +175,8 @@ class Connection:
     def open(self) -> None:
         """Connect the socket and start the network thread; `Accepted` or `Ended` follows.
 
-        Takes up to some seconds (name, TCP, TLS). Raises OSError, also when a file of the settings cannot be read.
+        Takes up to some seconds (name, TCP, TLS). Raises OSError, also when a file of the settings cannot be read, and
+        ValueError for one that holds no password, a bad certificate and a host name that is none.
         """
         self._enter_credentials()
         broker = self._broker
@@ -233,7 +243,7 @@ class Connection:
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._end(f"the broker refused the connection: {reason}")
+            self._end(Words(f"服务器拒绝连接:{reason}", f"the broker refused the connection: {reason}"))
             return
         if self._is_accepted:  # a second one would begin the session anew with the messages of the first in flight
             return
@@ -248,12 +258,13 @@ class Connection:
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
         if not self._is_accepted and not flags.is_disconnect_packet_from_server:
-            self._end("the connection ended before the broker answered: it may want TLS, or another certificate")
+            self._end(_UNANSWERED)
             return
-        who = "the broker ended the connection" if flags.is_disconnect_packet_from_server else "connection lost"
-        self._end(who if reason.value == _UNSPECIFIED else f"{who}: {reason}")
+        who = _ENDED_THERE if flags.is_disconnect_packet_from_server else _LOST
+        is_told = reason.value != _UNSPECIFIED
+        self._end(Words(f"{who.zh}:{reason}", f"{who.en}: {reason}") if is_told else who)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: Words) -> None:
         if not self._ended.is_set():  # a refusal is followed by the end of the socket: the first reason tells more
             self._ended.set()
             self._signal(Ended(reason))
@@ -286,7 +297,7 @@ class _BoundedClient(Client):
     why, on paho's network thread. `takes_messages`: whether messages are expected at all, QoS 0 and 1 only.
     """
 
-    def __init__(self, end: Callable[[str], None], version: CallbackAPIVersion, **settings: Any) -> None:
+    def __init__(self, end: Callable[[Words], None], version: CallbackAPIVersion, **settings: Any) -> None:
         super().__init__(version, **settings)
         self.takes_messages = False
         self._tell_end = end
@@ -304,7 +315,13 @@ class _BoundedClient(Client):
     def _sock_recv(self, bufsize: int) -> bytes:
         # paho asks for all that is left of a packet, so this sees its length before a byte of it is in memory.
         if bufsize > _MAX_INCOMING_BYTES:
-            self._tell_end(f"the broker sent {bufsize} bytes in one packet, the bound is {_MAX_INCOMING_BYTES}")
+            most = _MAX_INCOMING_BYTES
+            self._tell_end(
+                Words(
+                    f"服务器在一个数据包中发来 {bufsize} 字节,上限为 {most}",
+                    f"the broker sent {bufsize} bytes in one packet, the bound is {most}",
+                )
+            )
             raise ConnectionAbortedError("a packet beyond the bound")
         return super()._sock_recv(bufsize)
 
@@ -312,17 +329,29 @@ class _BoundedClient(Client):
         command = self._in_packet["command"]
         kind = command & 0xF0
         if kind not in (_FOR_SUBSCRIBERS if self.takes_messages else _ANSWERS):
-            self._tell_end(f"the broker sent a packet that nobody asked for (type {kind >> 4})")
+            self._tell_end(
+                Words(
+                    f"服务器发来未请求的数据包(类型 {kind >> 4})",
+                    f"the broker sent a packet that nobody asked for (type {kind >> 4})",
+                )
+            )
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         if kind == MessageType.PUBLISH and command & _QOS_BITS >= _QOS_2:
-            self._tell_end("the broker sent a message with QoS 2, which was not granted")
+            self._tell_end(
+                Words("服务器发来未约定的 QoS 2 消息", "the broker sent a message with QoS 2, which was not granted")
+            )
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self._acknowledge_at_once()
         try:
             return super()._packet_handle()
         except Exception:  # noqa: BLE001 - a border: paho raises all kinds of errors for bytes that are not MQTT
             _log.debug("a packet of type %d cannot be decoded", kind >> 4, exc_info=True)
-            self._tell_end(f"the broker sent a packet that cannot be decoded (type {kind >> 4})")
+            self._tell_end(
+                Words(
+                    f"服务器发来无法解读的数据包(类型 {kind >> 4})",
+                    f"the broker sent a packet that cannot be decoded (type {kind >> 4})",
+                )
+            )
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
     def _acknowledge_at_once(self) -> None:
@@ -337,7 +366,7 @@ class _BoundedClient(Client):
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def _nobody(_reason: str) -> None:
+def _nobody(_reason: Words) -> None:
     """Whoever was told is gone."""
 
 
@@ -370,4 +399,7 @@ def _read_password(path: Path | None) -> str | None:
         if len(content) <= _MAX_PASSWORD_BYTES:
             return content.decode().rstrip("\r\n")
     # Without the content in the message, which may be the password.
-    raise OSError(f"{path} is not a password file: put one line of UTF-8 text into it")
+    raise WrongUseError(
+        f"{path} 不是密码文件:其中应有一行 UTF-8 文字",
+        f"{path} is not a password file: put one line of UTF-8 text into it",
+    )

@@ -17,6 +17,8 @@ from typing import Literal, Protocol
 
 from agent import __version__
 from agent.clock import Clock
+from agent.core.problems import Words
+from agent.core.spoken import error_words
 from agent.effects import PublishEntries, PublishPresence, PublishReadings, PublishReply, PublishState, ReplayEntries
 from agent.events import (
     BrokerConnected,
@@ -82,7 +84,11 @@ _READ_AT_ONCE = 1_000
 # Of those that are read and are no command: told to the rules, which count them in the log.
 _REJECTED_PER_S = 20.0
 _REJECTED_AT_ONCE = 20
-_RENEWED = "renewed"
+_RENEWED = Words("重新连接", "renewed")
+_NO_ANSWER = Words("服务器没有答复", "the broker did not answer")
+_NO_RECEIPT = Words("服务器没有确认收到", "the broker does not acknowledge")
+_CLOSED = Words("已关闭", "closed")
+_FINE = Words("", "")
 _LEAVE_S = 1.0  # for a DISCONNECT to go out
 _PACKET_OVERHEAD_BYTES = 512  # fixed header, topic and properties of a PUBLISH
 
@@ -245,7 +251,7 @@ class BrokerLink:
             _log.debug("next attempt to reach the broker in %.1f s", wait_s)
             self._nudge.wait(wait_s)
 
-    def _connect(self) -> str:
+    def _connect(self) -> Words:
         """Live through one connection; returns why it ended."""
         self._nudge.clear()  # the files are read below
         session = secrets.token_hex(8)
@@ -254,7 +260,7 @@ class BrokerLink:
             self._signals, self._is_woken = signals, False
             self._waiting_bytes = 0
         if self._closing.is_set():  # its wake may have gone into the queue before this one
-            return "closed"
+            return _CLOSED
         will = Retained(self._topics.status, self._status("offline", session, is_will=True))
         connection = Connection(
             self._broker,
@@ -267,7 +273,8 @@ class BrokerLink:
             connection.open()
         except (OSError, ValueError) as error:  # ValueError: a host name that is none (UnicodeError), a bad certificate
             connection.cut()
-            return f"cannot connect to {self._broker}: {error}"
+            why = error_words(error)
+            return Words(f"无法连接 {self._broker}:{why.zh}", f"cannot connect to {self._broker}: {why.en}")
         try:
             return self._converse(connection, session, signals)
         finally:
@@ -277,7 +284,7 @@ class BrokerLink:
                 self._lost_readings += self._flow.stop()
             connection.cut()
 
-    def _converse(self, connection: Connection, session: str, signals: SimpleQueue[Signal | None]) -> str:
+    def _converse(self, connection: Connection, session: str, signals: SimpleQueue[Signal | None]) -> Words:
         began = self._clock.monotonic()
         while True:
             signal = _next(signals, _TOLD_WITHIN_S if self._untold else _TICK_S)
@@ -295,17 +302,17 @@ class BrokerLink:
                 case Received(_topic, payload, is_retained):
                     self._take_command(payload, is_retained=is_retained)
                 case Acknowledged(mid, refusal):
-                    if reason := self._acknowledge(mid, refusal):
+                    if (reason := self._acknowledge(mid, refusal)) != _FINE:
                         return reason
             if self._must_tell():
                 self._tell_acknowledged(session)
             if self._closing.is_set():
                 self._say_goodbye(connection, session, signals)
-                return "closed"
+                return _CLOSED
             if self._nudge.is_set():
                 connection.leave(_LEAVE_S)  # in an orderly way: the last will is not published, the birth follows
                 return _RENEWED
-            if reason := self._overdue(began):
+            if (reason := self._overdue(began)) != _FINE:
                 return reason
             self._send_waiting(connection)
 
@@ -355,12 +362,12 @@ class BrokerLink:
             )
         self._post(BrokerConnected(self._clock.now(), session))
 
-    def _acknowledge(self, mid: int, refusal: str) -> str:
-        """Take a PUBACK; returns why the connection must end, or nothing."""
+    def _acknowledge(self, mid: int, refusal: str) -> Words:
+        """Take a PUBACK; returns why the connection must end, or `_FINE`."""
         with self._lock:
             item, entries = self._flow.acknowledge(mid)
         if refusal and isinstance(item, LoggedEntry):  # it must not count as sent, nor those behind it
-            return f"the broker refused an entry of the log: {refusal}"
+            return Words(f"服务器拒绝了一条记录:{refusal}", f"the broker refused an entry of the log: {refusal}")
         if isinstance(item, Replayed):
             self._post(_replayed(item, self._clock.now(), refusal))
         elif refusal:
@@ -370,7 +377,7 @@ class BrokerLink:
         if entries and not self._untold:
             self._tell_by = self._clock.monotonic() + _TOLD_WITHIN_S
         self._untold += [(entry.epoch, entry.sequence) for entry in entries]
-        return ""
+        return _FINE
 
     def _must_tell(self) -> bool:
         if not self._untold:
@@ -384,16 +391,16 @@ class BrokerLink:
             told, self._untold = tuple(self._untold), []
             self._post(EntriesAcknowledged(self._clock.now(), session, told))
 
-    def _overdue(self, began: float) -> str:
+    def _overdue(self, began: float) -> Words:
         now = self._clock.monotonic()
         with self._lock:
             if self._has_overflowed:
                 _log.error("more than %d entries of the log were offered at once: the rules are wrong", MAX_ENTRIES)
-                return "more entries than the link takes"
+                return Words("记录多于连接所能承受", "more entries than the link takes")
             if self._session is None:
-                return "the broker did not answer" if now - began > _CONNACK_S else ""
+                return _NO_ANSWER if now - began > _CONNACK_S else _FINE
             oldest_at = self._flow.oldest_at()
-        return "the broker does not acknowledge" if oldest_at is not None and now - oldest_at > _PUBACK_S else ""
+        return _NO_RECEIPT if oldest_at is not None and now - oldest_at > _PUBACK_S else _FINE
 
     def _send_waiting(self, connection: Connection) -> None:
         while True:
@@ -473,9 +480,9 @@ class BrokerLink:
         since = None if is_will else self._clock.wall().isoformat()
         return encode(Status(status=status, session=session, agent=__version__, contract=CONTRACT_VERSION, since=since))
 
-    def _report_down(self, reason: str) -> None:
+    def _report_down(self, reason: Words) -> None:
         level = logging.DEBUG if self._is_down else logging.WARNING
-        _log.log(level, "no link to the broker %s: %s; trying again", self._broker, reason)
+        _log.log(level, "no link to the broker %s: %s; trying again", self._broker, reason.en)
         if not self._is_down:
             self._is_down = True
             self._post(BrokerDisconnected(self._clock.now(), reason))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agent.core.spoken import WrongUseError
+
 # The station's id is also part of a CloudEvents id, of an ACL pattern and of a client id. 64 keeps every topic far
 # below MQTT's 65,535 bytes and readable.
 _STATION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -27,14 +29,16 @@ class Topics:
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
-            raise ValueError(
+            raise WrongUseError(
+                f"主题前缀 {self.prefix!r:.80} 不能用:1 到 128 个字符,无空格、+ 和 #,两端无 /,开头无 $",
                 f"prefix {self.prefix!r:.80} cannot begin a topic: use 1 to 128 characters without spaces, + and #, "
-                f"no / at either end and no $ in front"
+                f"no / at either end and no $ in front",
             )
         if not _STATION.fullmatch(self.station):
-            raise ValueError(
+            raise WrongUseError(
+                f"站点编号 {self.station!r:.80} 不能用:1 到 64 个字符(A-Z a-z 0-9 . _ -),不以句点开头",
                 f"station {self.station!r:.80} cannot be part of a topic: use 1 to 64 of A-Z a-z 0-9 . _ - and "
-                f"do not begin with a full stop"
+                f"do not begin with a full stop",
             )
 
     @property

@@ -855,7 +855,7 @@ def test_settings_that_are_named_and_not_there_are_said_rather_than_another_agen
         done = _run("status", "--config", missing)
 
     assert done.returncode == 1
-    assert f"{missing}: No such file or directory" in done.stderr
+    assert f"{missing}: there is no such file (No such file or directory)" in done.stderr
     assert "STATION_CONFIG" in done.stderr
     assert "control.sock" not in done.stderr
 

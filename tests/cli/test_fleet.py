@@ -133,7 +133,22 @@ def test_what_cannot_be_run_says_why_and_ends_with_2(mosquitto: Mosquitto, key: 
     nobody = conformance(free_port())
     assert (nobody.exit_code, "no connection" in nobody.output) == (2, True)
     keyless = conformance(mosquitto.port, "--key", str(tmp_path / "none.key"))
-    assert keyless.exit_code == 2
+    assert (keyless.exit_code, "there is no such file" in keyless.output) == (2, True)
+
+
+def test_in_chinese_what_cannot_be_done_is_chinese_and_only_the_systems_own_words_are_not(
+    mosquitto: Mosquitto, key: Path, tmp_path: Path
+) -> None:
+    absent = conformance(mosquitto.port, lang="zh")
+    assert f"没有收到站点 {STATION} 的任何消息" in absent.stderr
+    nobody = conformance(port := free_port(), lang="zh")
+    assert nobody.stderr == (f"无法查验:无法连接消息服务器 127.0.0.1:{port}:那里没有程序在监听(Connection refused)\n")
+    keyless = conformance(mosquitto.port, "--key", str(missing := tmp_path / "none.key"), lang="zh")
+    assert keyless.stderr == f"无法查验:{missing}:没有这个文件(No such file or directory)\n"
+    base = ["--lang", "zh", "fleet", "command", "station.refresh", "--station", STATION, "--key", str(key)]
+    unsent = CliRunner().invoke(cli, [*base, "--broker", f"mqtt://127.0.0.1:{mosquitto.port}", "--timeout", "1"])
+    assert unsent.exit_code == 1
+    assert unsent.stderr == "指令没有完成:站点从未连接过这个服务器:请检查 --station、--prefix 和 --broker\n"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +158,7 @@ def test_what_cannot_be_run_says_why_and_ends_with_2(mosquitto: Mosquitto, key: 
         (["--may-open"], "need a key"),
         (["--broker", "http://localhost"], "mqtt://HOST"),
         (["--broker", "localhost"], "mqtt://HOST"),
-        (["--broker", "mqtt://localhost:x"], "It could not be run"),
+        (["--broker", "mqtt://localhost:x"], "mqtt://HOST"),
         (["--broker", "mqtt://somebody:secret@localhost"], "--password-file"),
         (["--broker", "mqtt://localhost", "--ca-file", "ca.pem"], "mqtts://"),
         (["--broker", "mqtt://localhost/topic"], "mqtt://HOST"),

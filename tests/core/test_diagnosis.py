@@ -11,6 +11,7 @@ import pytest
 
 from agent.core.commands import Scope
 from agent.core.diagnosis import LEFT_OUT, PATIENCE_S
+from agent.core.problems import Words
 from agent.effects import AppendEntry, CollectDiagnostics, PublishReply
 from agent.events import (
     Actor,
@@ -116,7 +117,7 @@ def test_a_bundle_for_a_server_that_is_out_of_reach_has_failed_and_was_not_sent(
     play = ready()
     play.connect()
     command(play)
-    play.put(BrokerDisconnected(play.now, "cut"))
+    play.put(BrokerDisconnected(play.now, Words("cut", "cut")))
     play.put(DiagnosticsCollected(play.now, play.found(CollectDiagnostics)[0].request, PARTS))
     play.connect("s-2")
     (again,) = command(play, session="s-2")

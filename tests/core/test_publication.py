@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+from agent.core.problems import Words
 from agent.core.publication import REFRESH_S, parts
 from agent.effects import PublishState
 from agent.events import (
@@ -86,7 +87,7 @@ def test_a_fault_is_told_at_once_and_again_when_it_is_over() -> None:
 
 def test_a_link_that_was_lost_is_a_fault_for_those_who_are_here() -> None:
     play = connected()
-    play.put(BrokerDisconnected(play.now, "timeout"))
+    play.put(BrokerDisconnected(play.now, Words("timeout", "timeout")))
     play.ask("status")
     faults = play.replies()[-1].result["parts"]["health"]["faults"]
     assert [each["code"] for each in faults] == ["broker.disconnected"]

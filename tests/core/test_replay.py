@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.core.problems import Words
 from agent.core.replaying import PATIENCE_S, READ_S
 from agent.effects import AppendEntry, MoveCursor, PublishReply, ReadEntries, ReplayEntries
 from agent.events import (
@@ -81,7 +82,7 @@ def test_one_replay_at_a_time() -> None:
     assert statuses(play, "c-3") == ["accepted"]
 
 
-@pytest.mark.parametrize("event", [BrokerDisconnected(0.0, "cut"), BrokerConnected(0.0, "s-2")])
+@pytest.mark.parametrize("event", [BrokerDisconnected(0.0, Words("cut", "cut")), BrokerConnected(0.0, "s-2")])
 def test_a_session_that_ends_ends_the_replay_with_what_was_sent_so_far(
     event: BrokerConnected | BrokerDisconnected,
 ) -> None:
@@ -171,7 +172,7 @@ def test_on_the_stations_own_socket_it_takes_an_administrator_and_a_link() -> No
     play = connected()
     play.ask("log.replay", actor=VIEWER)
     assert play.problem_codes() == ["request.forbidden"]
-    play.put(BrokerDisconnected(play.now, "cut"))
+    play.put(BrokerDisconnected(play.now, Words("cut", "cut")))
     play.ask("log.replay", actor=Actor("local", "root", "administrator"), request="r-2", **RANGE)
     assert play.problem_codes("r-2") == ["broker.disconnected"]
 
@@ -271,7 +272,7 @@ STEPS: dict[str, Callable[[Exchange, int], None]] = {
     "outbox": Exchange.outbox,
     "go on": Exchange.go_on,
     "connect": lambda world, _: world.connect(),
-    "disconnect": lambda world, _: world.play.put(BrokerDisconnected(world.play.now, "cut")),
+    "disconnect": lambda world, _: world.play.put(BrokerDisconnected(world.play.now, Words("cut", "cut"))),
     "wait": lambda world, number: world.play.wait(number / 20),
 }
 

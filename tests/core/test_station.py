@@ -9,6 +9,7 @@ import pytest
 from agent import events
 from agent.core import station
 from agent.core.devices import LOCK_RETRY_S
+from agent.core.problems import Words
 from agent.core.sensing import MAX_READINGS
 from agent.core.station import HANDLERS
 from agent.effects import (
@@ -110,7 +111,7 @@ FAULTS = [
     ("vision.stopped", VisionStopped(0.0, "killed"), VisionStarted(0.0, *ENGINE)),
     ("storage.failed", StorageFailed(0.0, "disk full"), StorageRecovered(0.0)),
     ("storage.low", DiskSpaceChanged(0.0, True, 90), DiskSpaceChanged(0.0, False, 400)),
-    ("broker.disconnected", BrokerDisconnected(0.0, "timeout"), BrokerConnected(0.0, "s-1")),
+    ("broker.disconnected", BrokerDisconnected(0.0, Words("timeout", "timeout")), BrokerConnected(0.0, "s-1")),
     ("device.failed", DeviceFailed(0.0, "button", "no such pin"), DeviceRecovered(0.0, "button")),
     ("lock.failed", DeviceFailed(0.0, "lock", "no such pin"), DeviceRecovered(0.0, "lock")),
 ]

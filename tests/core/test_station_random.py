@@ -23,6 +23,7 @@ from agent.core.gallery import Gallery, build_gallery
 from agent.core.notices import HOUR_S, FaultPattern, NoticeRules, Recipient
 from agent.core.pass_book import PassRules
 from agent.core.passes import Pass, station_digest
+from agent.core.problems import Words
 from agent.core.publication import parts
 from agent.core.repairs import REPORTED, identity
 from agent.core.requests import ACTIONS
@@ -502,7 +503,7 @@ MAKERS: dict[type[Event], Callable[[World, int], Event]] = {
         w.now, tuple(Refusal)[n % 5], f"c-{n % 7}" if n % 2 else "", "central-1" if n % 3 else ""
     ),
     events.BrokerConnected: lambda w, n: events.BrokerConnected(w.now, f"s-{n}"),
-    events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, "timeout"),
+    events.BrokerDisconnected: lambda w, n: events.BrokerDisconnected(w.now, Words("timeout", "timeout")),
     events.EntriesAcknowledged: World.acknowledge,
     events.NotifyDone: World.notified,
     events.NotifyExamined: lambda w, n: events.NotifyExamined(w.now, NOTIFY_FAULTS[: n % 3]),

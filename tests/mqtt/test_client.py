@@ -105,7 +105,7 @@ def reason_of_end(signals: SimpleQueue[Signal]) -> str:
     while True:
         signal = signals.get(timeout=max(0.1, deadline - time.monotonic()))
         if isinstance(signal, Ended):
-            return signal.reason
+            return signal.reason.en
         assert isinstance(signal, Accepted | Received)
 
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 import pytest
 
 from agent.clock import SystemClock
+from agent.core.problems import Words
 from agent.effects import PublishEntries, PublishPresence, PublishReadings, PublishState, ReplayEntries
 from agent.events import (
     BrokerConnected,
@@ -345,11 +346,14 @@ def test_a_port_that_accepts_and_says_nothing_is_not_a_broker(inbox: Inbox, make
 
 @pytest.mark.parametrize(
     ("connack", "reason"),
-    [(b"", "the broker did not answer"), (b"\x20\x03\0\0\0", "the broker does not acknowledge")],
+    [
+        (b"", Words("服务器没有答复", "the broker did not answer")),
+        (b"\x20\x03\0\0\0", Words("服务器没有确认收到", "the broker does not acknowledge")),
+    ],
     ids=["no_connack", "no_puback"],
 )
 def test_a_broker_that_takes_all_and_answers_nothing_is_given_up(
-    connack: bytes, reason: str, inbox: Inbox, make_link: MakeLink, monkeypatch: pytest.MonkeyPatch
+    connack: bytes, reason: Words, inbox: Inbox, make_link: MakeLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bound in ("_CONNACK_S", "_PUBACK_S", "_TICK_S"):
         monkeypatch.setattr(f"agent.mqtt.link.{bound}", 0.2)
@@ -460,7 +464,8 @@ def test_an_entry_that_the_broker_refuses_is_never_acknowledged(
         link.publish_entries(PublishEntries(session, make_entries(5)))
         (lost,) = inbox.wait_for_count(BrokerDisconnected, 1)
         assert isinstance(lost, BrokerDisconnected)
-        assert "refused" in lost.reason
+        assert "refused" in lost.reason.en
+        assert lost.reason.zh.startswith("服务器拒绝了一条记录:")
         assert inbox.acknowledged() == []
     finally:
         assert link.close()
@@ -573,7 +578,7 @@ def test_password_comes_from_a_file_and_is_never_repeated(
         make_link(Broker("127.0.0.1", server.port, username="demo-1", password_file=secret))
         (missing,) = inbox.wait_for_count(BrokerDisconnected, 1)
         assert isinstance(missing, BrokerDisconnected)
-        assert str(secret) in missing.reason
+        assert str(secret) in missing.reason.en
         secret.write_text("open-barley\n")
         time.sleep(0.5)
         assert inbox.all(BrokerConnected) == []
@@ -600,7 +605,7 @@ def test_tls_checks_the_name_of_the_broker(
         else:
             (refused,) = inbox.wait_for_count(BrokerDisconnected, 1)
             assert isinstance(refused, BrokerDisconnected)
-            assert "certificate" in refused.reason.lower()
+            assert "certificate" in refused.reason.en.lower()
             assert inbox.all(BrokerConnected) == []
         assert link.close()
     finally:

@@ -109,7 +109,7 @@ def reason_to_refuse(broker: Broker, *, name: str = "one") -> str:
         return str(error)
     finally:
         connection.cut()
-    return signal.reason
+    return signal.reason.en
 
 
 # --- who gets in -----------------------------------------------------------------------------------------------------

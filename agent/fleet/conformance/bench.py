@@ -37,7 +37,7 @@ class Caller:
         """A command that nobody sent before; without a proof it names the present session, once there is one."""
         if not proof:
             if not self.line.hear(self.limits.answer_s, lambda: self.hearing.session is not None):
-                raise KitError("the station went offline: try again when it is back")
+                raise KitError("站点已离线:恢复后再试", "the station went offline: try again when it is back")
             proof = {"session": self.hearing.session}
         command = f"conformance-{secrets.token_hex(8)}"
         self.sent.add(command)
@@ -62,7 +62,7 @@ class Caller:
         text = f"{_b64(json.dumps(head).encode())}.{_b64(json.dumps(body).encode() + b' ' * pad_bytes)}"
         private = self.key.private.get_op_key("sign")
         if not isinstance(private, Ed25519PrivateKey):
-            raise KitError("the key is no Ed25519 key")
+            raise KitError("密钥不是 Ed25519 密钥", "the key is no Ed25519 key")
         return f"{text}.{_b64(private.sign(text.encode()))}".encode()
 
     def ask(
@@ -125,7 +125,7 @@ class Bench:
     def call(self) -> Caller:
         """For checks that need a key."""
         if self.caller is None:
-            raise KitError("this check needs a key")
+            raise KitError("这一项需要密钥", "this check needs a key")
         return self.caller
 
     def is_replayed(self, entry: Heard) -> bool:

@@ -72,7 +72,10 @@ class Hearing:
         if message.body is not None:
             self._bytes += _VALUE_BYTES * sum(message.payload.count(mark) for mark in (b",", b"[", b"{"))
         if len(self.messages) >= MAX_HEARD or self._bytes > MAX_BYTES:
-            raise KitError(f"more than {MAX_HEARD} messages or {MAX_BYTES} bytes came: listen for a shorter time")
+            raise KitError(
+                f"收到的消息超过 {MAX_HEARD} 条或 {MAX_BYTES} 字节:请缩短 --listen 的时间",
+                f"more than {MAX_HEARD} messages or {MAX_BYTES} bytes came: listen for a shorter time",
+            )
         self.messages.append(message)
 
     def of(self, kind: str, since: int = 0) -> Iterator[Heard]:

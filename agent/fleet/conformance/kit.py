@@ -100,7 +100,8 @@ def _begin(bench: Bench, line: Line) -> None:
     line.hear(bench.limits.answer_s, lambda: bench.hearing.session is not None)
     if bench.hearing.session is None:
         raise KitError(
-            f"station {bench.hearing.station} is not online at this broker: is its id right, and its prefix?"
+            f"站点 {bench.hearing.station} 没有连接这个消息服务器:编号和主题前缀对吗?",
+            f"station {bench.hearing.station} is not online at this broker: is its id right, and its prefix?",
         )
     if Scope.OPEN in bench.scopes:
         nonce = answers.ask_nonce(bench)
@@ -110,13 +111,22 @@ def _begin(bench: Bench, line: Line) -> None:
 def _look(hearing: Hearing) -> None:
     """Raise `KitError` for a station that cannot be judged."""
     if not any(each.kind != "commands" for each in hearing.messages):
-        raise KitError(f"nothing was heard of station {hearing.station}: is its id right, and its prefix?")
+        raise KitError(
+            f"没有收到站点 {hearing.station} 的任何消息:编号和主题前缀对吗?",
+            f"nothing was heard of station {hearing.station}: is its id right, and its prefix?",
+        )
     if hearing.contract.partition(".")[0] != CONTRACT_VERSION.partition(".")[0]:
-        raise KitError(f"the station keeps contract {hearing.contract:.20}; this kit knows {CONTRACT_VERSION}")
+        raise KitError(
+            f"站点遵守约定 {hearing.contract:.20},本程序只认识 {CONTRACT_VERSION}",
+            f"the station keeps contract {hearing.contract:.20}; this kit knows {CONTRACT_VERSION}",
+        )
     status = hearing.status
     is_offline = status is not None and status.text("status") == "offline"
     if is_offline and not any(each.kind.startswith("state/") and not each.is_stored for each in hearing.messages):
-        raise KitError(f"station {hearing.station} is offline: start it, and try again")
+        raise KitError(
+            f"站点 {hearing.station} 不在线:请启动后再试",
+            f"station {hearing.station} is offline: start it, and try again",
+        )
 
 
 def _ask(bench: Bench, promise: Promise) -> Finding:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from queue import Empty
 
+from agent.core.spoken import error_words
 from agent.fleet.conformance.hearing import Heard, Hearing, read
 from agent.fleet.conformance.promises import KitError
 from agent.fleet.watch import Signals
@@ -41,9 +42,12 @@ class Line:
             self._hearing.hears_all = not self._subscribe("#")
             if not self._hearing.hears_all:
                 self._insist(*_KINDS)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._close()
-            raise KitError(f"no connection to the broker {self._broker}: {error}") from None
+            why = error_words(error)
+            raise KitError(
+                f"无法连接消息服务器 {self._broker}:{why.zh}", f"no connection to the broker {self._broker}: {why.en}"
+            ) from None
         except KitError:
             self._close()
             raise
@@ -67,7 +71,7 @@ class Line:
         if is_paced:
             self._pace()
         if self._connection.publish(self._topics.commands, payload, retain=retain) is None:
-            raise KitError("the connection to the broker ended")
+            raise KitError("与消息服务器的连接已断开", "the connection to the broker ended")
 
     def _pace(self) -> None:
         now = time.monotonic()
@@ -86,9 +90,15 @@ class Line:
             return None
         match signal:
             case Ended(reason):
-                raise KitError(f"the connection to the broker {self._broker} ended: {reason}")
+                raise KitError(
+                    f"与消息服务器 {self._broker} 的连接已断开:{reason.zh}",
+                    f"the connection to the broker {self._broker} ended: {reason.en}",
+                )
             case Acknowledged(_, refusal) if refusal:
-                raise KitError(f"the broker lets this account send no commands: {refusal}; check its access rules")
+                raise KitError(
+                    f"消息服务器不让这个账户发送指令,请检查它的访问规则:{refusal}",
+                    f"the broker lets this account send no commands, check its access rules: {refusal}",
+                )
             case Received():
                 self._sort_in(signal)
         return signal
@@ -116,13 +126,16 @@ class Line:
     def _insist(self, *kinds: str) -> None:
         refusal = self._subscribe(*kinds)
         if refusal:
-            raise KitError(f"the broker refuses the subscription: {refusal}; check its access rules")
+            raise KitError(
+                f"消息服务器拒绝订阅,请检查它的访问规则:{refusal}",
+                f"the broker refuses the subscription, check its access rules: {refusal}",
+            )
 
     def _expect(self, kind: type[Signal]) -> Signal | None:
         end = time.monotonic() + _CONNECT_S
         while not isinstance(found := self._take(max(0.0, end - time.monotonic())), kind):
             if found is None and time.monotonic() >= end:
-                raise KitError(f"the broker {self._broker} does not answer")
+                raise KitError(f"消息服务器 {self._broker} 没有答复", f"the broker {self._broker} does not answer")
         return found
 
     def _close(self) -> None:

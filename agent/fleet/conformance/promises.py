@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from agent.core.commands import Scope
 from agent.core.problems import Words
+from agent.core.spoken import SpokenError
 
 if TYPE_CHECKING:
     from agent.fleet.conformance.bench import Bench
 
 
-class KitError(Exception):
+class KitError(SpokenError):
     """The station cannot be asked at all; the message says what to do."""
 
 
