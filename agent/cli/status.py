@@ -132,10 +132,9 @@ class _Screen:
             typer.echo(_line(Words("站点", "station"), name))
         for part, body in snapshot.get("parts", {}).items():
             self._show_part(part, body)
-        typer.echo(_line(Words("中心服务器", "server"), self._link(snapshot.get("broker", {}))))
+        typer.echo(_line(Words("中心服务器", "server"), self._link(snapshot)))
         typer.echo(_line(Words("成员", "members"), str(snapshot.get("members", ""))))
-        log = snapshot.get("log", {})
-        typer.echo(_line(Words("记录", "log"), f"{log.get('epoch', '')}/{log.get('sequence', '')}"))
+        typer.echo(_line(Words("记录", "log"), pick(_newest(snapshot.get("log", {})))))
         tell_problems(problem_from(fault) for fault in self._faults.values())
 
     def show_change(self, part: str, body: Mapping[str, Any]) -> None:
@@ -161,11 +160,16 @@ class _Screen:
         for line in self._lines(part, body):
             typer.echo(line)
 
-    def _link(self, broker: Mapping[str, Any]) -> str:
+    def _link(self, snapshot: Mapping[str, Any]) -> str:
         if not self._has_broker:
             return pick(Words("关闭", "off"))
-        link = Words("已连接", "connected") if broker.get("connected") else Words("未连接", "not connected")
-        return f"{pick(link)}; {pick(Words('已确认', 'acknowledged'))} {broker.get('acknowledged', 0)}"
+        is_connected = snapshot.get("broker", {}).get("connected")
+        link = Words("已连接", "connected") if is_connected else Words("未连接", "not connected")
+        count = snapshot.get("parts", {}).get("health", {}).get("backlog")
+        if count is None:
+            return pick(link)
+        rest = Words(f"{count} 条待上报", f"{count} waiting to be sent") if count else Words("全部已上报", "all sent")
+        return pick(Words(f"{link.zh},{rest.zh}", f"{link.en}; {rest.en}"))
 
     def _notice(self, notice: Mapping[str, Any]) -> str:
         text = pick(Words(str(notice.get("zh", "")), str(notice.get("en", ""))))
@@ -218,6 +222,14 @@ class _Screen:
                 usable = Words("已远程关断", "switched off by an order")
             can = "" if usable is None else f"{pick(usable)}; "
             yield _line(label, f"{can}{_value(body.get('state'))}{watts}")
+
+
+def _newest(log: Mapping[str, Any]) -> Words:
+    """The last entry. A new epoch begins where the log begins anew."""
+    epoch, sequence = log.get("epoch"), log.get("sequence")
+    if not sequence:
+        return Words("还没有记录", "no entries yet")
+    return Words(f"第 {sequence} 条(第 {epoch} 纪元)", f"entry {sequence} (epoch {epoch})")
 
 
 def _air(body: Mapping[str, Any]) -> Iterator[str]:

@@ -210,12 +210,25 @@ def test_the_status_is_shown_in_words_with_every_fault(agent: _Agent) -> None:
         "inside: 2",
         "microwave: running, 812 W",
         "recognition: stopped",
-        "server: not connected; acknowledged 40",
+        "server: not connected; 3 waiting to be sent",
+        "log: entry 43 (epoch 1)",
         "to be sent: 3",
         "members: 16",
     ):
         assert words in shown.stdout
     assert "The camera gives no fresh picture: unplugged" in shown.stderr
+
+
+def test_the_status_says_that_all_is_sent_and_where_the_log_is_in_the_language_asked_for(agent: _Agent) -> None:
+    health = {**_SNAPSHOT["parts"]["health"], "backlog": 0}
+    snapshot = {**_SNAPSHOT, "parts": {"health": health}, "broker": {"connected": True, "acknowledged": 9}}
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result=snapshot)]
+    english, chinese = agent.run("status").stdout, agent.run("status", "--lang", "zh").stdout
+    assert "server: connected; all sent\n" in english
+    assert "中心服务器: 已连接,全部已上报\n" in chinese
+    assert "记录: 第 43 条(第 1 纪元)\n" in chinese
+    snapshot["log"] = {"epoch": 1, "sequence": 0}
+    assert "log: no entries yet" in agent.run("status").stdout
 
 
 def test_the_status_begins_with_the_station_and_calls_things_as_the_settings_do(agent: _Agent) -> None:
