@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from agent.cli.connection import connect, reporting
-from agent.cli.language import say
+from agent.cli.language import say, tell_problems
 from agent.cli.options import ConfigOption, LanguageOption, SocketOption
 from agent.cli.times import station_zone, utc_of
+from agent.core.problems import problem
 
 app = typer.Typer(help="屏幕通知 / The notice on the screens.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -33,7 +34,13 @@ def put(
     level = "warning" if is_warning else "info"
     with reporting():
         client = connect(config, socket)
-        until_utc = None if until is None else utc_of(until, station_zone(client))
+        until_utc = None
+        if until is not None:
+            zone = station_zone(client)
+            if until.replace(tzinfo=zone) <= datetime.now(UTC):  # an agent without a trusted clock would take it
+                tell_problems([problem("notice.over", "until", f"{until:%Y-%m-%d %H:%M}")])
+                raise typer.Exit(1)
+            until_utc = utc_of(until, zone)
         client.request("notice.put", zh=zh, en=en, until=until_utc, level=level)
     say("已张贴。", "It is up.")
 

@@ -555,6 +555,18 @@ def test_a_notice_is_put_up_until_the_stations_time_and_taken_down(agent: _Agent
     assert "There was none" in agent.run("notice", "clear").stdout
 
 
+def test_a_notice_that_would_be_over_is_not_put_up(agent: _Agent) -> None:
+    agent.answer = in_shanghai
+    text = ("notice", "put", "--zh", "停水", "--en", "No water")
+    past = datetime.now(ZoneInfo("Asia/Shanghai")) - timedelta(minutes=2)
+    english = agent.run(*text, "--until", f"{past:%Y-%m-%d %H:%M}")
+    chinese = agent.run(*text, "--until", "2020-01-01 08:00", "--lang", "zh")
+    assert (english.returncode, english.stdout) == (1, "")
+    assert f"would be over already: {past:%Y-%m-%d %H:%M}" in english.stderr
+    assert "通知的结束时间已过:2020-01-01 08:00" in chinese.stderr
+    assert [each.action for each in agent.asked] == ["status", "status"]
+
+
 def test_the_status_shows_the_notice_and_what_was_switched_off(agent: _Agent) -> None:
     notice = {"zh": "停水", "en": "No water", "level": "warning", "until": "2026-12-24T10:00:00Z", "put_at": None}
     off = {"state": "off", "usable": "no", "switched_off": True, "power_w": 0.0}
