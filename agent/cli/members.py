@@ -361,8 +361,11 @@ def unpin(
 ) -> None:
     """取消密码 / Take a member's PIN away."""
     with reporting():
-        connect(config, socket).request("members.unpin", id=member)
-    say(f"已取消 {member} 的密码。", f"The PIN of {member} is taken away.")
+        count = connect(config, socket).request("members.unpin", id=member)["count"]
+    if count:
+        say(f"已取消 {member} 的密码。", f"The PIN of {member} is taken away.")
+    else:
+        say(f"{member} 没有密码。", f"{member} has no PIN.")
 
 
 def _ask_pin(what: Words) -> str:

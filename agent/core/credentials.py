@@ -126,7 +126,7 @@ def on_changed(turn: Turn, event: events.CredentialsChanged) -> None:
         result: dict[str, Any] = {"member": event.member_id}
         if event.what == "pin_set":
             result["number"] = event.number
-        elif event.what == "cards_removed":
+        elif event.what in {"cards_removed", "pin_removed"}:
             result["count"] = event.count
         turn.answer_when_logged(event.request, result, "members.credentials")
 

@@ -122,6 +122,13 @@ def test_cards_and_pins_are_taken_away(agent: _Agent) -> None:
     assert [each.action for each in agent.asked] == ["members.uncard", "members.unpin"]
 
 
+def test_no_pin_is_said_to_be_taken_away_where_there_was_none(agent: _Agent) -> None:
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"count": 1})]
+    assert "The PIN of m-1 is taken away." in agent.run("members", "unpin", "m-1").stdout
+    agent.answer = lambda asked: [Reply(asked.request, ok=True, result={"count": 0})]
+    assert agent.run("members", "unpin", "m-1").stdout == "m-1 has no PIN.\n"
+
+
 def test_a_refusal_says_why_and_never_the_pin(agent: _Agent) -> None:
     agent.answer = lambda asked: [Reply(asked.request, ok=False, problems=(problem("pin.weak", "pin").as_dict(),))]
     done = _pin(agent, "1111\n1111\n")

@@ -206,6 +206,15 @@ def test_a_pin_is_taken_away() -> None:
     assert play.problem_codes() == ["member.unknown"]
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_whether_there_was_a_pin_to_take_away_is_told(count: int) -> None:
+    play = station()
+    play.ask("members.unpin", id="m-1")
+    play.put(CredentialsChanged(play.now, "r-1", "m-1", "pin_removed", count))
+    play.write_log()
+    assert play.replies()[-1].result["count"] == count
+
+
 @pytest.mark.parametrize("what", ["card", "pin"])
 def test_who_is_erased_meanwhile_gets_neither(what: str) -> None:
     play = station()
