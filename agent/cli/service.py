@@ -112,15 +112,9 @@ def demo(
         int | None, typer.Option("--seconds", min=1, help="最多运行的秒数 / Stop after the scene that is running then")
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="写入 JSON 报告 / Write a report as JSON")] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port", min=0, max=65_535, help="网页端口,目前还没有网页 / The port of the web pages; there are none yet"
-        ),
-    ] = None,
     _lang: LanguageOption = None,
 ) -> None:
     """演示整个站点 / Watch a whole station work, on real faces and simulated hardware."""
     from agent.demo.run import main
 
-    raise typer.Exit(main(seconds, report, port))
+    raise typer.Exit(main(seconds, report))

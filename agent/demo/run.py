@@ -36,12 +36,11 @@ SETTLE_S = 10.0  # until the last entries are acknowledged and received
 END_S = 5.0
 
 
-def main(seconds: int | None, report: Path | None, port: int | None) -> int:
+def main(seconds: int | None, report: Path | None) -> int:
     """Play the scenario until Ctrl-C, or for about `seconds`; returns 1 when something expected did not happen.
 
-    `report`: where the figures go, as JSON. `port` is for the pages, which this version does not have yet.
+    `report`: where the figures go, as JSON.
     """
-    del port
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     scenario = load_scenario(find_config("demo-scenario.toml"))
     with _interruptible() as interrupted:

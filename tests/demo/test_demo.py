@@ -52,7 +52,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         report = tmp_path / "report.json"
         scenes = iter(range(len(once.scenes)))
         monkeypatch.setattr(run, "_is_time_up", lambda _began_at, _seconds: next(scenes) == len(once.scenes) - 1)
-        code = run.main(60, report, None)
+        code = run.main(60, report)
         return code, json.loads(report.read_text())
 
     return play_once
