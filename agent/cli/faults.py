@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from agent.cli.connection import connect, reporting
-from agent.cli.language import clean, pick, say
+from agent.cli.language import clean, pick, say, tell_problems
 from agent.cli.options import ConfigOption, JsonOption, LanguageOption, SocketOption
 from agent.cli.times import local_time, zone_in
 from agent.control.wire import problem_from
-from agent.core.problems import Words
+from agent.core.problems import Words, problem
 
 app = typer.Typer(
     help="故障 / Faults: seen, in repair, put right, checked.", no_args_is_help=True, rich_markup_mode=None
@@ -92,6 +92,10 @@ def update(
     _lang: LanguageOption = None,
 ) -> None:
     """更新故障的处理进度 / Say how far its repair is."""
+    code, _, place = fault.partition("@")
+    if not (code and place):  # as a fault is called; else the agent would say what is wrong with the text
+        tell_problems([problem("fault.unknown", "fault", fault)])
+        raise typer.Exit(1)
     with reporting():
         connect(config, socket).request("faults.update", fault=fault, stage=stage.value)
     say("已记录。", "It is noted.")

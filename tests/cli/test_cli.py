@@ -190,6 +190,15 @@ def test_a_fault_is_listed_with_when_it_began_and_who_took_the_last_step(agent: 
     assert "2026-11-22 10:00 出现,2026-11-22 11:30 由 mei 更新" in chinese.stdout
 
 
+@pytest.mark.parametrize("name", ["x", "@door", "camera.failed@", "camera.failed"])
+def test_what_is_no_fault_is_said_to_be_none_with_where_they_are_listed(agent: _Agent, name: str) -> None:
+    done = agent.run("faults", "update", name, "seen")
+    assert done.returncode == 1
+    assert f"There is no such fault. {name}" in done.stderr
+    assert "station faults list" in done.stderr
+    assert agent.asked == []
+
+
 def test_the_language_follows_the_locale_and_an_option_wins() -> None:
     nowhere = ("--config", "/nowhere.toml")
 
@@ -852,7 +861,14 @@ def test_no_agent_is_said_so_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_wrong_use_is_exit_code_2() -> None:
-    for arguments in (["door"], ["door", "open"], ["fly"], ["demo", "--seconds", "soon"], ["--lang", "fr", "status"]):
+    for arguments in (
+        ["door"],
+        ["door", "open"],
+        ["fly"],
+        ["demo", "--seconds", "soon"],
+        ["demo", "--port", "80"],
+        ["--lang", "fr", "status"],
+    ):
         assert _run(*arguments).returncode == 2, arguments
 
 
