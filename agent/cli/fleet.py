@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -90,7 +91,9 @@ def command(
         bracketed = f"[{host}]" if ":" in host else host
         url = broker or f"{'mqtts' if ca_file else 'mqtt'}://{bracketed}:{port}"
         way = _broker(url, username, password_file, (ca_file, cert_file, key_file))
-        given = {**_arguments_in(arguments_file), **_arguments(argument or [])}
+        typed = _arguments(argument or [])
+        _warn_of_secrets(typed)
+        given = {**_arguments_in(arguments_file), **typed}
         with Commander(way, Topics(prefix, station), command_keys.load(key)) as commander:
             for reply in commander.send(name, given, timeout_s=timeout):
                 typer.echo(clean_json(reply.model_dump_json()))
@@ -293,6 +296,20 @@ def _broker(
         password_file=password_file,
         tls=Tls(*files) if is_encrypted else None,
     )
+
+
+_SECRETS = ("card", "cards", "duress", "pin")  # arguments that open a door
+
+
+def _warn_of_secrets(typed: Mapping[str, Any]) -> None:
+    """A command line is there for every account of this machine to see while it runs, and in the shell's history."""
+    seen = ", ".join(name for name in _SECRETS if name in typed)
+    if seen:
+        complain(
+            f"注意:命令行中的 {seen} 会被本机其他账户看到,并留在命令历史中;请改用 --arguments-file(- 为标准输入)。",
+            f"Take care: others on this machine see {seen} on the command line, and the shell keeps it; "
+            "use --arguments-file (- for standard input).",
+        )
 
 
 def _bad_broker() -> WrongUseError:

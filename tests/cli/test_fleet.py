@@ -210,6 +210,23 @@ def test_a_command_that_comes_to_nothing_says_why_and_repeats_no_value(
     assert all(json.loads(line)["id"] for line in found.stdout.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["-a", "pin=2580", "-a", 'cards=["04A1B2C3"]'], "cards, pin"), (["-a", "id=m-1"], ""), ([], "")],
+)
+def test_a_card_or_a_pin_on_the_command_line_is_warned_of_and_not_repeated(
+    key: Path, tmp_path: Path, arguments: list[str], named: str
+) -> None:
+    secrets = tmp_path / "arguments.json"
+    secrets.write_text('{"pin": "1470"}', encoding="utf-8")
+    base = ["fleet", "command", "members.put", "--station", STATION, "--key", str(key), "--port", str(free_port())]
+    found = CliRunner().invoke(cli, ["--lang", "en", *base, "--arguments-file", str(secrets), *arguments])
+    assert found.exit_code == 1
+    assert (f"others on this machine see {named} on" in found.stderr) is bool(named)
+    assert ("--arguments-file" in found.stderr) is bool(named)
+    assert not any(secret in found.output for secret in ("2580", "04A1B2C3", "1470"))
+
+
 def test_it_goes_through_the_shipped_broker(tmp_path: Path, key: Path) -> None:
     secure = SecureBroker(tmp_path, STATION)
     folder = secure.certificates.folder
