@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from agent.core import alarms, appliance, publication, sensors
@@ -84,7 +85,7 @@ def _station(state: StationState, rules: Rules, now: float) -> dict[str, Any]:
         "id": rules.plate.id,
         "agent": rules.version,
         "timezone": rules.plate.timezone,
-        "utc": None if clock is None else clock.utc.isoformat(timespec="seconds"),
+        "utc": None if clock is None else (clock.utc + timedelta(seconds=now - clock.at)).isoformat(timespec="seconds"),
         "is_clock_trusted": None if clock is None else clock.is_trusted,
         "uptime_s": round(now - state.started_at, 1),
         "door": publication.parts(state, rules, now)["door"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from agent.effects import AppendEntry, CollectDiagnostics, PublishReply
 from agent.events import (
     Actor,
     BrokerDisconnected,
+    ClockRead,
     CommandReceived,
     DeviceFailed,
     DiagnosticsCollected,
@@ -45,6 +47,17 @@ def command(play: Play, identifier: str = "c-1", session: str = "s-1") -> list[P
     already = len(play.found(PublishReply))
     play.put(replace(received, session=session))
     return play.found(PublishReply)[already:]
+
+
+def test_the_time_is_that_of_the_bundle_and_not_of_the_last_look_at_the_clock() -> None:
+    play = ready()
+    play.put(ClockRead(play.now, datetime(2026, 11, 22, 11, 59, 30, tzinfo=UTC), True))
+    looked_at = play.now
+    play.wait(45)
+    assert ask(play).sections["station"]["utc"] == (
+        datetime(2026, 11, 22, 11, 59, 30, tzinfo=UTC) + timedelta(seconds=play.now - looked_at)
+    ).isoformat(timespec="seconds")
+    assert play.now > looked_at + 40
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
