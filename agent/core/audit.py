@@ -62,9 +62,12 @@ class Audit:
             most = max(1, round(_DAYS * self.strangers_a_day * self.target_fpir))
             return Words(
                 f"按每天 {self.strangers_a_day:g} 个陌生人看摄像头计,"
-                f"认错人开门一年最多约 {most} 次(按目标推算,未经测量)。",
-                f"With {self.strangers_a_day:g} strangers a day before the camera, expect at most about {most} wrong"
-                " openings a year (by the target, not measured).",
+                f"认错人开门一年不会超过约 {most} 次:这是目标 [recognition] target_fpir = {self.target_fpir:g} "
+                "允许的上限,不是测量结果。调低目标,上限随之降低,但门也会更常认不出成员。",
+                f"With {self.strangers_a_day:g} strangers a day before the camera, there are at most about {most} wrong"
+                f" openings a year: that is the bound which the target [recognition] target_fpir = {self.target_fpir:g}"
+                " allows, and not a measurement. A lower target lowers it; the door then fails to know members"
+                " more often.",
             )
         zh, en = _per_year(self.wrong_openings_a_year)
         return Words(
