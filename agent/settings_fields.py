@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from agent.mistakes import fault
+from agent.paths import beside
 
 
 def in_base(value: Path, info: ValidationInfo) -> Path:
@@ -15,7 +16,7 @@ def in_base(value: Path, info: ValidationInfo) -> Path:
     if not str(value).isprintable():
         raise fault("路径中有不可见字符", "the path holds characters that cannot be printed")
     base: Path = (info.context or {}).get("base", Path())
-    return base / value
+    return beside(base, value)
 
 
 # Strict mode takes a path or a tuple only as such; TOML has strings and arrays.

@@ -14,7 +14,7 @@ from agent.cli.options import settings_path
 from agent.control.client import ControlClient, ControlError
 from agent.core.problems import Words, problem
 from agent.core.spoken import system_words
-from agent.paths import DEFAULT_SETTINGS, DEFAULT_SOCKET
+from agent.paths import DEFAULT_SETTINGS, DEFAULT_SOCKET, beside
 
 
 def connect(config: Path | None, socket: Path | None) -> ControlClient:
@@ -39,7 +39,7 @@ def _socket_in(path: Path) -> Path:
     """
     try:
         named = tomllib.loads(path.read_text(encoding="utf-8-sig"))["control"]["socket"]
-        return path.parent / str(named)
+        return beside(path.parent, Path(str(named)))
     except FileNotFoundError as error:
         if path == DEFAULT_SETTINGS:
             return DEFAULT_SOCKET
