@@ -16,10 +16,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.effects import Note
-from agent.events import CommandReceived
+if TYPE_CHECKING:  # the command line names scopes, and does not wait for every event and effect
+    from agent.effects import Note
+    from agent.events import CommandReceived
 
 KIND, REVISION_KIND = "reply", "revision"
 NONCE_S = 30.0
@@ -203,6 +204,8 @@ class Commands:
             note = replace(answer, result={"omitted": "erased"})
         elif what == "members.put":
             note = replace(answer, result={key: each for key, each in answer.result.items() if key != "number"})
+        from agent.effects import Note
+
         notes = (Note(KIND, command, _body(note)), *(Note(KIND, name, None) for name in gone))
         return replace(self, answers=kept, running=running, let_go=let_go), notes
 
@@ -273,6 +276,8 @@ def reopened(state: Commands, notes: Mapping[str, Mapping[str, Mapping[str, Any]
 
 def revision_note(key: str, revision: int) -> Note:
     """The newest revision of a key. With an older one a command that was carried out would be taken once more."""
+    from agent.effects import Note
+
     return Note(REVISION_KIND, key, {"revision": revision}, outlives_backup=True)
 
 
